@@ -1,0 +1,166 @@
+// Package process runs the programs of a benchmark as child processes, so that
+// each one's processor time and memory can be read by itself. Linux only.
+package process
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// grace is how long a process may take to stop before it is killed.
+const grace = 15 * time.Second
+
+// Spec says what to run.
+type Spec struct {
+	Path string
+	Args []string
+	Env  []string  // added to the environment without its SLUICE_ variables
+	Log  io.Writer // gets standard error
+}
+
+// A Process is a running child. Its methods may be called by one goroutine at a
+// time.
+type Process struct {
+	cmd    *exec.Cmd
+	out    *bufio.Reader
+	waited bool
+}
+
+// Usage is what a process has used so far.
+type Usage struct {
+	CPU    time.Duration // user and system time of all threads
+	MaxRSS int64         // bytes resident at the highest
+}
+
+// Start starts a child. It is killed when ctx ends or when this process dies.
+func Start(ctx context.Context, spec Spec) (*Process, error) {
+	cmd := exec.CommandContext(ctx, spec.Path, spec.Args...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "SLUICE_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	cmd.Env = append(cmd.Env, spec.Env...)
+	cmd.Stderr = spec.Log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.WaitDelay = time.Second
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.Path, err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.Path, err)
+	}
+	return &Process{cmd: cmd, out: bufio.NewReader(out)}, nil
+}
+
+// Line reads the next line of the child's standard output, without its break.
+func (p *Process) Line() (string, error) {
+	line, err := p.out.ReadString('\n')
+	if err != nil {
+		return "", fmt.Errorf("read from %s: %w", p.cmd.Path, err)
+	}
+	return strings.TrimSuffix(line, "\n"), nil
+}
+
+// Output reads the rest of the child's standard output and waits for its end.
+func (p *Process) Output() ([]byte, error) {
+	out, err := io.ReadAll(p.out)
+	p.waited = true
+	return out, errors.Join(err, p.cmd.Wait())
+}
+
+// Stop asks the child to end and waits; one that does not end is killed, and that
+// is an error. A child that is already gone is none.
+func (p *Process) Stop() error {
+	if p.waited {
+		return nil
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop %s: %w", p.cmd.Path, err)
+	}
+	var late atomic.Bool
+	timer := time.AfterFunc(grace, func() {
+		late.Store(true)
+		p.cmd.Process.Kill()
+	})
+	p.drain()
+	if timer.Stop(); late.Load() {
+		return fmt.Errorf("stop %s: killed, for it did not end within %v", p.cmd.Path, grace)
+	}
+	return nil
+}
+
+// Kill ends the child as a crash would (SIGKILL) and waits.
+func (p *Process) Kill() error {
+	if p.waited {
+		return nil
+	}
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill %s: %w", p.cmd.Path, err)
+	}
+	p.drain()
+	return nil
+}
+
+// drain waits for the child's end; how it ended is in its log.
+func (p *Process) drain() {
+	p.waited = true
+	io.Copy(io.Discard, p.out)
+	p.cmd.Wait()
+}
+
+// Usage reads what the running child has used, to 10 ms and one page.
+func (p *Process) Usage() (Usage, error) {
+	dir := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)
+	stat, err := os.ReadFile(dir + "stat")
+	if err != nil {
+		return Usage{}, fmt.Errorf("read usage: %w", err)
+	}
+	status, err := os.ReadFile(dir + "status")
+	if err != nil {
+		return Usage{}, fmt.Errorf("read usage: %w", err)
+	}
+	return parseUsage(stat, status)
+}
+
+// tick is the unit of /proc/pid/stat, 1/USER_HZ: the same on every Linux that Go
+// runs on. See proc(5).
+const tick = 10 * time.Millisecond
+
+func parseUsage(stat, status []byte) (Usage, error) {
+	// The command's name, in parentheses, may hold anything; user and system
+	// time are the 12th and 13th fields after it.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 13 {
+		return Usage{}, fmt.Errorf("read usage: %q is too short", stat)
+	}
+	var u Usage
+	for _, f := range fields[11:13] {
+		n, err := strconv.ParseInt(string(f), 10, 64)
+		if err != nil {
+			return Usage{}, fmt.Errorf("read usage: %w", err)
+		}
+		u.CPU += time.Duration(n) * tick
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			if _, err := fmt.Sscanf(rest, "%d kB", &u.MaxRSS); err != nil {
+				return Usage{}, fmt.Errorf("read usage: %w", err)
+			}
+			u.MaxRSS *= 1024
+		}
+	}
+	return u, nil
+}

@@ -1,0 +1,104 @@
+// Package report turns what single runs measured into the ratios that count:
+// those of a test run to the base run of the same round, their median and range,
+// beside what is to be reached.
+package report
+
+import "slices"
+
+// A Result is what one run of one variant measured.
+type Result struct {
+	Seconds    float64 `json:"seconds"` // of load
+	Acked      float64 `json:"acked_per_s"`
+	Delivered  float64 `json:"delivered_per_s"` // to all healthy destinations, until the last of them had everything
+	Drain      float64 `json:"drain_s"`         // from the last answer to the last delivery
+	Lost       uint64  `json:"lost"`            // acknowledged events that did not come, summed over destinations
+	Duplicates uint64  `json:"duplicates"`
+	Disordered uint64  `json:"disordered"`
+	Refused    uint64  `json:"refused"` // requests
+	Errors     uint64  `json:"errors"`  // requests
+	Error      string  `json:"error,omitempty"`
+	CPU        float64 `json:"cpu_s_per_million"` // of the server, until everything was delivered
+	LoadCPU    float64 `json:"load_cpu_s_per_million"`
+	SinkCPU    float64 `json:"sink_cpu_s_per_million"`
+	MaxRSS     float64 `json:"max_rss_mib"`
+	RequestP50 float64 `json:"request_p50_ms"`
+	RequestP99 float64 `json:"request_p99_ms"`
+	E2EP50     float64 `json:"e2e_p50_ms"`
+	E2EP99     float64 `json:"e2e_p99_ms"`
+	// Extra holds what only some scenarios measure, by name with its unit.
+	Extra map[string]float64 `json:"extra,omitempty"`
+}
+
+// A Measure is one thing to reach.
+type Measure struct {
+	Name   string
+	Target string // as it is printed
+	// Value computes the measure; base is nil in a scenario without a base.
+	Value func(base, test *Result) float64
+	// Reached judges the median of the values.
+	Reached func(value float64) bool
+}
+
+// A Round is one run of each variant; Base is nil in a scenario without one.
+type Round struct {
+	Base *Result `json:"base,omitempty"`
+	Test *Result `json:"test,omitempty"`
+}
+
+// A Scenario is everything measured in one scenario.
+type Scenario struct {
+	Name     string    `json:"name"`
+	Title    string    `json:"title"`
+	BaseName string    `json:"base_name,omitempty"`
+	TestName string    `json:"test_name"`
+	Rounds   []Round   `json:"rounds"`
+	Outcomes []Outcome `json:"outcomes"`
+}
+
+// An Outcome is what became of a measure.
+type Outcome struct {
+	Name    string    `json:"name"`
+	Target  string    `json:"target"`
+	Values  []float64 `json:"values"` // one a round
+	Median  float64   `json:"median"`
+	Reached bool      `json:"reached"`
+}
+
+// Judge computes the outcomes from the rounds that have both runs.
+func (s *Scenario) Judge(measures []Measure) {
+	s.Outcomes = nil
+	for _, m := range measures {
+		o := Outcome{Name: m.Name, Target: m.Target}
+		for _, r := range s.Rounds {
+			if r.Test != nil && (r.Base != nil || s.BaseName == "") {
+				o.Values = append(o.Values, m.Value(r.Base, r.Test))
+			}
+		}
+		if len(o.Values) > 0 {
+			o.Median = Median(o.Values)
+			o.Reached = m.Reached(o.Median)
+			s.Outcomes = append(s.Outcomes, o)
+		}
+	}
+}
+
+// Median returns the middle of values, the mean of the two in the middle of an
+// even number of them, 0 of none.
+func Median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// AtLeast returns a judgement for [Measure].
+func AtLeast(limit float64) func(float64) bool {
+	return func(v float64) bool { return v >= limit }
+}
+
+// AtMost returns a judgement for [Measure].
+func AtMost(limit float64) func(float64) bool {
+	return func(v float64) bool { return v <= limit }
+}

@@ -1,0 +1,140 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// columns are what the table shows of each variant.
+func columns() []column {
+	return []column{
+		{"acked/s", func(r *Result) float64 { return r.Acked }},
+		{"delivered/s", func(r *Result) float64 { return r.Delivered }},
+		{"drain s", func(r *Result) float64 { return r.Drain }},
+		{"lost", func(r *Result) float64 { return float64(r.Lost) }},
+		{"dup", func(r *Result) float64 { return float64(r.Duplicates) }},
+		{"disorder", func(r *Result) float64 { return float64(r.Disordered) }},
+		{"refused", func(r *Result) float64 { return float64(r.Refused) }},
+		{"errors", func(r *Result) float64 { return float64(r.Errors) }},
+		{"cpu s/M", func(r *Result) float64 { return r.CPU }},
+		{"rss MiB", func(r *Result) float64 { return r.MaxRSS }},
+		{"ack p50 ms", func(r *Result) float64 { return r.RequestP50 }},
+		{"ack p99", func(r *Result) float64 { return r.RequestP99 }},
+		{"e2e p50 ms", func(r *Result) float64 { return r.E2EP50 }},
+		{"e2e p99", func(r *Result) float64 { return r.E2EP99 }},
+	}
+}
+
+type column struct {
+	name  string
+	value func(*Result) float64
+}
+
+// Write prints the scenario for people: medians, with the range of the rates,
+// then each measure with its target.
+func (s *Scenario) Write(w io.Writer) error {
+	fmt.Fprintf(w, "\n%s: %s (%d rounds)\n", s.Name, s.Title, len(s.Rounds))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(t, "\t")
+	for _, c := range columns() {
+		fmt.Fprintf(t, "%s\t", c.name)
+	}
+	fmt.Fprintln(t)
+	s.writeVariant(t, s.BaseName, func(r Round) *Result { return r.Base })
+	s.writeVariant(t, s.TestName, func(r Round) *Result { return r.Test })
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	s.writeExtras(w)
+	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, o := range s.Outcomes {
+		verdict := "reached"
+		if !o.Reached {
+			verdict = "MISSED"
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t(%s to %s)\t%s\n", o.Name, o.Target, Number(o.Median),
+			Number(slices.Min(o.Values)), Number(slices.Max(o.Values)), verdict)
+	}
+	return t.Flush()
+}
+
+// results returns the runs of one variant.
+func (s *Scenario) results(pick func(Round) *Result) []*Result {
+	var list []*Result
+	for _, r := range s.Rounds {
+		if p := pick(r); p != nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func (s *Scenario) writeVariant(w io.Writer, name string, pick func(Round) *Result) {
+	list := s.results(pick)
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "%s\t", name)
+	for i, c := range columns() {
+		var values []float64
+		for _, r := range list {
+			values = append(values, c.value(r))
+		}
+		cell := Number(Median(values))
+		if i < 2 && len(values) > 1 {
+			cell += fmt.Sprintf(" (%s-%s)", Number(slices.Min(values)), Number(slices.Max(values)))
+		}
+		fmt.Fprintf(w, "%s\t", cell)
+	}
+	fmt.Fprintln(w)
+}
+
+// writeExtras prints what only this scenario measures, and the errors.
+func (s *Scenario) writeExtras(w io.Writer) {
+	for _, v := range []struct {
+		name string
+		pick func(Round) *Result
+	}{{s.BaseName, func(r Round) *Result { return r.Base }}, {s.TestName, func(r Round) *Result { return r.Test }}} {
+		extra := map[string][]float64{}
+		for _, r := range s.results(v.pick) {
+			for name, value := range r.Extra {
+				extra[name] = append(extra[name], value)
+			}
+			if r.Error != "" {
+				fmt.Fprintf(w, "  %s: last error: %s\n", v.name, r.Error)
+			}
+		}
+		var parts []string
+		for name, values := range extra {
+			parts = append(parts, name+" "+Number(Median(values)))
+		}
+		if slices.Sort(parts); len(parts) > 0 {
+			fmt.Fprintf(w, "  %s: %s\n", v.name, strings.Join(parts, ", "))
+		}
+	}
+}
+
+// Number prints v with three digits that count, and whole above 100.
+func Number(v float64) string {
+	switch {
+	case v >= 100 || v == float64(int64(v)):
+		return group(strconv.FormatInt(int64(v+0.5), 10))
+	case v >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	case v >= 0.1:
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 2, 64)
+}
+
+// group puts a comma before each three digits.
+func group(digits string) string {
+	for at := len(digits) - 3; at > 0 && digits[at-1] != '-'; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}

@@ -1,0 +1,137 @@
+// Package sink is the destination of the benchmark: an HTTP/1.1 server with as
+// little in it as can be, so that it costs the machine little, which accounts for
+// every event that it is sent.
+//
+// Any POST is counted under its path. A query delay=N makes the answer wait N
+// milliseconds. GET /stats answers with [Stats] as JSON; its query upto=N asks
+// which events below N never came. POST /reset forgets everything.
+package sink
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/sluicelog/sluice/bench/histogram"
+)
+
+// Stats is everything that a sink has counted.
+type Stats struct {
+	Paths map[string]PathStats `json:"paths"`
+	// Time from an event's sending to the end of the request that brought it
+	// first, in nanoseconds, over all paths without a delay.
+	P50 int64 `json:"e2e_p50"`
+	P99 int64 `json:"e2e_p99"`
+}
+
+// A Sink counts. The zero value is ready.
+type Sink struct {
+	mu    sync.Mutex
+	paths map[string]*path // guarded by mu
+}
+
+// Serve answers on ln until ctx ends, then closes ln and every connection and
+// returns nil; it returns sooner when ln fails.
+func (s *Sink) Serve(ctx context.Context, ln net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { ln.Close() })()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			cancel()
+			if context.Cause(ctx) == context.Canceled {
+				return nil
+			}
+			return fmt.Errorf("accept connection: %w", err)
+		}
+		wg.Go(func() {
+			defer conn.Close()
+			defer context.AfterFunc(ctx, func() { conn.Close() })()
+			s.converse(ctx, conn)
+		})
+	}
+}
+
+// converse answers the requests of one connection until it breaks.
+func (s *Sink) converse(ctx context.Context, conn net.Conn) {
+	r := bufio.NewReaderSize(conn, 64<<10)
+	var req request
+	for {
+		if err := req.read(r, conn); err != nil {
+			return
+		}
+		answer := s.answer(ctx, &req, time.Now().UnixNano())
+		if _, err := conn.Write(answer); err != nil || req.close {
+			return
+		}
+	}
+}
+
+func (s *Sink) answer(ctx context.Context, req *request, now int64) []byte {
+	u, err := url.ParseRequestURI(req.target)
+	if err != nil {
+		return []byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+	}
+	switch u.Path {
+	case "/stats":
+		upto, _ := strconv.ParseUint(u.Query().Get("upto"), 10, 64)
+		body, _ := json.Marshal(s.Stats(upto))
+		return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	case "/reset":
+		s.Reset()
+	default:
+		delay, _ := strconv.Atoi(u.Query().Get("delay"))
+		s.path(u.Path, delay > 0).count(req.body, now)
+		if delay > 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Duration(delay) * time.Millisecond):
+			}
+		}
+	}
+	return []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+}
+
+func (s *Sink) path(name string, delayed bool) *path {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.paths == nil {
+		s.paths = map[string]*path{}
+	}
+	p := s.paths[name]
+	if p == nil {
+		p = &path{delayed: delayed}
+		s.paths[name] = p
+	}
+	return p
+}
+
+// Stats returns what was counted; with upto it says which of the events below
+// that number are missing.
+func (s *Sink) Stats(upto uint64) Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var e2e histogram.Histogram
+	stats := Stats{Paths: make(map[string]PathStats, len(s.paths))}
+	for name, p := range s.paths {
+		stats.Paths[name] = p.snapshot(upto, &e2e)
+	}
+	stats.P50, stats.P99 = e2e.Quantile(0.5), e2e.Quantile(0.99)
+	return stats
+}
+
+// Reset forgets everything counted so far.
+func (s *Sink) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paths = nil
+}

@@ -1,0 +1,200 @@
+package target
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicelog/sluice/bench/process"
+)
+
+const (
+	adminToken   = "bench-administrator-token-0123456789abcdef"
+	readyTimeout = 60 * time.Second
+	readyPoll    = 5 * time.Millisecond
+	callTimeout  = 30 * time.Second
+	callsAtOnce  = 8
+)
+
+// Everything that the benchmark knows about Sluice's outside is in this file.
+
+func serveArgs(dir, address string) []string {
+	return []string{"serve", "--data", dir, "--listen", address, "--allow-private-destinations"}
+}
+
+func serveEnv(profile string) []string {
+	env := []string{"SLUICE_ADMIN_TOKEN=" + adminToken}
+	if profile != "" {
+		env = append(env, "SLUICE_CPUPROFILE="+profile)
+	}
+	return env
+}
+
+func tokenBody() any {
+	return map[string]any{"kind": "producer", "namespace": "", "name": "bench"}
+}
+
+func streamBody(n int, d Destination) any {
+	return map[string]any{
+		"namespace": d.Namespace, "name": fmt.Sprintf("bench-%d", n), "kind": "http",
+		"config": map[string]any{"url": d.URL, "format": "ndjson"},
+		"active": !d.Paused,
+	}
+}
+
+// A Stream is what Sluice says of a stream.
+type Stream struct {
+	ID     int64  `json:"id"`
+	Status string `json:"status"`
+	Ledger struct {
+		Accepted    uint64 `json:"accepted"`
+		Delivered   uint64 `json:"delivered"`
+		Filtered    uint64 `json:"filtered"`
+		Pending     uint64 `json:"pending"`
+		Quarantined uint64 `json:"quarantined"`
+		Expired     uint64 `json:"expired"`
+	} `json:"ledger"`
+}
+
+// A Sluice is a started Sluice.
+type Sluice struct {
+	config  Config
+	address string
+	token   string
+	streams []Stream // in the order of the destinations
+	process *process.Process
+	client  *http.Client
+}
+
+var _ Server = (*Sluice)(nil)
+
+func (s *Sluice) Address() string           { return s.address }
+func (s *Sluice) Token() string             { return s.token }
+func (s *Sluice) Process() *process.Process { return s.process }
+
+// StartSluice starts Sluice on new data, waits until it is ready, and makes a
+// producer token and a stream for each destination.
+func StartSluice(ctx context.Context, config Config, destinations []Destination) (*Sluice, error) {
+	address, err := FreeAddress()
+	if err != nil {
+		return nil, err
+	}
+	s := &Sluice{config: config, address: address, client: newClient()}
+	if err := s.start(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.setUp(ctx, destinations); err != nil {
+		return nil, errors.Join(err, s.process.Kill())
+	}
+	return s, nil
+}
+
+func newClient() *http.Client {
+	return &http.Client{Timeout: callTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: callsAtOnce}}
+}
+
+// Restart starts Sluice again on the data and address it had; its process must
+// have ended.
+func (s *Sluice) Restart(ctx context.Context) error { return s.start(ctx) }
+
+func (s *Sluice) start(ctx context.Context) error {
+	p, err := process.Start(ctx, process.Spec{Path: s.config.Binary, Args: serveArgs(s.config.Dir, s.address),
+		Env: serveEnv(s.config.Profile), Log: s.config.Log})
+	if err != nil {
+		return err
+	}
+	s.process = p
+	if err := s.awaitReady(ctx); err != nil {
+		return errors.Join(err, p.Kill())
+	}
+	return nil
+}
+
+func (s *Sluice) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	for {
+		err := s.call(ctx, "GET", "/readyz", nil, nil)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait until sluice is ready: %w", err)
+		case <-time.After(readyPoll):
+		}
+	}
+}
+
+func (s *Sluice) setUp(ctx context.Context, destinations []Destination) error {
+	var token struct {
+		Token string `json:"token"`
+	}
+	if err := s.call(ctx, "POST", "/api/v1/tokens", tokenBody(), &token); err != nil {
+		return err
+	}
+	s.token = token.Token
+	s.streams = make([]Stream, len(destinations))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(callsAtOnce)
+	for i, d := range destinations {
+		g.Go(func() error { return s.call(ctx, "POST", "/api/v1/streams", streamBody(i, d), &s.streams[i]) })
+	}
+	return g.Wait()
+}
+
+// Resume resumes the streams of the destinations from to to (exclusive).
+func (s *Sluice) Resume(ctx context.Context, from, to int) error {
+	for _, stream := range s.streams[from:to] {
+		if err := s.call(ctx, "POST", fmt.Sprintf("/api/v1/streams/%d/resume", stream.ID), nil, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stream asks for the stream of destination number i.
+func (s *Sluice) Stream(ctx context.Context, i int) (stream Stream, err error) {
+	return stream, s.call(ctx, "GET", fmt.Sprintf("/api/v1/streams/%d", s.streams[i].ID), nil, &stream)
+}
+
+// call makes a request as administrator and decodes the answer into out.
+func (s *Sluice) call(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(b)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+s.address+path, body)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+adminToken)
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := s.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("%s %s: %s: %.500s", method, path, resp.Status, answer)
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(answer, out)
+}

@@ -1,0 +1,83 @@
+// Package target starts the servers that the benchmark measures: the floor and
+// Sluice, each as a child process with destinations to deliver to.
+package target
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"github.com/sluicelog/sluice/bench/process"
+)
+
+// A Destination is where a server delivers to.
+type Destination struct {
+	URL string
+	// Namespace is the top-level namespace whose events go there, "" for all
+	// events. Paused makes a stream that does not deliver yet. Sluice only.
+	Namespace string
+	Paused    bool
+}
+
+// Config says how to start a server.
+type Config struct {
+	Binary  string    // of the server
+	Dir     string    // absent or empty; belongs to the server
+	Log     io.Writer // gets what the server writes to standard error
+	Profile string    // file for a CPU profile; "" for none. Sluice only
+}
+
+// A Server is a started server.
+type Server interface {
+	// Address is the host and port that producers post to.
+	Address() string
+	// Token is what producers authenticate with.
+	Token() string
+	// Process is the server's process.
+	Process() *process.Process
+}
+
+// FreeAddress returns a loopback address that nobody listened on a moment ago.
+func FreeAddress() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a port: %w", err)
+	}
+	defer ln.Close()
+	return ln.Addr().String(), nil
+}
+
+// A Floor is the started floor.
+type Floor struct {
+	address string
+	process *process.Process
+}
+
+var _ Server = (*Floor)(nil)
+
+// StartFloor starts the floor, which is a subcommand of the benchmark itself.
+func StartFloor(ctx context.Context, config Config, destinations []Destination) (*Floor, error) {
+	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("start floor: %w", err)
+	}
+	args := []string{"floor", config.Dir}
+	for _, d := range destinations {
+		args = append(args, d.URL)
+	}
+	p, err := process.Start(ctx, process.Spec{Path: config.Binary, Args: args, Log: config.Log})
+	if err != nil {
+		return nil, err
+	}
+	address, err := p.Line()
+	if err != nil {
+		p.Kill()
+		return nil, fmt.Errorf("start floor: %w", err)
+	}
+	return &Floor{address: address, process: p}, nil
+}
+
+func (f *Floor) Address() string           { return f.address }
+func (f *Floor) Token() string             { return "any" }
+func (f *Floor) Process() *process.Process { return f.process }
