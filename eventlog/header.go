@@ -173,3 +173,44 @@ func VerifyChain(prev Chain, block []byte) bool {
 	h, err := ParseHeader(block)
 	return err == nil && len(block) == h.Size() && chain(prev, block, block[HeaderSize:]) == h.Chain
 }
+
+// SealHeader returns the block made of h and body (directory and frames, whose
+// lengths and directory checksum h gives). It sets h.Chain to the chain value of
+// the block that follows a block whose chain is prev.
+func SealHeader(h *Header, prev Chain, body []byte) []byte {
+	block := make([]byte, HeaderSize+len(body))
+	copy(block[HeaderSize:], body)
+	h.seal(prev, block)
+	return block
+}
+
+// seal writes h in front of the body that block already holds.
+func (h *Header) seal(prev Chain, block []byte) {
+	h.put(block)
+	h.Chain = chain(prev, block, block[HeaderSize:])
+	h.put(block)
+}
+
+// VerifyBlock reports whether block is one whole, undamaged block: header,
+// directory and every frame carry the right checksum.
+func VerifyBlock(block []byte) error {
+	h, err := ParseHeader(block)
+	if err != nil {
+		return err
+	}
+	if len(block) != h.Size() {
+		return fmt.Errorf("%w: %d bytes instead of %d", ErrDamaged, len(block), h.Size())
+	}
+	d, err := parseDirectory(&h, block[HeaderSize:HeaderSize+int(h.DirLen)])
+	if err != nil {
+		return err
+	}
+	rest := block[HeaderSize+int(h.DirLen):]
+	for _, f := range d.Frames {
+		if Checksum(rest[:f.Stored]) != f.CRC {
+			return errChecksum
+		}
+		rest = rest[f.Stored:]
+	}
+	return nil
+}

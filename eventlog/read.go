@@ -1,0 +1,366 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"time"
+
+	"github.com/sluicelog/sluice"
+)
+
+// Block returns the block that holds sequence number seq, or the first one after
+// it when seq is not stored; io.EOF when there is none yet. Its checksums have
+// been verified. A caller that gets a block whose First is beyond seq has found
+// a gap; see Lost.
+func (l *Log) Block(ctx context.Context, partition string, seq uint64) (*Block, error) {
+	p := l.partition(partition)
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, context.Cause(ctx)
+		}
+		p.mu.Lock()
+		end := p.stored
+		b := p.tail.find(seq)
+		p.mu.Unlock()
+		if b != nil {
+			return b, nil
+		}
+		if seq > end {
+			return nil, io.EOF
+		}
+		if b = l.cache.get(partition, seq); b != nil {
+			return b, nil
+		}
+		stored, err := p.store.Next(ctx, seq)
+		if err != nil {
+			return nil, err
+		}
+		b, err = p.read(stored)
+		if err == nil {
+			l.cache.put(partition, b)
+			return b, nil
+		}
+		if !errors.Is(err, ErrDamaged) {
+			return nil, err
+		}
+		p.damaged(stored.Header, err)
+		seq = stored.Header.Last() + 1
+	}
+}
+
+// read reads and verifies a whole block.
+func (p *partition) read(stored Stored) (*Block, error) {
+	buf := make([]byte, stored.Header.Size())
+	if _, err := stored.ReadAt(buf, 0); err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, fmt.Errorf("%w: cut short", ErrDamaged)
+		}
+		return nil, fmt.Errorf("read block %d of partition %s: %w", stored.Header.First, p.name, err)
+	}
+	b, err := ParseBlock(buf)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.mine(&b.Header); err != nil {
+		return nil, err
+	}
+	rest := b.stored
+	for _, f := range b.Frames {
+		if Checksum(rest[:f.Stored]) != f.CRC {
+			return nil, errChecksum
+		}
+		rest = rest[f.Stored:]
+	}
+	return b, nil
+}
+
+// mine reports whether a block with header h belongs to this partition.
+func (p *partition) mine(h *Header) error {
+	if h.Log != p.log.opts.ID || h.Partition != Checksum([]byte(p.name)) {
+		return fmt.Errorf("%w: it belongs to another log or partition", ErrDamaged)
+	}
+	return nil
+}
+
+// directory returns header and directory of the block that holds seq or of the
+// first one after it, without reading its frames.
+func (p *partition) directory(ctx context.Context, seq uint64) (*Header, *Directory, error) {
+	for {
+		p.mu.Lock()
+		b := p.tail.find(seq)
+		p.mu.Unlock()
+		if b != nil {
+			return &b.Header, b.Directory, nil
+		}
+		stored, err := p.store.Next(ctx, seq)
+		if err != nil {
+			return nil, nil, err
+		}
+		h := stored.Header
+		buf := make([]byte, h.DirLen)
+		_, err = stored.ReadAt(buf, HeaderSize)
+		var d *Directory
+		if err == nil || errors.Is(err, io.EOF) {
+			if d, err = parseDirectory(&h, buf); err == nil {
+				err = p.mine(&h)
+			}
+		}
+		if err == nil {
+			return &h, d, nil
+		}
+		if !errors.Is(err, ErrDamaged) {
+			return nil, nil, err
+		}
+		p.damaged(h, err)
+		seq = h.Last() + 1
+	}
+}
+
+// damaged remembers and reports a block that cannot be read.
+func (p *partition) damaged(h Header, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.damage {
+		if d.First == h.First {
+			return
+		}
+	}
+	if len(p.damage) == MaxDamage {
+		return
+	}
+	d := Damage{First: h.First, Last: h.Last(), Where: "partition " + p.name, Cause: err.Error()}
+	p.damage = append(p.damage, d)
+	p.log.opts.Logger.Error("log block is damaged", "partition", p.name, "first", d.First, "last", d.Last, "err", err)
+}
+
+// Wait returns when an event with number seq or a higher one has been stored.
+func (l *Log) Wait(ctx context.Context, partition string, seq uint64) error {
+	p := l.partition(partition)
+	for {
+		p.mu.Lock()
+		grown, end := p.grown, p.stored
+		p.mu.Unlock()
+		if end >= seq {
+			return nil
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Position returns the highest number that was given out in the partition and
+// how many events of the scope were stored up to it, both at one moment. A scope
+// is a folded top-level namespace or [sluice.Instance], which counts all events.
+func (l *Log) Position(partition, scope string) (seq, total uint64) {
+	p := l.partition(partition)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last, p.scopeTotal(scope)
+}
+
+func (p *partition) scopeTotal(scope string) uint64 {
+	if scope == sluice.Instance {
+		return p.total
+	}
+	return p.totals[scope]
+}
+
+// Before returns how many events of the scope were stored with numbers below
+// seq. It reads directories from seq on, at most those of some 16 MiB.
+func (l *Log) Before(ctx context.Context, partition, scope string, seq uint64) (uint64, error) {
+	p := l.partition(partition)
+	for next := seq; ; {
+		last, total := l.Position(partition, scope)
+		if next > last {
+			return total, nil
+		}
+		h, d, err := p.directory(ctx, next)
+		if errors.Is(err, io.EOF) {
+			return total, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if n, ok := before(h, d, scope, seq); ok {
+			return n, nil
+		}
+		next = h.Last() + 1
+	}
+}
+
+// before returns the scope's total below seq as far as the block tells it.
+func before(h *Header, d *Directory, scope string, seq uint64) (uint64, bool) {
+	from := uint64(0) // index of the first event at seq or later
+	if seq > h.First {
+		from = seq - h.First
+	}
+	if scope == sluice.Instance {
+		return h.Total - (uint64(h.Count) - from), true
+	}
+	for t := range d.Tops {
+		if d.Tops[t].Name != scope {
+			continue
+		}
+		n := d.Tops[t].Total
+		for _, e := range d.Entries[from:] {
+			if d.Namespaces[e.Namespace].Top == uint32(t) {
+				n--
+			}
+		}
+		return n, true
+	}
+	if !h.Snapshot {
+		return 0, false
+	}
+	for _, o := range d.Others {
+		if o.Name == scope {
+			return o.Total, true
+		}
+	}
+	return 0, true
+}
+
+// Since returns the number of the first event accepted at t or later; when there
+// is none, the number that the next event gets.
+func (l *Log) Since(ctx context.Context, partition string, t time.Time) (uint64, error) {
+	p := l.partition(partition)
+	stored, err := p.store.Since(ctx, t)
+	if errors.Is(err, io.EOF) {
+		return l.Last(partition) + 1, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return stored.Header.First, nil
+}
+
+// First returns the lowest stored number, or the number that the next event gets
+// when nothing is stored.
+func (l *Log) First(partition string) uint64 {
+	p := l.partition(partition)
+	if first := p.store.State().First; first != 0 {
+		return first
+	}
+	return l.Last(partition) + 1
+}
+
+// AcceptedAt returns when the event seq, or the first stored one after it, was
+// accepted; io.EOF when there is none.
+func (l *Log) AcceptedAt(ctx context.Context, partition string, seq uint64) (time.Time, error) {
+	stored, err := l.partition(partition).store.Next(ctx, seq)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return stored.Header.Accepted, nil
+}
+
+// Lost says why the events first to last are not there: "retention", or what was
+// found damaged or missing.
+func (l *Log) Lost(partition string, first, last uint64) string {
+	p := l.partition(partition)
+	if last < p.store.State().First {
+		return "retention"
+	}
+	for _, d := range l.Damage(partition) {
+		if d.First <= last && d.Last >= first {
+			return "damage: " + d.Cause
+		}
+	}
+	return "missing from the log"
+}
+
+// Damage lists the ranges that cannot be read, as far as they were met.
+func (l *Log) Damage(partition string) []Damage {
+	p := l.partition(partition)
+	list := p.store.State().Damage
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append(append([]Damage(nil), list...), p.damage...)
+}
+
+// Trim removes blocks all of whose numbers are below seq, as far as the engine's
+// unit of removal allows. The newest block with all totals always stays.
+func (l *Log) Trim(ctx context.Context, partition string, seq uint64) error {
+	p := l.partition(partition)
+	p.mu.Lock()
+	seq = min(seq, p.snapshot)
+	p.mu.Unlock()
+	return p.store.Trim(ctx, seq)
+}
+
+// TotalsBefore returns, for every scope, how many of its events were stored with
+// numbers below seq, [sluice.Instance] counting all. It reads directories from
+// seq to the end of the log. Where events were lost behind the end of what is
+// stored, they are not counted, unless seq lies behind them too.
+func (l *Log) TotalsBefore(ctx context.Context, partition string, seq uint64) (map[string]uint64, error) {
+	p := l.partition(partition)
+	p.mu.Lock()
+	stored := p.stored
+	totals := make(map[string]uint64, len(p.totals)+1)
+	maps.Copy(totals, p.totals)
+	totals[sluice.Instance] = p.total
+	if seq <= stored && p.found != nil {
+		// What does not occur from seq on has the total that was found at the start.
+		maps.Copy(totals, p.found)
+	}
+	p.mu.Unlock()
+	known := map[string]bool{}
+	note := func(scope string, n uint64) {
+		if !known[scope] {
+			known[scope], totals[scope] = true, n
+		}
+	}
+	for next := seq; next <= stored; {
+		h, d, err := p.directory(ctx, next)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		scopes := []string{sluice.Instance}
+		for _, list := range [][]Top{d.Tops, d.Others} {
+			for _, t := range list {
+				if t.Name != sluice.Instance {
+					scopes = append(scopes, t.Name)
+				}
+			}
+		}
+		for _, scope := range scopes {
+			if n, ok := before(h, d, scope, seq); ok {
+				note(scope, n)
+			}
+		}
+		if h.Snapshot {
+			break
+		}
+		next = h.Last() + 1
+	}
+	return totals, nil
+}
+
+// Totals returns the highest number that was given out and the totals of every
+// scope up to it, at one moment.
+func (l *Log) Totals(partition string) (uint64, map[string]uint64) {
+	p := l.partition(partition)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	totals := make(map[string]uint64, len(p.totals)+1)
+	maps.Copy(totals, p.totals)
+	totals[sluice.Instance] = p.total
+	return p.last, totals
+}
+
+// Stored returns the highest number that is stored.
+func (l *Log) Stored(partition string) uint64 {
+	p := l.partition(partition)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stored
+}
