@@ -1,0 +1,185 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"modernc.org/sqlite"
+)
+
+// Options of a store. The zero value is right for a server.
+type Options struct {
+	// Readers is how many connections read at once; 4 when zero.
+	Readers int
+	// BusyTimeout is how long to wait for another program that has the file open,
+	// a backup for instance; 5 seconds when zero.
+	BusyTimeout time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Readers == 0 {
+		o.Readers = 4
+	}
+	if o.BusyTimeout == 0 {
+		o.BusyTimeout = 5 * time.Second
+	}
+	return o
+}
+
+// OpenStore opens the control state in the file at path and creates it, with
+// mode 0600, when it is absent; its folder must exist. One process at a time may
+// have it open: a lock on the file path+".lock" is held until Close, and an
+// error says who holds it. A file of a newer schema is refused.
+func OpenStore(path string, o Options) (*Store, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open control state: %w", err)
+	}
+	lock, err := lockFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{lock: lock, turn: make(chan struct{}, 1)}
+	if err := s.open(path, o.withDefaults()); err != nil {
+		return nil, errors.Join(fmt.Errorf("open control state %s: %w", path, err), s.release())
+	}
+	return s, nil
+}
+
+func (s *Store) open(path string, o Options) error {
+	if err := createFile(path); err != nil {
+		return err
+	}
+	var err error
+	if s.writers, err = connect(path, o, 1, "synchronous(FULL)", "journal_mode(WAL)",
+		"wal_autocheckpoint("+strconv.Itoa(checkpointPages)+")",
+		"journal_size_limit("+strconv.Itoa(2*checkpointPages*pageSize)+")"); err != nil {
+		return err
+	}
+	if s.readers, err = connect(path, o, o.Readers, "query_only(1)"); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	if s.conn, err = s.writers.Conn(ctx); err != nil {
+		return err
+	}
+	if err := checkMode(ctx, s.conn); err != nil {
+		return err
+	}
+	if s.reserved, err = prepareSchema(ctx, s.conn); err != nil {
+		return err
+	}
+	s.version = s.reserved
+	return s.prepare(ctx)
+}
+
+// checkMode proves that commits will be durable: SQLite answers a mode that the
+// file system cannot do with another one, not with an error.
+func checkMode(ctx context.Context, c *sql.Conn) error {
+	var journal string
+	if err := c.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&journal); err != nil {
+		return err
+	}
+	var synchronous int
+	if err := c.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous); err != nil {
+		return err
+	}
+	if journal != "wal" || synchronous != 2 {
+		return fmt.Errorf("the file system cannot keep a write-ahead log (journal mode %s, synchronous %d): "+
+			"use a local disk", journal, synchronous)
+	}
+	return nil
+}
+
+// Sizes of the file. A commit that fills the WAL pays for copying it into the
+// database; 1,000 small pages keep that to some 7 ms.
+const (
+	pageSize        = 4096 // bytes
+	checkpointPages = 1000
+)
+
+func connect(path string, o Options, conns int, pragmas ...string) (*sql.DB, error) {
+	q := url.Values{"_pragma": append([]string{
+		"busy_timeout(" + strconv.FormatInt(o.BusyTimeout.Milliseconds(), 10) + ")",
+		"page_size(" + strconv.Itoa(pageSize) + ")",
+	}, pragmas...)}
+	q.Set("mode", "rw")
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+	c, err := sqlite.NewConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	db := sql.OpenDB(c)
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+// createFile makes an absent file, so that it has its mode from the first byte
+// on (SQLite gives its own files the same), and its name survives a power cut.
+func createFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), syncDir(filepath.Dir(path)))
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// statements are those of a [Store], prepared once.
+type statements struct {
+	begin, commit, rollback         *sql.Stmt
+	create, replace, remove, exists *sql.Stmt
+	reserve                         *sql.Stmt
+	get, list                       *sql.Stmt // on the reading connections
+
+	prepared []*sql.Stmt // all of them, to be closed
+}
+
+type preparer interface {
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+func (s *Store) prepare(ctx context.Context) error {
+	for _, p := range []struct {
+		stmt  **sql.Stmt
+		on    preparer
+		query string
+	}{
+		{&s.begin, s.conn, "BEGIN IMMEDIATE"},
+		{&s.commit, s.conn, "COMMIT"},
+		{&s.rollback, s.conn, "ROLLBACK"},
+		{&s.create, s.conn, "INSERT INTO records(key, value, version) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"},
+		{&s.replace, s.conn, "UPDATE records SET value = ?, version = ? WHERE key = ? AND version = ?"},
+		{&s.remove, s.conn, "DELETE FROM records WHERE key = ? AND version = ?"},
+		{&s.exists, s.conn, "SELECT count(*) FROM records WHERE key = ?"},
+		{&s.reserve, s.conn, "UPDATE meta SET value = ? WHERE name = 'reserved'"},
+		{&s.get, s.readers, "SELECT value, version FROM records WHERE key = ?"},
+		{&s.list, s.readers, "SELECT key, value, version FROM records WHERE key >= ? AND key < ? ORDER BY key"},
+	} {
+		stmt, err := p.on.PrepareContext(ctx, p.query)
+		if err != nil {
+			return fmt.Errorf("prepare %q: %w", p.query, err)
+		}
+		*p.stmt = stmt
+		s.prepared = append(s.prepared, stmt)
+	}
+	return nil
+}
