@@ -53,6 +53,8 @@ type Env struct {
 	UserAgent string
 	// Now is the clock, for signatures and time stamps.
 	Now func() time.Time
+	// Namespace is the stream's, "" for the instance: test events carry it.
+	Namespace string
 }
 
 // Destination delivers to one external system. Send is called by one goroutine
