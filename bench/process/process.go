@@ -81,6 +81,11 @@ func (p *Process) Output() ([]byte, error) {
 	return out, errors.Join(err, p.cmd.Wait())
 }
 
+// CPU returns the processor time that a child used which has ended.
+func (p *Process) CPU() time.Duration {
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+}
+
 // Stop asks the child to end and waits; one that does not end is killed, and that
 // is an error. A child that is already gone is none.
 func (p *Process) Stop() error {

@@ -51,6 +51,9 @@ func TestOutput(t *testing.T) {
 	if out, err := p.Output(); err != nil || string(out) != "a\nb\n" {
 		t.Errorf("output: got %q, %v, want a and b", out, err)
 	}
+	if got := p.CPU(); got < 0 || got > time.Minute {
+		t.Errorf("processor time: got %v, want a little", got)
+	}
 	p, err = Start(t.Context(), Spec{Path: "/bin/sh", Args: []string{"-c", "exit 3"}})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/sluicelog/sluice/bench/floor"
+)
+
+// TestMain lets the test binary play the children of the benchmark, and Sluice.
+func TestMain(m *testing.M) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == "serve" {
+		if err := serveFake(ctx, os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if len(os.Args) > 1 && child(os.Args[1]) != nil {
+		if err := child(os.Args[1])(ctx, os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// serveFake is the floor behind Sluice's contract: enough to test the benchmark.
+// Streams with the same URL are one, and get the events of all namespaces.
+func serveFake(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("serve", flag.ContinueOnError)
+	data, address := f.String("data", "", ""), f.String("listen", "", "")
+	f.Bool("allow-private-destinations", false, "")
+	if err := errors.Join(f.Parse(args), os.MkdirAll(*data, 0o700)); err != nil {
+		return err
+	}
+	file, err := os.Create(filepath.Join(*data, "log"))
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", *address)
+	if err != nil {
+		return err
+	}
+	fl := floor.New(file)
+	server := &http.Server{Handler: fakeAPI(ctx, fl)}
+	defer context.AfterFunc(ctx, func() { server.Close() })()
+	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func fakeAPI(ctx context.Context, fl *floor.Floor) http.Handler {
+	var mu sync.Mutex
+	var starts []func() // of streams, by id - 1
+	byURL := map[string]func(){}
+	mux := http.NewServeMux()
+	mux.Handle("POST /api/v1/events", fl)
+	mux.HandleFunc("GET /readyz", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("POST /api/v1/tokens", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"token":"x"}`) })
+	mux.HandleFunc("POST /api/v1/streams", func(w http.ResponseWriter, r *http.Request) {
+		var stream struct {
+			Config struct{ URL string }
+			Active bool
+		}
+		if err := json.NewDecoder(r.Body).Decode(&stream); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		start := byURL[stream.Config.URL]
+		if start == nil {
+			start = sync.OnceFunc(func() { go fl.Forward(ctx, stream.Config.URL) })
+			byURL[stream.Config.URL] = start
+		}
+		if starts = append(starts, start); stream.Active {
+			start()
+		}
+		fmt.Fprintf(w, `{"id":%d}`, len(starts))
+	})
+	mux.HandleFunc("POST /api/v1/streams/{id}/resume", func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		var id int
+		if _, err := fmt.Sscan(r.PathValue("id"), &id); err == nil {
+			starts[id-1]()
+		}
+	})
+	return mux
+}
+
+// TestWholeBenchmark runs one scenario with real child processes.
+func TestWholeBenchmark(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "results.json")
+	args := []string{"-short", "-seconds", "1", "-rounds", "1", "-run", "flat100-d1$", "-sluice", os.Args[0], "-dir", dir, "-json", file}
+	var out, log bytes.Buffer
+	if err := run(t.Context(), args, &out, &log); err != nil {
+		t.Fatalf("run: %v\n%s", err, log.String())
+	}
+	for _, want := range []string{"flat100-d1: ", "floor ", "sluice ", "acked / floor", "lost or out of order"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("table: got\n%s, want %q in it", out.String(), want)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var results struct {
+		Scenarios []struct {
+			Rounds []struct {
+				Base, Test struct {
+					Acked float64 `json:"acked_per_s"`
+					CPU   float64 `json:"cpu_s_per_million"`
+					RSS   float64 `json:"max_rss_mib"`
+					E2E   float64 `json:"e2e_p50_ms"`
+					Lost  uint64
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal(text, &results); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range results.Scenarios[0].Rounds {
+		if got.Base.Acked <= 0 || got.Base.RSS <= 0 || got.Base.E2E <= 0 || got.Base.Lost != 0 || got.Test.Acked <= 0 || got.Test.Lost != 0 {
+			t.Errorf("round: got %+v, want events and none lost", got)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "sluice-bench-*"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("directory: got %v, %v, want nothing left", left, err)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		want string // in the error
+	}{
+		{"-rounds 0", "positive"},
+		{"-only vector", "vector"},
+		{"-run (", "-run"},
+		{"extra", "extra"},
+	} {
+		if _, err := parse(strings.Fields(test.args), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("flags %q: got %v, want an error about %s", test.args, err, test.want)
+		}
+	}
+	o, err := parse([]string{"-short", "-log-gib", "2"}, &bytes.Buffer{})
+	if err != nil || o.seconds != 3 || o.logGiB != 2 {
+		t.Errorf("short: got %d s, %v GiB, %v, want 3 s and the 2 GiB given", o.seconds, o.logGiB, err)
+	}
+}

@@ -1,0 +1,118 @@
+package scenario
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/sluicelog/sluice/bench/load"
+	"github.com/sluicelog/sluice/bench/process"
+	"github.com/sluicelog/sluice/bench/sink"
+)
+
+// measure runs a load, waits until it is delivered, at most for limit, and fills
+// the session's result.
+func (s *session) measure(ctx context.Context, config load.Config, limit time.Duration) error {
+	before, err := s.stats(ctx)
+	if err != nil {
+		return err
+	}
+	used, err := s.usage()
+	if err != nil {
+		return err
+	}
+	sent, generator, err := s.load(ctx, config)
+	if err != nil {
+		return err
+	}
+	after, err := s.drain(ctx, limit)
+	if err != nil {
+		return err
+	}
+	now, err := s.usage()
+	if err != nil {
+		return err
+	}
+	s.fillLoad(sent)
+	s.fillDelivery(sent, before, after)
+	millions := float64(sent.Acked) / 1e6
+	s.result.CPU = (now.server.CPU - used.server.CPU).Seconds() / millions
+	s.result.SinkCPU = (now.sink.CPU - used.sink.CPU).Seconds() / millions
+	s.result.LoadCPU = generator.CPU().Seconds() / millions
+	s.result.MaxRSS = float64(now.server.MaxRSS) / (1 << 20)
+	return nil
+}
+
+type usages struct{ server, sink process.Usage }
+
+func (s *session) usage() (u usages, err error) {
+	if u.server, err = s.server.Process().Usage(); err != nil {
+		return u, err
+	}
+	u.sink, err = s.sink.Usage()
+	return u, err
+}
+
+func (s *session) fillLoad(sent load.Result) {
+	r := &s.result
+	r.Seconds = time.Duration(sent.End - sent.Start).Seconds()
+	r.Acked = float64(sent.Acked) / r.Seconds
+	r.Refused, r.Errors, r.Error = sent.Refused, sent.Errors, sent.LastError
+	r.RequestP50, r.RequestP99 = milliseconds(sent.P50), milliseconds(sent.P99)
+}
+
+func (s *session) fillDelivery(sent load.Result, before, after sink.Stats) {
+	r := &s.result
+	var unique uint64
+	var last int64
+	for _, path := range s.paths {
+		p := after.Paths[path]
+		unique += p.Unique - before.Paths[path].Unique
+		last = max(last, p.LastNew)
+		r.Duplicates += p.Duplicates
+		if !s.variant.Unordered {
+			r.Disordered += p.Disordered
+		}
+	}
+	r.Lost = s.lost(after)
+	r.Drain = max(0, time.Duration(last-sent.End).Seconds())
+	r.Delivered = float64(unique) / (r.Seconds + r.Drain)
+	r.E2EP50, r.E2EP99 = milliseconds(after.P50), milliseconds(after.P99)
+}
+
+// extra keeps a value that only some scenarios measure.
+func (s *session) extra(name string, value float64) {
+	if s.result.Extra == nil {
+		s.result.Extra = map[string]float64{}
+	}
+	s.result.Extra[name] = value
+}
+
+func milliseconds(ns int64) float64 { return float64(ns) / 1e6 }
+
+// diskUsage returns the bytes that the files under dir take on the disk.
+func diskUsage(dir string) (bytes uint64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return ignoreAbsent(err)
+		}
+		info, err := d.Info()
+		if err != nil {
+			return ignoreAbsent(err)
+		}
+		bytes += uint64(info.Sys().(*syscall.Stat_t).Blocks) * 512
+		return nil
+	})
+	return bytes, err
+}
+
+// ignoreAbsent lets a running server remove its files.
+func ignoreAbsent(err error) error {
+	if os.IsNotExist(err) {
+		return nil
+	}
+	return err
+}

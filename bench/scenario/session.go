@@ -1,0 +1,223 @@
+package scenario
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/sluicelog/sluice/bench/load"
+	"github.com/sluicelog/sluice/bench/process"
+	"github.com/sluicelog/sluice/bench/report"
+	"github.com/sluicelog/sluice/bench/sink"
+	"github.com/sluicelog/sluice/bench/target"
+)
+
+const (
+	drainPoll = 50 * time.Millisecond
+	loadGrace = 90 * time.Second // for the last answers
+)
+
+// A session is one run of a variant: a sink, a server, and the loads it gets.
+type session struct {
+	env     *Env
+	variant *Variant
+	dir     string // of this run
+	data    string // of the server, in dir
+	log     *os.File
+
+	sink   *process.Process
+	url    string // of the sink
+	server target.Server
+	sluice *target.Sluice // the same as server, nil for the floor
+	paths  []string       // of the sink, where every event is awaited
+
+	next    uint64       // number of the next event
+	unknown []load.Range // sent, never answered
+	bytes   uint64       // acknowledged so far
+	result  report.Result
+}
+
+// open starts sink and server.
+func open(ctx context.Context, env *Env, v *Variant, name string) (*session, error) {
+	dir, err := os.MkdirTemp(env.Dir, v.Server+"-")
+	if err != nil {
+		return nil, err
+	}
+	s := &session{env: env, variant: v, dir: dir, data: filepath.Join(dir, "data")}
+	if s.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	if err := s.start(ctx, name); err != nil {
+		return nil, s.close(err)
+	}
+	return s, nil
+}
+
+func (s *session) start(ctx context.Context, name string) (err error) {
+	if s.sink, err = process.Start(ctx, process.Spec{Path: s.env.Self, Args: []string{"sink"}, Log: s.log}); err != nil {
+		return err
+	}
+	address, err := s.sink.Line()
+	if err != nil {
+		return err
+	}
+	s.url = "http://" + address
+	list, err := s.variant.Destinations(s.url)
+	if err != nil {
+		return err
+	}
+	var destinations []target.Destination
+	for _, d := range list {
+		destinations = append(destinations, d.Destination)
+		if d.path != "" && !slices.Contains(s.paths, d.path) {
+			s.paths = append(s.paths, d.path)
+		}
+	}
+	config := target.Config{Binary: s.env.Self, Dir: s.data, Log: s.log}
+	if s.variant.Server == Floor {
+		floor, err := target.StartFloor(ctx, config, destinations)
+		if err == nil {
+			s.server = floor
+		}
+		return err
+	}
+	config.Binary = s.env.Sluice
+	if s.env.Profile != "" {
+		config.Profile = filepath.Join(s.env.Profile, name+"-"+filepath.Base(s.dir)+".pprof")
+	}
+	if s.sluice, err = target.StartSluice(ctx, config, destinations); err == nil {
+		s.server = s.sluice
+	}
+	return err
+}
+
+// close stops the processes and removes the data. With an error it adds the end of
+// the server's log to it.
+func (s *session) close(err error) error {
+	err = errors.Join(err, s.stopServer())
+	if s.sink != nil {
+		err = errors.Join(err, s.sink.Stop())
+	}
+	s.log.Close()
+	if err != nil {
+		text, _ := os.ReadFile(s.log.Name())
+		err = fmt.Errorf("%w\n%s", err, text[max(0, len(text)-2000):])
+	}
+	return errors.Join(err, os.RemoveAll(s.dir))
+}
+
+func (s *session) stopServer() error {
+	if s.server == nil {
+		return nil
+	}
+	return s.server.Process().Stop()
+}
+
+// startLoad starts a load generator with the next events.
+func (s *session) startLoad(ctx context.Context, config load.Config) (*process.Process, error) {
+	config.Address, config.Token, config.First = s.server.Address(), s.server.Token(), s.next
+	if config.Duration == 0 {
+		config.Duration = s.env.Seconds
+	}
+	spec, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
+	return process.Start(ctx, process.Spec{Path: s.env.Self, Args: []string{"load", string(spec)}, Log: s.log})
+}
+
+// endLoad waits for a load generator and takes note of what it sent.
+func (s *session) endLoad(p *process.Process) (r load.Result, err error) {
+	out, err := p.Output()
+	if err == nil {
+		err = json.Unmarshal(out, &r)
+	}
+	if err != nil {
+		return r, fmt.Errorf("run load generator: %w", err)
+	}
+	s.next = r.Next
+	s.unknown = append(s.unknown, r.Unknown...)
+	s.bytes += r.Bytes
+	return r, nil
+}
+
+// load runs a load generator to its end.
+func (s *session) load(ctx context.Context, config load.Config) (load.Result, *process.Process, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(config.Duration, s.env.Seconds)+loadGrace)
+	defer cancel()
+	p, err := s.startLoad(ctx, config)
+	if err != nil {
+		return load.Result{}, nil, err
+	}
+	r, err := s.endLoad(p)
+	if err == nil && r.Acked == 0 {
+		err = fmt.Errorf("run load generator: nothing was accepted: %s", r.LastError)
+	}
+	return r, p, err
+}
+
+// stats asks the sink.
+func (s *session) stats(ctx context.Context) (stats sink.Stats, err error) {
+	r, err := http.NewRequestWithContext(ctx, "GET", fmt.Sprintf("%s/stats?upto=%d", s.url, s.next), nil)
+	if err != nil {
+		return stats, err
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return stats, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return stats, err
+	}
+	return stats, json.Unmarshal(body, &stats)
+}
+
+// drain waits until every acknowledged event is at every path, at most for the
+// given time. What is lost then shows in the stats.
+func (s *session) drain(ctx context.Context, limit time.Duration) (sink.Stats, error) {
+	for end := time.Now().Add(limit); ; {
+		stats, err := s.stats(ctx)
+		if err != nil || s.lost(stats) == 0 || time.Now().After(end) {
+			return stats, err
+		}
+		select {
+		case <-ctx.Done():
+			return stats, context.Cause(ctx)
+		case <-time.After(drainPoll):
+		}
+	}
+}
+
+// lost counts the acknowledged events that did not come, over all paths.
+func (s *session) lost(stats sink.Stats) (lost uint64) {
+	for _, path := range s.paths {
+		p, ok := stats.Paths[path]
+		if !ok {
+			lost += s.next
+			continue
+		}
+		lost += p.Missing - unanswered(p.MissingRanges, s.unknown)
+	}
+	return lost
+}
+
+// unanswered counts the missing events that were never acknowledged.
+func unanswered(missing []sink.Range, unknown []load.Range) (n uint64) {
+	for _, m := range missing {
+		for _, u := range unknown {
+			if from, to := max(m.From, u.From), min(m.To, u.To); from < to {
+				n += to - from
+			}
+		}
+	}
+	return n
+}
