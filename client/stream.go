@@ -1,0 +1,191 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/sluicelog/sluice"
+)
+
+// StreamSpec is the configuration of a stream as it is created.
+type StreamSpec struct {
+	Namespace string            `json:"namespace"` // "" is the instance
+	Name      string            `json:"name,omitempty"`
+	Kind      string            `json:"kind"`
+	Config    json.RawMessage   `json:"config,omitempty"`
+	Secrets   map[string]string `json:"secrets,omitempty"`
+	Filter    *sluice.Filter    `json:"filter,omitempty"`
+	Start     string            `json:"start,omitempty"` // "now", "earliest" or a time
+	Until     string            `json:"until,omitempty"`
+	Strict    bool              `json:"strict,omitempty"`
+	Active    *bool             `json:"active,omitempty"` // nil is true
+}
+
+// Stream is a stream as the server shows it.
+type Stream struct {
+	ID        sluice.StreamID `json:"id"`
+	Namespace string          `json:"namespace"`
+	Name      string          `json:"name"`
+	Kind      string          `json:"kind"`
+	Config    json.RawMessage `json:"config"`
+	Filter    sluice.Filter   `json:"filter"`
+	Active    bool            `json:"active"`
+	Status    sluice.Status   `json:"status"`
+	Ledger    sluice.Ledger   `json:"ledger"`
+	// Health holds the last success, the last error, the next try and the lag.
+	Health json.RawMessage `json:"health"`
+	// Raw is the server's whole answer about the stream.
+	Raw json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON also keeps the text in Raw.
+func (s *Stream) UnmarshalJSON(b []byte) error {
+	type plain Stream
+	if err := json.Unmarshal(b, (*plain)(s)); err != nil {
+		return err
+	}
+	s.Raw = append(json.RawMessage(nil), b...)
+	return nil
+}
+
+// Stage is one step of a check.
+type Stage struct {
+	Name    string  `json:"name"`
+	OK      bool    `json:"ok"`
+	MS      float64 `json:"ms"`
+	Message string  `json:"message"`
+}
+
+// CheckResult is the outcome of a check.
+type CheckResult struct {
+	OK     bool    `json:"ok"`
+	Stages []Stage `json:"stages"`
+}
+
+func streamPath(id sluice.StreamID, rest string) string {
+	return fmt.Sprintf("/api/v1/streams/%d%s", id, rest)
+}
+
+// CreateStream creates a stream.
+func (c *Client) CreateStream(ctx context.Context, spec StreamSpec) (Stream, error) {
+	var s Stream
+	err := c.do(ctx, request{method: http.MethodPost, path: "/api/v1/streams", in: spec}, &s)
+	return s, err
+}
+
+// Streams lists the streams of a namespace, all that the token may see when
+// namespace is nil.
+func (c *Client) Streams(ctx context.Context, namespace *string) ([]Stream, error) {
+	query := url.Values{}
+	if namespace != nil {
+		query.Set("namespace", *namespace)
+	}
+	l := list[Stream]{name: "streams"}
+	err := c.do(ctx, request{method: http.MethodGet, path: "/api/v1/streams", query: query}, &l)
+	return l.items, err
+}
+
+// Stream returns one stream.
+func (c *Client) Stream(ctx context.Context, id sluice.StreamID) (Stream, error) {
+	var s Stream
+	err := c.do(ctx, request{method: http.MethodGet, path: streamPath(id, "")}, &s)
+	return s, err
+}
+
+// UpdateStream changes the fields of a stream that patch, a JSON object, names.
+func (c *Client) UpdateStream(ctx context.Context, id sluice.StreamID, patch json.RawMessage) (Stream, error) {
+	var s Stream
+	err := c.do(ctx, request{method: http.MethodPatch, path: streamPath(id, ""), in: patch}, &s)
+	return s, err
+}
+
+// DeleteStream stops a stream at once and destroys its secrets.
+func (c *Client) DeleteStream(ctx context.Context, id sluice.StreamID) error {
+	return c.do(ctx, request{method: http.MethodDelete, path: streamPath(id, "")}, nil)
+}
+
+// CheckStream checks the destination of a stream.
+func (c *Client) CheckStream(ctx context.Context, id sluice.StreamID) (CheckResult, error) {
+	var r CheckResult
+	err := c.do(ctx, request{method: http.MethodPost, path: streamPath(id, "/check")}, &r)
+	return r, err
+}
+
+// CheckSpec checks the destination of a stream before it is created.
+func (c *Client) CheckSpec(ctx context.Context, spec StreamSpec) (CheckResult, error) {
+	var r CheckResult
+	err := c.do(ctx, request{method: http.MethodPost, path: "/api/v1/streams/check", in: spec}, &r)
+	return r, err
+}
+
+// PauseStream pauses a stream; nothing is dropped meanwhile.
+func (c *Client) PauseStream(ctx context.Context, id sluice.StreamID) error {
+	return c.do(ctx, request{method: http.MethodPost, path: streamPath(id, "/pause")}, nil)
+}
+
+// ResumeStream lets a paused stream go on from where it stood.
+func (c *Client) ResumeStream(ctx context.Context, id sluice.StreamID) error {
+	return c.do(ctx, request{method: http.MethodPost, path: streamPath(id, "/resume")}, nil)
+}
+
+// EventRef names an event by its place in the log.
+type EventRef struct {
+	Partition string `json:"partition"`
+	Seq       uint64 `json:"seq"`
+}
+
+// Quarantined is an event that a destination refused as such.
+type Quarantined struct {
+	EventRef
+	ID     string `json:"id"`
+	Type   string `json:"type"`
+	Reason string `json:"reason"`
+	At     string `json:"at"`
+	// Raw is the server's whole answer about the event.
+	Raw json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON also keeps the text in Raw.
+func (q *Quarantined) UnmarshalJSON(b []byte) error {
+	type plain Quarantined
+	if err := json.Unmarshal(b, (*plain)(q)); err != nil {
+		return err
+	}
+	q.Raw = append(json.RawMessage(nil), b...)
+	return nil
+}
+
+// QuarantineAct chooses events of a quarantine: all of them, or those named.
+type QuarantineAct struct {
+	All    bool       `json:"all,omitempty"`
+	Events []EventRef `json:"events,omitempty"`
+}
+
+// Quarantine lists the quarantined events of a stream.
+func (c *Client) Quarantine(ctx context.Context, id sluice.StreamID) ([]Quarantined, error) {
+	l := list[Quarantined]{name: "events"}
+	err := c.do(ctx, request{method: http.MethodGet, path: streamPath(id, "/quarantine")}, &l)
+	return l.items, err
+}
+
+// Redeliver makes quarantined events pending again and returns how many.
+func (c *Client) Redeliver(ctx context.Context, id sluice.StreamID, act QuarantineAct) (int, error) {
+	return c.quarantineAct(ctx, streamPath(id, "/quarantine/redeliver"), act)
+}
+
+// Drop gives quarantined events up, which the ledger counts as expired, and
+// returns how many.
+func (c *Client) Drop(ctx context.Context, id sluice.StreamID, act QuarantineAct) (int, error) {
+	return c.quarantineAct(ctx, streamPath(id, "/quarantine/drop"), act)
+}
+
+func (c *Client) quarantineAct(ctx context.Context, path string, act QuarantineAct) (int, error) {
+	var answer struct {
+		Count int `json:"count"`
+	}
+	err := c.do(ctx, request{method: http.MethodPost, path: path, in: act}, &answer)
+	return answer.Count, err
+}
