@@ -2,10 +2,10 @@ package sluice
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 	"unsafe"
 )
 
@@ -277,13 +277,19 @@ func (p *pass) refuse(code string, f field, message, hint string) {
 	p.refused = &EventError{Code: code, Message: message, Hint: hint, Offset: offset}
 }
 
+// hasControl reports whether b, valid UTF-8, holds a control character.
 func hasControl(b []byte) bool {
-	for i, c := range b {
-		if c >= utf8.RuneSelf {
-			return bytes.ContainsFunc(b[i:], unicode.IsControl)
+	rest := b
+	for len(rest) >= 8 {
+		x := binary.LittleEndian.Uint64(rest)
+		if ((x-' '*lowBits)|(x+lowBits)|x)&highBits != 0 { // not all within ' ' to '~'
+			break
 		}
-		if c < ' ' || c == 0x7f {
-			return true
+		rest = rest[8:]
+	}
+	for i, c := range rest {
+		if c < ' ' || c >= 0x7f {
+			return bytes.ContainsFunc(rest[i:], unicode.IsControl)
 		}
 	}
 	return false

@@ -124,14 +124,35 @@ func (p *pass) join(a, b, c []byte) []byte {
 
 // checkNamespace refuses what is no path and what is not the producer's.
 func (p *pass) checkNamespace(f field, path []byte) {
-	if err := CheckNamespace(view(path)); err != nil {
-		p.refuse(CodeBadNamespace, f, "the event's "+err.Error(), "send a path such as acme/platform/api")
-		return
+	if !usualPath(path) {
+		if err := CheckNamespace(view(path)); err != nil {
+			p.refuse(CodeBadNamespace, f, "the event's "+err.Error(), "send a path such as acme/platform/api")
+			return
+		}
 	}
 	if !withinFolded(view(path), p.s.TopLevel) {
 		p.refuse(CodeForeignNamespace, f, "the event belongs to another top-level namespace than the token",
 			"use a token of that namespace, or correct the event's namespace")
 	}
+}
+
+// usualPath reports whether path is of the common kind that [CheckNamespace] is
+// sure to accept: short, of printable ASCII, no segment empty or starting with a
+// dot. Most events are spared the slower check.
+func usualPath(path []byte) bool {
+	segments, starts := 1, true
+	for _, c := range path {
+		switch {
+		case starts && (c == '/' || c == '.'):
+			return false
+		case c <= ' ' || c >= 0x7f:
+			return false
+		}
+		if starts = c == '/'; starts {
+			segments++
+		}
+	}
+	return !starts && segments <= MaxNamespaceSegments && len(path) <= MaxNamespaceSegment
 }
 
 // checkInstance refuses an event of the installation from a bound producer.

@@ -184,6 +184,26 @@ func TestEnvelopeTime(t *testing.T) {
 	}
 }
 
+// TestEnvelopeTimeOfEachDay compares the calendar with package time's.
+func TestEnvelopeTimeOfEachDay(t *testing.T) {
+	s := newScanner()
+	for _, year := range []int{1, 4, 99, 100, 400, 1582, 1900, 1969, 1970, 2000, 2023, 2024, 2100, 9999} {
+		for month := 0; month <= 13; month++ {
+			for day := 0; day <= 32; day++ {
+				text := fmt.Sprintf("%04d-%02d-%02dT23:59:58.25-00:30", year, month, day)
+				want, wantErr := time.Parse(time.RFC3339Nano, text)
+				if wantErr == nil && want.UTC().Year() > 9999 {
+					continue
+				}
+				_, env, _, err := s.Scan(nil, []byte(with(`"created_at":"`+text+`"`)))
+				if (err == nil) != (wantErr == nil) || err == nil && !env.Time.Equal(want) {
+					t.Fatalf("%s: got %v, error %v; want %v, error %v", text, env.Time, err, want, wantErr)
+				}
+			}
+		}
+	}
+}
+
 func TestEnvelopeType(t *testing.T) {
 	long := strings.Repeat("é", sluice.MaxEventType/2)
 	for _, test := range []struct{ members, want string }{
@@ -237,6 +257,7 @@ func TestEnvelopeActor(t *testing.T) {
 		`"actor":{"login":"x"}`:                 "",
 		`"actor":[ "q\"\\" , "x" ]`:             `q"\`,
 		`"author_name":"\u00e9\ud83d\ude00\/x"`: "é😀/x",
+		`"actor":"\b\f\n\r\t\u000A"`:            "\b\f\n\r\t\n",
 	} {
 		_, env, _, err := newScanner().Scan(nil, []byte(with(members)))
 		if err != nil || string(env.Actor) != want {

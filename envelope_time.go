@@ -45,16 +45,35 @@ func parseTime(b []byte) (time.Time, bool) {
 		uint(hour) > 23 || uint(minute) > 59 || uint(second) > 60 {
 		return time.Time{}, false
 	}
-	t := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
-	if t.Day() != day {
+	if day > 28 && day > daysIn(year, month) {
 		return time.Time{}, false
 	}
-	seconds := (hour*60+minute-offset)*60 + second
-	t = t.Add(time.Duration(seconds)*time.Second + time.Duration(nanos))
-	if second == 60 && t.Unix()%(24*60*60) != 0 {
+	seconds := int64(days(year, month, day))*secondsPerDay + int64((hour*60+minute-offset)*60+second)
+	if second == 60 && seconds%secondsPerDay != 0 {
 		return time.Time{}, false
 	}
-	return t, t.Year() >= 1 && t.Year() <= 9999
+	return time.Unix(seconds, int64(nanos)).UTC(), seconds >= firstMillis/1000 && seconds <= lastMillis/1000
+}
+
+const secondsPerDay = 24 * 60 * 60
+
+func daysIn(year, month int) int {
+	if month == 12 {
+		return 31
+	}
+	return days(year, month+1, 1) - days(year, month, 1)
+}
+
+// days returns how many days lie between 1970-01-01 and a day of the Gregorian
+// calendar. It counts in years that begin with March: their last day is the leap
+// day, and their months begin after 0, 31, 61, 92, ... days.
+func days(year, month, day int) int {
+	if month -= 3; month < 0 {
+		month += 12
+		year--
+	}
+	year += 400 // so that divisions round down in the year 0 too
+	return 365*year + year/4 - year/100 + year/400 + (153*month+2)/5 + day - 1 - 865565
 }
 
 // number reads digits, -1 when b holds anything else.

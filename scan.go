@@ -149,21 +149,30 @@ func (p *pass) object(i int) int {
 			return -1
 		}
 		v := span{src: int32(i), start: int32(i + p.shift)}
-		if i = p.value(i, c); i < 0 {
+		if c == '"' {
+			i = p.str(i + 1)
+		} else {
+			i = p.value(i, c)
+		}
+		if i < 0 {
 			return -1
 		}
 		if f != noField {
 			v.end = int32(i + p.shift)
 			p.fields[f] = v
 		}
-		i, c = p.next(i)
+		if c = at(p.src, i); c <= ' ' {
+			i, c = p.space(i)
+		}
 		if c == '}' {
 			return i + 1
 		}
 		if c != ',' {
 			return p.unexpected(i, "a comma or the object's end")
 		}
-		i, c = p.next(i + 1)
+		if i, c = i+1, at(p.src, i+1); c <= ' ' {
+			i, c = p.space(i)
+		}
 	}
 }
 

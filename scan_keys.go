@@ -21,7 +21,7 @@ const (
 // positions in src. Its memory is used again by the next event.
 type keySet struct {
 	keys    []keyRef
-	few     [2 * fewKeys]uint8 // index into keys + 1, while there are few
+	few     [4 * fewKeys]uint8 // index into keys + 1, while there are few
 	many    []uint32           // the same, afterwards; a power of two, at most half full
 	decoded []byte             // keys that hold escapes, decoded
 	seed    maphash.Seed
@@ -50,27 +50,13 @@ func (k *keySet) reset() {
 // add adds the key in src from start to end and reports whether it is new. The
 // name it returns is the decoded one and valid until the next call.
 func (k *keySet) add(src []byte, start, end int, escaped bool) (name []byte, added bool) {
-	ref := keyRef{start: int32(start), end: int32(end), decoded: escaped}
-	if escaped {
-		ref.start = int32(len(k.decoded))
-		k.decoded = appendUnescaped(k.decoded, src[start:end])
-		ref.end = int32(len(k.decoded))
+	ref := keyRef{start: int32(start), end: int32(end)}
+	if name = src[start:end]; escaped {
+		name = k.decode(name, &ref)
 	}
-	name = k.name(src, ref)
-	if len(k.keys) < fewKeys {
-		return name, k.addFew(src, name, ref)
+	if len(k.keys) >= fewKeys {
+		return name, k.addMany(src, name, ref)
 	}
-	return name, k.addMany(src, name, ref)
-}
-
-func (k *keySet) name(src []byte, ref keyRef) []byte {
-	if ref.decoded {
-		src = k.decoded
-	}
-	return src[ref.start:ref.end]
-}
-
-func (k *keySet) addFew(src, name []byte, ref keyRef) bool {
 	if len(name) <= shortKey {
 		ref.hash = quickHash(name)
 	} else {
@@ -79,13 +65,28 @@ func (k *keySet) addFew(src, name []byte, ref keyRef) bool {
 	i := ref.hash % uint32(len(k.few))
 	for k.few[i] != 0 {
 		if k.same(src, name, ref.hash, k.keys[k.few[i]-1]) {
-			return false
+			return name, false
 		}
 		i = (i + 1) % uint32(len(k.few))
 	}
 	k.keys = append(k.keys, ref)
 	k.few[i] = uint8(len(k.keys))
-	return true
+	return name, true
+}
+
+// decode makes ref one to the decoded key.
+func (k *keySet) decode(raw []byte, ref *keyRef) []byte {
+	start := len(k.decoded)
+	k.decoded = appendUnescaped(k.decoded, raw)
+	*ref = keyRef{start: int32(start), end: int32(len(k.decoded)), decoded: true}
+	return k.decoded[start:]
+}
+
+func (k *keySet) name(src []byte, ref keyRef) []byte {
+	if ref.decoded {
+		src = k.decoded
+	}
+	return src[ref.start:ref.end]
 }
 
 // addMany adds to the large table, which nobody can attack without the seed.

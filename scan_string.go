@@ -15,26 +15,32 @@ const (
 
 // special returns a word whose lowest set bit lies in the first byte of x, in
 // memory order, that may not simply stand in a string: a quote, a backslash, a
-// control character, or the start of a character beyond ASCII. It is 0 when no
-// byte is. Bits above the lowest may be wrong, for a borrow travels upwards.
+// control character, or a part of a character beyond ASCII. It is 0 when no byte
+// is. Bits above the lowest may be wrong, for a borrow travels upwards.
 func special(x uint64) uint64 {
-	quote := (x ^ '"'*lowBits) - lowBits
+	// With bit 1 flipped the quote (0x22) is 0x20, the control characters stay
+	// below it, and everything else above.
+	quoteOrControl := (x ^ 0x02*lowBits) - 0x21*lowBits
 	backslash := (x ^ '\\'*lowBits) - lowBits
-	control := x - ' '*lowBits
-	return (quote | backslash | control | x) & highBits
+	return (quoteOrControl | backslash | x) & highBits
 }
 
 // str reads a string whose opening quote stands before i.
 func (p *pass) str(i int) int {
 	src := p.src
 	for {
-		for ; i+8 <= len(src); i += 8 {
-			if m := special(binary.LittleEndian.Uint64(src[i:])); m != 0 {
-				i += bits.TrailingZeros64(m) >> 3
-				break
+		for i >= 0 && i <= len(src)-8 {
+			m := special(binary.LittleEndian.Uint64(src[i : i+8]))
+			if m == 0 {
+				i += 8
+				continue
 			}
+			if i += bits.TrailingZeros64(m) >> 3; at(src, i) == '"' {
+				return i + 1
+			}
+			break
 		}
-		// At a special byte, or within the last eight of src.
+		// At an unusual byte, or within the last eight of src.
 		for i < len(src) && src[i] != '"' && src[i] != '\\' && src[i]-' ' < utf8.RuneSelf-' ' {
 			i++
 		}

@@ -1,6 +1,6 @@
 package sluice
 
-// value reads one value that starts at i with the byte c.
+// value reads one value, other than a string, that starts at i with the byte c.
 func (p *pass) value(i int, c byte) int {
 	if c == '{' || c == '[' {
 		return p.nested(i, c)
@@ -9,11 +9,15 @@ func (p *pass) value(i int, c byte) int {
 }
 
 // nested reads the container at i, which the event holds, without recursion.
+// Each round of the loop begins at a value.
 func (p *pass) nested(i int, c byte) int {
 	var closer [MaxEventDepth + 1]byte // of the open container at each depth
 	depth := 1                         // the event itself
 	for {
-		if c == '{' || c == '[' {
+		switch {
+		case c == '"':
+			i, c = p.next(p.str(i + 1))
+		case c == '{' || c == '[':
 			if depth++; depth > MaxEventDepth {
 				return p.fail(CodeTooDeep, i, "the event is nested deeper than 100", "flatten the event")
 			}
@@ -24,7 +28,7 @@ func (p *pass) nested(i int, c byte) int {
 				}
 				continue
 			}
-		} else {
+		default:
 			i, c = p.next(p.scalar(i, c))
 		}
 		for c == closer[depth] {
@@ -49,19 +53,23 @@ func (p *pass) key(i int, c byte) (end, value int, first byte) {
 	if c != '"' {
 		return -1, p.unexpected(i, "a key"), 0
 	}
-	end = p.str(i+1) - 1
-	if i, c = p.next(end + 1); c != ':' {
+	i = p.str(i + 1)
+	end = i - 1
+	if c = at(p.src, i); c <= ' ' {
+		i, c = p.space(i)
+	}
+	if c != ':' {
 		return -1, p.unexpected(i, "a colon"), 0
 	}
-	i, c = p.next(i + 1)
+	if i, c = i+1, at(p.src, i+1); c <= ' ' {
+		i, c = p.space(i)
+	}
 	return end, i, c
 }
 
-// scalar reads a string, a number or a literal.
+// scalar reads a number or a literal.
 func (p *pass) scalar(i int, c byte) int {
 	switch {
-	case c == '"':
-		return p.str(i + 1)
 	case c == '-' || isDigit(c):
 		return p.number(i)
 	case c == 't':
@@ -127,12 +135,19 @@ func (p *pass) digits(i int) int {
 // next returns the first byte at or behind i that is not white space, and its
 // index. The byte is 0 at the end of src.
 func (p *pass) next(i int) (int, byte) {
-	if uint(i) < uint(len(p.src)) {
-		if c := p.src[i]; c > ' ' {
-			return i, c
-		}
+	if c := at(p.src, i); c > ' ' {
+		return i, c
 	}
 	return p.space(i)
+}
+
+// at returns the byte of src at i, 0 when i lies outside. Where speed matters it
+// does next's work in place: whatever it returns up to ' ' is for space to judge.
+func at(src []byte, i int) byte {
+	if uint(i) < uint(len(src)) {
+		return src[i]
+	}
+	return 0
 }
 
 // space does next's work where white space does stand: it copies what lies
