@@ -20,8 +20,9 @@ const SourceSluice = "sluice"
 // Envelope is what Sluice reads from an event, once, when it comes in. It alone
 // decides authorisation, routing, filter and search scope.
 //
-// The byte slices and strings of an Envelope that a [Scanner] made stay valid as
-// long as the buffer that the scanner appended to.
+// The slices of an Envelope that a [Scanner] made lie in the buffer that it
+// appended to, or in memory that is never used again: they stay valid as long as
+// that buffer's bytes stay unchanged. Nobody may write to them.
 type Envelope struct {
 	// ID is the event's id as it stands in the payload, without quotes.
 	// A number keeps its digits. IDOffset is where it starts in the payload.

@@ -49,7 +49,7 @@ func checkSegment(s string) error {
 		return fmt.Errorf("namespace is not UTF-8")
 	}
 	for _, r := range s {
-		if unicode.IsControl(r) {
+		if r < ' ' || r >= 0x7f && unicode.IsControl(r) {
 			return fmt.Errorf("namespace has a control character")
 		}
 	}

@@ -133,5 +133,6 @@ type Quarantined struct {
 	Time      time.Time       `json:"time"`
 	At        time.Time       `json:"quarantined_at"`
 	Reason    string          `json:"reason"`
+	Hash      string          `json:"hash"` // of the id, in hexadecimal; part of what is sent
 	Payload   json.RawMessage `json:"payload"`
 }

@@ -364,3 +364,12 @@ func (l *Log) Stored(partition string) uint64 {
 	defer p.mu.Unlock()
 	return p.stored
 }
+
+// Appended returns how many bytes of events were appended to the partition since
+// the start.
+func (l *Log) Appended(partition string) uint64 {
+	p := l.partition(partition)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stats.Raw
+}

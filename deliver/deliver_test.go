@@ -1,0 +1,231 @@
+package deliver
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/destination"
+)
+
+func simulate(t *testing.T, opts Options, f func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, opts)
+		f(t, w)
+		w.stop()
+	})
+}
+
+func TestDeliversInOrder(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.post("acme", "before", 3)
+		r := w.stream(1, "acme")
+		all := w.stream(2, sluice.Instance)
+		ids := w.post("acme/web", "user.add", 250)
+		w.post("other", "user.add", 10)
+		w.expect(1, sluice.Ledger{Accepted: 250, Delivered: 250})
+		w.expect(2, sluice.Ledger{Accepted: 260, Delivered: 260})
+		if got := r.received(); !slices.Equal(got, ids) {
+			t.Errorf("received %d events out of order or not at all, want %d", len(got), len(ids))
+		}
+		if got := len(all.received()); got != 260 {
+			t.Errorf("instance stream received %d events, want 260", got)
+		}
+	})
+}
+
+func TestFilterAndRestart(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		r := w.stream(1, "acme", func(s *Stream) { s.Filter.EventTypes = []string{"a"} })
+		w.post("acme", "a", 5)
+		w.post("acme", "b", 7)
+		w.expect(1, sluice.Ledger{Accepted: 12, Delivered: 5, Filtered: 7})
+		for range 3 {
+			w.stop()
+			w.start()
+			w.post("acme", "b", 1)
+			w.post("acme", "a", 1)
+		}
+		w.expect(1, sluice.Ledger{Accepted: 18, Delivered: 8, Filtered: 10})
+		if got := len(r.received()); got != 8 {
+			t.Errorf("received %d, want 8", got)
+		}
+		w.change(1, func(s *Stream) { s.Filter = sluice.Filter{} })
+		w.post("acme", "b", 2)
+		w.expect(1, sluice.Ledger{Accepted: 20, Delivered: 10, Filtered: 10})
+	})
+}
+
+func TestPauseResume(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.stream(1, "acme")
+		w.post("acme", "a", 5)
+		w.expect(1, sluice.Ledger{Accepted: 5, Delivered: 5})
+		w.change(1, func(s *Stream) { s.Paused = true })
+		w.post("acme", "a", 500)
+		w.expect(1, sluice.Ledger{Accepted: 505, Delivered: 5, Pending: 500})
+		if got := w.status(1); got != sluice.StatusPaused {
+			t.Errorf("status %q, want paused", got)
+		}
+		w.stop()
+		w.start()
+		w.expect(1, sluice.Ledger{Accepted: 505, Delivered: 5, Pending: 500})
+		w.change(1, func(s *Stream) { s.Paused = false })
+		w.expect(1, sluice.Ledger{Accepted: 505, Delivered: 505})
+	})
+}
+
+func TestUnavailableIsRetriedForEver(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		r := w.stream(1, "acme")
+		healthy := w.stream(2, "acme")
+		r.set(func(r *receiver) { r.refuse = unavailable })
+		w.post("acme", "a", 300)
+		time.Sleep(3 * time.Hour)
+		w.expect(1, sluice.Ledger{Accepted: 300, Pending: 300})
+		if got := w.status(1); got != sluice.StatusFailing {
+			t.Errorf("status %q, want failing", got)
+		}
+		w.expect(2, sluice.Ledger{Accepted: 300, Delivered: 300})
+		_ = healthy
+		r.set(func(r *receiver) { r.refuse = nil })
+		time.Sleep(6 * time.Minute)
+		w.expect(1, sluice.Ledger{Accepted: 300, Delivered: 300})
+		if got := w.status(1); got != sluice.StatusActive {
+			t.Errorf("status %q, want active", got)
+		}
+	})
+}
+
+func TestRefusingEverythingHoldsAndQuarantinesNothing(t *testing.T) {
+	for _, single := range []bool{false, true} {
+		simulate(t, Options{}, func(t *testing.T, w *world) {
+			r := w.stream(1, "acme")
+			r.set(func(r *receiver) { r.refuse, r.single = rejectAll, single })
+			w.post("acme", "a", 300)
+			time.Sleep(24 * time.Hour)
+			w.expect(1, sluice.Ledger{Accepted: 300, Pending: 300})
+			if got := w.status(1); got != sluice.StatusHeld {
+				t.Errorf("status %q, want held", got)
+			}
+			r.set(func(r *receiver) { r.refuse = nil })
+			time.Sleep(6 * time.Minute)
+			w.expect(1, sluice.Ledger{Accepted: 300, Delivered: 300})
+		})
+	}
+}
+
+func TestPoisonIsIsolated(t *testing.T) {
+	for _, single := range []bool{false, true} {
+		simulate(t, Options{}, func(t *testing.T, w *world) {
+			r := w.stream(1, "acme")
+			r.set(func(r *receiver) {
+				r.limits.Events = 500
+				r.refuse, r.single = poison(destination.RejectedBatch, "e250"), single
+			})
+			w.post("acme", "a", 500)
+			w.expect(1, sluice.Ledger{Accepted: 500, Delivered: 499, Quarantined: 1})
+			if got := len(r.received()); got != 499 {
+				t.Errorf("received %d, want 499", got)
+			}
+			if n := r.sent(); n > 21 {
+				t.Errorf("took %d requests, want at most 21", n)
+			}
+			q, err := w.d.Quarantine(context.Background(), 1, 10)
+			if err != nil || len(q) != 1 || q[0].ID != "e250" || q[0].Reason != "bad e250" {
+				t.Errorf("quarantine: got %+v, %v", q, err)
+			}
+			w.stop()
+			w.start()
+			r.set(func(r *receiver) { r.refuse = nil })
+			if n, err := w.d.Redeliver(context.Background(), 1, nil); n != 1 || err != nil {
+				t.Errorf("redeliver: got %d, %v", n, err)
+			}
+			w.expect(1, sluice.Ledger{Accepted: 500, Delivered: 500})
+		})
+	}
+}
+
+func TestPoisonAsOnlyEventIsProvedByCheck(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		r := w.stream(1, "acme")
+		r.set(func(r *receiver) { r.refuse, r.check = poison(destination.RejectedBatch, "e1"), true })
+		w.post("acme", "a", 1)
+		w.expect(1, sluice.Ledger{Accepted: 1, Quarantined: 1})
+		if n, err := w.d.Drop(context.Background(), 1, nil); n != 1 || err != nil {
+			t.Errorf("drop: got %d, %v", n, err)
+		}
+		w.expect(1, sluice.Ledger{Accepted: 1, Expired: 1})
+	})
+}
+
+func TestStuckEventIsQuarantinedWhileOthersPass(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		simulate(t, Options{}, func(t *testing.T, w *world) {
+			r := w.stream(1, "acme", func(s *Stream) { s.Strict = strict })
+			r.set(func(r *receiver) { r.refuse = poison(destination.Unavailable, "e100") })
+			w.post("acme", "a", 300)
+			time.Sleep(24 * time.Hour)
+			want := sluice.Ledger{Accepted: 300, Delivered: 299, Quarantined: 1}
+			if strict {
+				want = sluice.Ledger{Accepted: 300, Delivered: 99, Pending: 201}
+			}
+			w.expect(1, want)
+		})
+	}
+}
+
+func TestMisconfiguredHoldsAndProbes(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		r := w.stream(1, "acme")
+		r.set(func(r *receiver) {
+			r.refuse = func([]destination.Event) *destination.Error {
+				return &destination.Error{Class: destination.Misconfigured, Status: 403, Message: "forbidden"}
+			}
+		})
+		w.post("acme", "a", 30)
+		w.expect(1, sluice.Ledger{Accepted: 30, Pending: 30})
+		if got := w.status(1); got != sluice.StatusHeld {
+			t.Errorf("status %q, want held", got)
+		}
+		r.set(func(r *receiver) { r.refuse = nil })
+		time.Sleep(6 * time.Minute)
+		w.expect(1, sluice.Ledger{Accepted: 30, Delivered: 30})
+	})
+}
+
+func TestRemoveReturnsTheLastLedger(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.stream(1, "acme")
+		w.post("acme", "a", 30)
+		w.expect(1, sluice.Ledger{Accepted: 30, Delivered: 30})
+		st, err := w.d.Remove(context.Background(), 1)
+		if err != nil || st.Ledger != (sluice.Ledger{Accepted: 30, Delivered: 30}) {
+			t.Errorf("last state: got %+v, %v", st.Ledger, err)
+		}
+		delete(w.confs, 1)
+		for rec, err := range w.store.List(context.Background(), lanePrefix) {
+			t.Errorf("left behind: %s %v", rec.Key, err)
+		}
+		w.post("acme", "a", 1)
+		w.stop()
+		w.start()
+	})
+}
+
+func TestUntilEndsAStream(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.stream(1, "acme", func(s *Stream) { s.Until = time.Now().Add(time.Hour) })
+		w.post("acme", "a", 3)
+		time.Sleep(2 * time.Hour)
+		w.post("acme", "a", 4)
+		w.expect(1, sluice.Ledger{Accepted: 3, Delivered: 3})
+		if got := w.status(1); got != sluice.StatusDone {
+			t.Errorf("status %q, want done", got)
+		}
+	})
+}

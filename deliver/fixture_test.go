@@ -1,0 +1,289 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/store"
+)
+
+// world is a log, a store and a Deliverer on simulated time. Restart throws away
+// everything that is not durable.
+type world struct {
+	t      *testing.T
+	engine *eventlog.Memory
+	store  *store.Memory
+	log    *eventlog.Log
+	d      *Deliverer
+	opts   Options
+	stop   func()
+	next   int
+	dests  map[sluice.StreamID]*receiver
+	confs  map[sluice.StreamID]Stream
+	notes  []Notice
+}
+
+func newWorld(t *testing.T, opts Options) *world {
+	w := &world{t: t, engine: eventlog.NewMemory(eventlog.MemoryOptions{Log: eventlog.LogID{1}}), store: store.NewMemory(),
+		opts: opts, dests: map[sluice.StreamID]*receiver{}, confs: map[sluice.StreamID]Stream{}}
+	w.start()
+	return w
+}
+
+func (w *world) start() {
+	w.t.Helper()
+	w.engine = w.engine.Restart(eventlog.MemoryOptions{Log: eventlog.LogID{1}})
+	ctx, cancel := context.WithCancel(context.Background())
+	floors, err := Floors(ctx, w.store)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.log, err = eventlog.Open(ctx, w.engine, eventlog.Options{ID: eventlog.LogID{1}, Floors: floors})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	opts := w.opts
+	opts.Logger = slog.New(slog.DiscardHandler)
+	opts.Emit = func(_ context.Context, n Notice) error {
+		w.notes = append(w.notes, n)
+		return nil
+	}
+	w.d = New(w.log, w.store, opts)
+	if err := w.d.Load(ctx); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, id := range sortedKeys(w.confs) {
+		if err := w.d.Put(ctx, w.confs[id]); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	var wg sync.WaitGroup
+	logCtx, logCancel := context.WithCancel(context.Background())
+	var logs sync.WaitGroup
+	logs.Go(func() {
+		if err := w.log.Run(logCtx); err != nil {
+			w.t.Error(err)
+		}
+	})
+	wg.Go(func() {
+		if err := w.d.Run(ctx); err != nil {
+			w.t.Error(err)
+		}
+	})
+	w.stop = func() {
+		cancel()
+		wg.Wait()
+		logCancel()
+		logs.Wait()
+		if err := w.log.Close(); err != nil {
+			w.t.Error(err)
+		}
+	}
+}
+
+func sortedKeys(m map[sluice.StreamID]Stream) []sluice.StreamID {
+	var ids []sluice.StreamID
+	for id := range maps.Keys(m) {
+		ids = append(ids, id)
+	}
+	for i := range ids {
+		for j := range ids[:i] {
+			if ids[i] < ids[j] {
+				ids[i], ids[j] = ids[j], ids[i]
+			}
+		}
+	}
+	return ids
+}
+
+// post appends n events of a namespace and type and returns their ids.
+func (w *world) post(namespace, kind string, n int) []string {
+	w.t.Helper()
+	var b eventlog.Batch
+	var ids []string
+	for range n {
+		w.next++
+		id := fmt.Sprintf("e%d", w.next)
+		payload := fmt.Sprintf(`{"id":%q,"event_type":%q,"entity_path":%q}`, id, kind, namespace)
+		env := sluice.Envelope{ID: []byte(id), IDOffset: 7, Type: []byte(kind), Namespace: []byte(namespace), Class: sluice.Audit}
+		b.Add([]byte(payload), &env, "t1")
+		ids = append(ids, id)
+	}
+	if _, err := w.log.Append(context.Background(), map[string]*eventlog.Batch{"audit": &b}); err != nil {
+		w.t.Fatal(err)
+	}
+	return ids
+}
+
+// stream adds a stream that starts now.
+func (w *world) stream(id sluice.StreamID, namespace string, change ...func(*Stream)) *receiver {
+	w.t.Helper()
+	r := &receiver{limits: destination.Limits{Events: 100, Bytes: 1 << 20, Timeout: 30 * time.Second}}
+	w.dests[id] = r
+	seq, total := w.log.Position("audit", namespace)
+	conf := Stream{ID: id, Namespace: namespace, Version: 1, Start: map[string]Start{"audit": {Seq: seq, Total: total}},
+		Open: func() (destination.Destination, error) { return r, nil }}
+	for _, c := range change {
+		c(&conf)
+	}
+	w.put(conf)
+	return r
+}
+
+func (w *world) put(conf Stream) {
+	w.t.Helper()
+	w.confs[conf.ID] = conf
+	if err := w.d.Put(context.Background(), conf); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) change(id sluice.StreamID, f func(*Stream)) {
+	w.t.Helper()
+	conf := w.confs[id]
+	conf.Version++
+	f(&conf)
+	w.put(conf)
+}
+
+func (w *world) ledger(id sluice.StreamID) sluice.Ledger {
+	w.t.Helper()
+	st, ok := w.d.State(context.Background(), id)
+	if !ok {
+		w.t.Fatalf("stream %d is not there", id)
+	}
+	if !st.Ledger.Balanced() {
+		w.t.Fatalf("ledger does not balance: %+v", st.Ledger)
+	}
+	return st.Ledger
+}
+
+func (w *world) status(id sluice.StreamID) sluice.Status {
+	st, _ := w.d.State(context.Background(), id)
+	return st.Status
+}
+
+// expect waits until nothing moves for a while and compares the ledger.
+func (w *world) expect(id sluice.StreamID, want sluice.Ledger) {
+	w.t.Helper()
+	time.Sleep(3 * time.Second) // simulated
+	synctest.Wait()
+	if got := w.ledger(id); got != want {
+		w.t.Errorf("ledger of stream %d: got %+v, want %+v", id, got, want)
+	}
+}
+
+// receiver is a destination in memory with a rule for each event.
+type receiver struct {
+	mu     sync.Mutex
+	limits destination.Limits
+	got    []string // ids, in the order of acceptance
+	sends  int
+	// refuse decides about a batch; nil accepts it.
+	refuse func(events []destination.Event) *destination.Error
+	// check decides about a test event.
+	check  bool
+	single bool // reports an outcome for each event
+}
+
+var _ destination.Destination = (*receiver)(nil)
+
+func (r *receiver) Send(ctx context.Context, b *destination.Batch) destination.Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sends++
+	if r.refuse == nil {
+		r.accept(b.Events)
+		return destination.Result{}
+	}
+	if !r.single {
+		if err := r.refuse(b.Events); err != nil {
+			return destination.Result{Err: err}
+		}
+		r.accept(b.Events)
+		return destination.Result{}
+	}
+	res := destination.Result{Events: make([]destination.Outcome, len(b.Events)), Reasons: map[int]string{}}
+	for i := range b.Events {
+		err := r.refuse(b.Events[i : i+1])
+		switch {
+		case err == nil:
+			r.accept(b.Events[i : i+1])
+			res.Events[i] = destination.Delivered
+		case err.Class == destination.RejectedBatch:
+			res.Events[i], res.Reasons[i], res.Err = destination.Rejected, err.Message, err
+		default:
+			res.Err = err
+		}
+	}
+	return res
+}
+
+func (r *receiver) accept(events []destination.Event) {
+	for i := range events {
+		r.got = append(r.got, string(events[i].ID))
+	}
+}
+
+func (r *receiver) Check(context.Context, func(destination.Stage)) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.check || r.refuse == nil
+}
+
+func (r *receiver) Limits() destination.Limits {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.limits
+}
+
+func (r *receiver) Close() error { return nil }
+
+func (r *receiver) sent() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sends
+}
+
+func (r *receiver) set(f func(*receiver)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(r)
+}
+
+func (r *receiver) received() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.got...)
+}
+
+func unavailable([]destination.Event) *destination.Error {
+	return &destination.Error{Class: destination.Unavailable, Status: 503, Message: "busy"}
+}
+
+func rejectAll([]destination.Event) *destination.Error {
+	return &destination.Error{Class: destination.RejectedBatch, Status: 400, Message: "no"}
+}
+
+// poison refuses every batch that holds one of the ids.
+func poison(class destination.Class, ids ...string) func([]destination.Event) *destination.Error {
+	return func(events []destination.Event) *destination.Error {
+		for _, e := range events {
+			for _, id := range ids {
+				if string(e.ID) == id {
+					return &destination.Error{Class: class, Status: 400, Message: "bad " + id}
+				}
+			}
+		}
+		return nil
+	}
+}

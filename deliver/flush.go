@@ -1,0 +1,238 @@
+package deliver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sluicelog/sluice/store"
+)
+
+// How often lane records are written: soon after a change, less often when
+// thousands change; and checkpoints.
+const (
+	flushEvery      = 50 * time.Millisecond
+	flushEveryMany  = time.Second
+	manyLanes       = 1000
+	checkpointEvery = time.Second
+)
+
+// flusher writes lane records and checkpoints. It is the only one that writes
+// them, so that a record is never written twice at once.
+type flusher struct {
+	d    *Deliverer
+	kick chan struct{} // something is dirty
+	now  chan struct{} // somebody waits
+
+	mu      sync.Mutex
+	lanes   map[*lane]bool
+	done    chan struct{} // closed after each flush
+	err     error         // of the last flush
+	flushes uint64
+}
+
+func newFlusher(d *Deliverer) *flusher {
+	return &flusher{d: d, kick: make(chan struct{}, 1), now: make(chan struct{}, 1),
+		lanes: map[*lane]bool{}, done: make(chan struct{})}
+}
+
+// dirty notes that the lane's record changed. The lane is locked.
+func (f *flusher) dirty(l *lane) {
+	f.mu.Lock()
+	f.lanes[l] = true
+	f.mu.Unlock()
+	poke(f.kick)
+}
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// durable returns when the lane's record as it is now is durable.
+func (f *flusher) durable(ctx context.Context, l *lane) error {
+	l.mu.Lock()
+	want := l.gen
+	l.mu.Unlock()
+	for {
+		f.mu.Lock()
+		done, ferr := f.done, f.err
+		f.mu.Unlock()
+		l.mu.Lock()
+		ok := l.flushed >= want
+		l.mu.Unlock()
+		if ok {
+			return nil
+		}
+		if ferr != nil && !errors.Is(ferr, store.ErrFull) {
+			return ferr
+		}
+		poke(f.now)
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// run flushes until ctx ends, then once more.
+func (f *flusher) run(ctx context.Context) error {
+	var last time.Time // of the last checkpoint
+	writing := context.WithoutCancel(ctx)
+	for {
+		select {
+		case <-f.kick:
+		case <-f.now:
+		case <-ctx.Done():
+			return errors.Join(f.flush(writing), f.checkpoints(writing))
+		}
+		f.linger(ctx)
+		if err := f.flush(writing); err != nil {
+			return err
+		}
+		if since := time.Since(last); since < checkpointEvery {
+			time.AfterFunc(checkpointEvery-since, func() { poke(f.kick) })
+			continue
+		}
+		last = time.Now()
+		if err := f.checkpoints(writing); err != nil {
+			return err
+		}
+	}
+}
+
+// linger lets changes gather, unless somebody waits.
+func (f *flusher) linger(ctx context.Context) {
+	f.mu.Lock()
+	delay := flushEvery
+	if len(f.lanes) > manyLanes {
+		delay = flushEveryMany
+	}
+	f.mu.Unlock()
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-f.now:
+	case <-ctx.Done():
+	}
+}
+
+// pendingWrite is a record on its way to the store.
+type pendingWrite struct {
+	l       *lane
+	gen     uint64
+	cursor  uint64
+	version uint64
+}
+
+// flush writes the dirty records. A full disk leaves them dirty.
+func (f *flusher) flush(ctx context.Context) error {
+	f.mu.Lock()
+	lanes := f.lanes
+	f.lanes = make(map[*lane]bool, len(lanes)/2)
+	f.mu.Unlock()
+	var err error
+	if len(lanes) > 0 {
+		err = f.write(ctx, lanes)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+	f.flushes++
+	close(f.done)
+	f.done = make(chan struct{})
+	if errors.Is(err, store.ErrFull) {
+		f.d.opts.Logger.WarnContext(ctx, "lane records not written", "err", err)
+		time.AfterFunc(time.Second, func() { poke(f.kick) })
+		return nil
+	}
+	return err
+}
+
+func (f *flusher) write(ctx context.Context, lanes map[*lane]bool) error {
+	writes := make([]pendingWrite, 0, len(lanes))
+	changes := make([]store.Change, 0, len(lanes))
+	for l := range lanes {
+		l.mu.Lock()
+		if l.gone {
+			l.mu.Unlock()
+			continue
+		}
+		conf, _ := l.s.config()
+		l.rec.Version, l.rec.Epoch = conf.Version, l.p.epoch
+		value, err := json.Marshal(&l.rec)
+		w := pendingWrite{l: l, gen: l.gen, cursor: l.rec.Cursor}
+		version := l.version
+		l.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("write lane record: %w", err)
+		}
+		writes = append(writes, w)
+		changes = append(changes, store.Change{Key: laneKey(l.s.id, l.p.name), Value: value, Version: version})
+	}
+	for i := range writes {
+		changes[i].NewVersion = &writes[i].version
+	}
+	errs := f.d.store.Apply(ctx, changes...)
+	var failed error
+	for i, w := range writes {
+		if errs != nil && errs[i] != nil {
+			failed = errors.Join(failed, f.refused(&w, errs[i]))
+			continue
+		}
+		w.l.mu.Lock()
+		w.l.version, w.l.flushed, w.l.safe = w.version, w.gen, w.cursor
+		if len(w.l.rec.Outbox) > 0 {
+			poke(f.d.outbox)
+		}
+		w.l.mu.Unlock()
+	}
+	return failed
+}
+
+// refused handles a record that was not written.
+func (f *flusher) refused(w *pendingWrite, err error) error {
+	w.l.mu.Lock()
+	gone := w.l.gone
+	w.l.mu.Unlock()
+	if gone {
+		return nil // removed meanwhile
+	}
+	f.mu.Lock()
+	f.lanes[w.l] = true
+	f.mu.Unlock()
+	if errors.Is(err, store.ErrConflict) {
+		return fmt.Errorf("lane record %s: somebody else owns this partition: %w", laneKey(w.l.s.id, w.l.p.name), err)
+	}
+	return fmt.Errorf("write lane record %s: %w", laneKey(w.l.s.id, w.l.p.name), err)
+}
+
+// checkpoints writes the position of each tail that moved.
+func (f *flusher) checkpoints(ctx context.Context) error {
+	for _, p := range f.d.order {
+		at := p.checkpoint()
+		if at <= p.saved.Load() {
+			continue
+		}
+		value, err := json.Marshal(checkpoint{Seq: at})
+		if err != nil {
+			return err
+		}
+		change := store.Change{Key: tailPrefix + p.name, Value: value, Version: p.version, NewVersion: &p.version}
+		if errs := f.d.store.Apply(ctx, change); errs != nil && errs[0] != nil {
+			if errors.Is(errs[0], store.ErrFull) {
+				return nil // an old checkpoint costs examining again
+			}
+			return fmt.Errorf("write checkpoint of partition %s: %w", p.name, errs[0])
+		}
+		p.saved.Store(at)
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package deliver
+
+import (
+	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/eventlog"
+)
+
+// gathering is one pass of a lane over the log.
+type gathering struct {
+	d     *Deliverer
+	l     *lane
+	w     *work
+	lim   limits
+	bytes int
+}
+
+// passReserved moves over numbers that were reserved at the start and hold no
+// events.
+func (g *gathering) passReserved(at Start) Start {
+	p := g.l.p
+	p.mu.Lock()
+	to := Start{Seq: p.processed, Total: p.totals[g.l.s.scope]}
+	p.mu.Unlock()
+	if len(g.w.items) > 0 || to.Seq <= at.Seq {
+		g.w.more = true // settle what there is first
+		return Start{Seq: to.Seq, Total: at.Total}
+	}
+	g.l.mu.Lock()
+	defer g.l.mu.Unlock()
+	if to.Total > at.Total {
+		g.l.gap(to.Total-at.Total, at.Seq+1, to.Seq, g.d.log.Lost(p.name, at.Seq+1, to.Seq))
+	}
+	g.l.moveTo(to)
+	g.w.end = to
+	return to
+}
+
+// block examines one block from position at on and returns the position after
+// it. It sets w.more when it stopped inside or before the block.
+func (g *gathering) block(b *eventlog.Block, at Start) (Start, error) {
+	l, w := g.l, g.w
+	conf, m := l.s.config()
+	idx, n, after, ok := scoped(b, l.s.scope)
+	from, before := 0, at.Total
+	if ok {
+		from = firstAfter(b, idx, n, at.Seq)
+		before = after - uint64(n-from)
+	} else {
+		after = at.Total
+	}
+	hidden := b.First > at.Seq+1
+	if before > at.Total || hidden {
+		if len(w.items) > 0 {
+			w.more = true // settle what there is first
+			return at, nil
+		}
+		at = g.pass(b, at, before, hidden)
+		if !ok {
+			after = at.Total
+		}
+	}
+	if !conf.Until.IsZero() && b.Accepted.After(conf.Until) {
+		w.more = true
+		if len(w.items) == 0 {
+			l.mu.Lock()
+			l.finish(at)
+			l.mu.Unlock()
+		}
+		return at, nil
+	}
+	if ok {
+		list, all := wanted(m, b, idx, from)
+		if err := g.events(b, all, list, idx, from, n, before); err != nil || w.more {
+			return at, err
+		}
+	}
+	w.end = Start{Seq: b.Last(), Total: after}
+	return w.end, nil
+}
+
+// pass moves the cursor over a hole before block b, and counts as expired what
+// the totals say was in it. A hole whose loss does not show yet is remembered.
+func (g *gathering) pass(b *eventlog.Block, at Start, before uint64, hidden bool) Start {
+	l := g.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if hidden {
+		h := hole{First: at.Seq + 1, Last: b.First - 1}
+		h.Cause = g.d.log.Lost(l.p.name, h.First, h.Last)
+		if old := l.rec.Hole; old != nil {
+			h.First, h.Cause = old.First, old.Cause
+		}
+		l.rec.Hole = &h
+		at.Seq = b.First - 1
+	}
+	if before > at.Total {
+		h := l.rec.Hole
+		if h == nil {
+			h = &hole{First: at.Seq, Last: at.Seq, Cause: "missing from the log"}
+		}
+		l.gap(before-at.Total, h.First, h.Last, h.Cause)
+		at.Total = before
+	}
+	l.rec.Cursor, l.rec.Total = at.Seq, at.Total
+	l.mark()
+	g.w.end = at
+	return at
+}
+
+// events adds the wanted events of a block to the work.
+func (g *gathering) events(b *eventlog.Block, all bool, list, idx []uint16, from, n int, before uint64) error {
+	if !all && len(list) == 0 {
+		return nil
+	}
+	count := len(list)
+	if all {
+		count = n - from
+	}
+	if count*2 > int(b.Count) {
+		if err := b.Load(); err != nil {
+			return err
+		}
+	}
+	for i := range count {
+		k := from + i
+		if !all {
+			k = int(list[i])
+		}
+		at := k
+		if idx != nil {
+			at = int(idx[k])
+		}
+		if err := g.event(b, at, before+uint64(k-from)+1); err != nil || g.w.more {
+			return err
+		}
+	}
+	return nil
+}
+
+// event adds event at of block b, unless the batch is full.
+func (g *gathering) event(b *eventlog.Block, at int, total uint64) error {
+	l, w := g.l, g.w
+	seq := b.First + uint64(at)
+	known := l.beyond[seq] || l.suspected(seq) >= 0
+	if !known {
+		if !w.allows(g.lim, g.bytes, int(b.Entries[at].Len)) || len(w.items)-len(w.events) >= maxBeyond || g.pastCut(seq) {
+			w.more = true
+			return nil
+		}
+		payload, err := b.Payload(at)
+		if err != nil {
+			return err
+		}
+		w.events = append(w.events, destination.Event{})
+		fillEvent(&w.events[len(w.events)-1], b, at, payload)
+		g.bytes += len(payload) + 1
+	}
+	w.items = append(w.items, item{seq: seq, total: total, sent: !known})
+	w.end = Start{Seq: seq, Total: total}
+	return nil
+}
+
+// pastCut reports whether seq lies behind a range that holds an offending event
+// while some of that range is in the batch: it is split by itself.
+func (g *gathering) pastCut(seq uint64) bool {
+	return g.l.badEnd != 0 && seq > g.l.badEnd && len(g.w.events) > 0
+}
+
+// halve leaves only the first half of the events to be sent when they are known
+// to hold an offending one.
+func (l *lane) halve(w *work) {
+	if l.badEnd == 0 || len(w.events) < 2 || w.events[0].Seq > l.badEnd {
+		return
+	}
+	keep := len(w.events) / 2
+	last := w.events[keep-1].Seq
+	clear(w.events[keep:])
+	w.events = w.events[:keep]
+	for i := range w.items {
+		if w.items[i].seq > last {
+			w.items = w.items[:i]
+			break
+		}
+	}
+	w.end = Start{Seq: w.items[len(w.items)-1].seq, Total: w.items[len(w.items)-1].total}
+	w.more = true
+}

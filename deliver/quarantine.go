@@ -1,0 +1,327 @@
+package deliver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/store"
+)
+
+// QuarantineKey names an event in a stream's quarantine.
+type QuarantineKey struct {
+	Partition string `json:"partition"`
+	Seq       uint64 `json:"seq"`
+}
+
+// maxQuarantined bounds the events in a lane's quarantine.
+const maxQuarantined = 10_000
+
+// quarantine copies suspects aside and takes them out of the way: first the
+// copies, then the lane record that lists them, each durable before the next
+// step. When there is no room the lane is held and errQuarantineFull returned.
+func (d *Deliverer) quarantine(ctx context.Context, l *lane, suspects []suspect) error {
+	changes := make([]store.Change, 0, len(suspects))
+	bytes := 0
+	for _, s := range suspects {
+		q, err := d.copyOf(ctx, l, s)
+		if err != nil {
+			return err
+		}
+		value, err := json.Marshal(q)
+		if err != nil {
+			return fmt.Errorf("copy event %d: %w", s.seq, err)
+		}
+		bytes += len(value)
+		changes = append(changes, store.Change{Key: quarantineKey(l.s.id, l.p.name, s.seq), Value: value})
+	}
+	l.mu.Lock()
+	full := l.rec.QuarantinedBytes+bytes > d.opts.QuarantineBytes || len(l.rec.Quarantined)+len(suspects) > maxQuarantined
+	if full {
+		d.hold(l, &destination.Error{Class: destination.Misconfigured, Message: "quarantine is full: redeliver or drop events in it"})
+		l.failure.Class = "quarantine_full"
+	}
+	l.mu.Unlock()
+	if full {
+		return errQuarantineFull
+	}
+	if err := applied(d.store.Apply(ctx, changes...), store.ErrConflict); err != nil {
+		return fmt.Errorf("write quarantine copies: %w", err)
+	}
+	l.mu.Lock()
+	for _, s := range suspects {
+		i, found := slices.BinarySearch(l.rec.Quarantined, s.seq)
+		if !found {
+			l.rec.Quarantined = slices.Insert(l.rec.Quarantined, i, s.seq)
+		}
+		d.opts.Logger.Warn("event quarantined", "stream", l.s.id, "partition", l.p.name, "seq", s.seq, "reason", s.reason)
+	}
+	l.rec.QuarantinedBytes += bytes
+	l.suspects = nil
+	l.mark()
+	l.mu.Unlock()
+	return d.flush.durable(ctx, l)
+}
+
+// applied joins the errors of an Apply, but for those that may be ignored.
+func applied(errs []error, ignore error) error {
+	var all error
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, ignore) {
+			all = errors.Join(all, err)
+		}
+	}
+	return all
+}
+
+func (d *Deliverer) copyOf(ctx context.Context, l *lane, s suspect) (*Quarantined, error) {
+	b, err := d.log.Block(ctx, l.p.name, s.seq)
+	if err != nil {
+		return nil, fmt.Errorf("copy event %d: %w", s.seq, err)
+	}
+	if s.seq < b.First {
+		return nil, fmt.Errorf("copy event %d: it is no longer in the log", s.seq)
+	}
+	i := int(s.seq - b.First)
+	payload, err := b.Payload(i)
+	if err != nil {
+		return nil, fmt.Errorf("copy event %d: %w", s.seq, err)
+	}
+	e := &b.Entries[i]
+	return &Quarantined{
+		Partition: l.p.name, Seq: s.seq, ID: string(payload[e.IDOffset : e.IDOffset+uint32(e.IDLen)]),
+		Type: b.Types[e.Type].Name, Namespace: b.Namespaces[e.Namespace].Path, Hash: strconv.FormatUint(e.Hash, 16),
+		Accepted: b.Accepted, Time: e.EventTime(), At: time.Now().UTC(), Reason: s.reason, Payload: payload,
+	}, nil
+}
+
+// Quarantine lists the events in a stream's quarantine, oldest first, at most
+// limit of them.
+func (d *Deliverer) Quarantine(ctx context.Context, id sluice.StreamID, limit int) ([]Quarantined, error) {
+	s, err := d.stream(id)
+	if err != nil {
+		return nil, err
+	}
+	var out []Quarantined
+	for _, l := range s.lanes {
+		l.mu.Lock()
+		seqs := slices.Clone(l.rec.Quarantined)
+		l.mu.Unlock()
+		for _, seq := range seqs {
+			if len(out) == limit {
+				return out, nil
+			}
+			q, _, err := d.quarantined(ctx, l, seq)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, *q)
+		}
+	}
+	return out, nil
+}
+
+func (d *Deliverer) quarantined(ctx context.Context, l *lane, seq uint64) (*Quarantined, store.Record, error) {
+	rec, err := d.store.Get(ctx, quarantineKey(l.s.id, l.p.name, seq))
+	if err != nil {
+		return nil, rec, fmt.Errorf("read quarantined event %d: %w", seq, err)
+	}
+	var q Quarantined
+	if err := json.Unmarshal(rec.Value, &q); err != nil {
+		return nil, rec, fmt.Errorf("read quarantined event %d: %w", seq, err)
+	}
+	return &q, rec, nil
+}
+
+// Redeliver asks for another try of quarantined events, all of them when items
+// is empty, and returns how many were found. They are tried one by one, when the
+// stream is active; those that are refused again stay.
+func (d *Deliverer) Redeliver(_ context.Context, id sluice.StreamID, items []QuarantineKey) (int, error) {
+	s, err := d.stream(id)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, l := range s.lanes {
+		l.mu.Lock()
+		for _, seq := range l.chosen(items) {
+			if !slices.Contains(l.redeliver, seq) {
+				l.redeliver = append(l.redeliver, seq)
+			}
+			n++
+		}
+		if len(l.redeliver) > 0 {
+			d.wake(l)
+		}
+		l.mu.Unlock()
+	}
+	return n, nil
+}
+
+// chosen returns the quarantined numbers of the lane that items name, all when
+// items is empty.
+func (l *lane) chosen(items []QuarantineKey) []uint64 {
+	if len(items) == 0 {
+		return slices.Clone(l.rec.Quarantined)
+	}
+	var out []uint64
+	for _, it := range items {
+		if it.Partition != l.p.name {
+			continue
+		}
+		if _, ok := slices.BinarySearch(l.rec.Quarantined, it.Seq); ok {
+			out = append(out, it.Seq)
+		}
+	}
+	return out
+}
+
+// Drop gives up quarantined events, all of them when items is empty: they are
+// expired. It returns how many there were, when that is durable.
+func (d *Deliverer) Drop(ctx context.Context, id sluice.StreamID, items []QuarantineKey) (int, error) {
+	s, err := d.stream(id)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, l := range s.lanes {
+		l.mu.Lock()
+		seqs := l.chosen(items)
+		l.mu.Unlock()
+		for _, seq := range seqs {
+			ok, err := d.leaveQuarantine(ctx, l, seq, func(r *record) { r.Expired++ })
+			if err != nil {
+				return n, err
+			}
+			if ok {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
+// leaveQuarantine takes an event off the lane's list, counts it elsewhere, and
+// removes the copy once the record is durable. It reports false when somebody
+// else did so before.
+func (d *Deliverer) leaveQuarantine(ctx context.Context, l *lane, seq uint64, count func(*record)) (bool, error) {
+	_, rec, err := d.quarantined(ctx, l, seq)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	i, found := slices.BinarySearch(l.rec.Quarantined, seq)
+	if found {
+		l.rec.Quarantined = slices.Delete(l.rec.Quarantined, i, i+1)
+		l.rec.QuarantinedBytes -= len(rec.Value)
+		if l.failure != nil && l.failure.Class == "quarantine_full" {
+			l.changed = true // there is room again
+			d.rouse(l)
+		}
+		count(&l.rec)
+		l.mark()
+	}
+	l.mu.Unlock()
+	if !found {
+		return false, nil
+	}
+	if err := d.flush.durable(ctx, l); err != nil {
+		return false, err
+	}
+	// A copy that stays is removed at the next start.
+	return true, applied(d.store.Apply(ctx, store.Change{Key: rec.Key, Version: rec.Version}), store.ErrConflict)
+}
+
+// redeliverStep tries the next quarantined event that somebody asked for.
+func (d *Deliverer) redeliverStep(ctx context.Context, l *lane) error {
+	l.mu.Lock()
+	seq := l.redeliver[0]
+	l.redeliver = l.redeliver[1:]
+	l.again = true
+	l.mu.Unlock()
+	q, rec, err := d.quarantined(ctx, l, seq)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	dest, err := l.s.acquire()
+	if err != nil {
+		return err
+	}
+	defer l.s.release()
+	res := d.try(ctx, l, dest, &destination.Batch{Stream: int64(l.s.id), Partition: l.p.name, Events: []destination.Event{q.event()}})
+	switch {
+	case res.Err == nil:
+		_, err := d.leaveQuarantine(ctx, l, seq, func(r *record) { r.Delivered++ })
+		return err
+	case ctx.Err() != nil:
+		return nil
+	case res.Err.Class == destination.RejectedBatch:
+		q.Reason, q.At = reason(&res, 0), time.Now().UTC()
+		value, err := json.Marshal(q)
+		if err != nil {
+			return err
+		}
+		return applied(d.store.Apply(ctx, store.Change{Key: rec.Key, Value: value, Version: rec.Version}), store.ErrConflict)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.redeliver = nil // the destination is not there: events in quarantine can wait
+	return nil
+}
+
+// event returns the quarantined event as it is sent.
+func (q *Quarantined) event() destination.Event {
+	hash, _ := strconv.ParseUint(q.Hash, 16, 64)
+	payload := append(append([]byte(nil), q.Payload...), '\n')
+	return destination.Event{Seq: q.Seq, ID: []byte(q.ID), Hash: hash, Type: q.Type, Time: q.Time,
+		Accepted: q.Accepted, Namespace: q.Namespace, Payload: payload[:len(payload)-1]}
+}
+
+// sweep removes quarantine copies that no lane record lists: they were written
+// just before a crash, or left behind by one.
+func (d *Deliverer) sweep(ctx context.Context) error {
+	var stale []store.Change
+	for rec, err := range d.store.List(ctx, quarantinePrefix) {
+		if err != nil {
+			return fmt.Errorf("list quarantine: %w", err)
+		}
+		if !d.listed(strings.TrimPrefix(rec.Key, quarantinePrefix)) {
+			stale = append(stale, store.Change{Key: rec.Key, Version: rec.Version})
+		}
+	}
+	if len(stale) == 0 {
+		return nil
+	}
+	return applied(d.store.Apply(ctx, stale...), store.ErrConflict)
+}
+
+func (d *Deliverer) listed(key string) bool {
+	parts := strings.Split(key, "/")
+	if len(parts) != 3 {
+		return true // not ours to judge
+	}
+	id, err1 := strconv.ParseInt(parts[0], 10, 64)
+	seq, err2 := strconv.ParseUint(parts[2], 10, 64)
+	if err1 != nil || err2 != nil {
+		return true
+	}
+	r, ok := d.stored[laneKey(sluice.StreamID(id), parts[1])]
+	if !ok {
+		return false
+	}
+	_, found := slices.BinarySearch(r.rec.Quarantined, seq)
+	return found
+}

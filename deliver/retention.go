@@ -1,0 +1,185 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// retentionEvery is how often old blocks are removed and losses are forecast.
+const retentionEvery = time.Minute
+
+// clockSlack is how far the wall clock may run ahead of the monotonic one before
+// retention stops: it would take young events for old ones.
+const clockSlack = time.Hour
+
+// retain removes what nobody needs any more, until ctx ends.
+func (d *Deliverer) retain(ctx context.Context) {
+	start := time.Now()
+	stoppedByClock := false
+	ticker := time.NewTicker(retentionEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		now := time.Now()
+		if ahead := now.Round(0).Sub(start.Round(0)) - now.Sub(start); ahead > clockSlack {
+			if !stoppedByClock {
+				d.opts.Logger.ErrorContext(ctx, "retention stopped: the clock was set forward; restart when it is right", "ahead", ahead)
+			}
+			stoppedByClock = true
+			d.retentionStopped.Store(true)
+			continue
+		}
+		for _, p := range d.order {
+			if err := d.trim(ctx, p, now); err != nil && ctx.Err() == nil {
+				d.opts.Logger.ErrorContext(ctx, "retention failed", "partition", p.name, "err", err)
+			}
+			d.forecast(ctx, p, now)
+		}
+	}
+}
+
+// trim removes the blocks of a partition that are old enough, or too many, and
+// that no stream is entitled to.
+func (d *Deliverer) trim(ctx context.Context, p *part, now time.Time) error {
+	keep := d.opts.Retention[p.name]
+	var limit uint64
+	if keep.Age > 0 {
+		seq, err := d.log.Since(ctx, p.name, now.Add(-keep.Age))
+		if err != nil {
+			return err
+		}
+		limit = seq
+	}
+	limit = max(limit, d.overBytes(p, keep.Bytes))
+	if limit == 0 {
+		return nil
+	}
+	// What the tail has not made durable is needed for the next start.
+	limit = min(limit, p.saved.Load()+1)
+	for _, l := range p.lanes() {
+		l.mu.Lock()
+		if l.behind && !l.gone && !l.done() && now.Before(l.rec.Since.Add(d.opts.Protect)) {
+			limit = min(limit, l.rec.Cursor+1)
+		}
+		l.mu.Unlock()
+	}
+	before := d.log.First(p.name)
+	if limit <= before {
+		return nil
+	}
+	if err := d.log.Trim(ctx, p.name, limit); err != nil {
+		return err
+	}
+	first := d.log.First(p.name)
+	if first == before {
+		return nil
+	}
+	d.opts.Logger.InfoContext(ctx, "retention removed events", "partition", p.name, "first", before, "last", first-1)
+	for _, l := range p.lanes() {
+		if err := d.expireBelow(ctx, l, first); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// overBytes returns up to where blocks have to go for the partition to fit into
+// most bytes, taking them to be of equal size; 0 when it fits.
+func (d *Deliverer) overBytes(p *part, most int64) uint64 {
+	st := d.log.Stats(p.name).State
+	if most <= 0 || st.Bytes <= most || st.First == 0 {
+		return 0
+	}
+	events := float64(st.Last.Last() - st.First + 1)
+	return st.First + uint64(events*float64(st.Bytes-most)/float64(st.Bytes))
+}
+
+// expireBelow counts what a lane had not delivered below first as expired. A
+// running lane finds out by itself.
+func (d *Deliverer) expireBelow(ctx context.Context, l *lane, first uint64) error {
+	l.mu.Lock()
+	concerned := l.behind && !l.gone && l.phase != running && l.rec.Cursor+1 < first && !l.done()
+	l.mu.Unlock()
+	if !concerned {
+		return nil
+	}
+	total, err := d.log.Before(ctx, l.p.name, l.s.scope, first)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.behind || l.gone || l.phase == running || l.rec.Cursor+1 >= first {
+		return nil
+	}
+	from := l.rec.Cursor + 1
+	for seq := range l.beyond {
+		if seq < first {
+			l.rec.Delivered++
+			l.rec.Total++
+		}
+	}
+	if total > l.rec.Total {
+		l.gap(total-l.rec.Total, from, first-1, "retention")
+	}
+	l.rec.Cursor = first - 1
+	l.forget()
+	l.mark()
+	return nil
+}
+
+// forecast announces that a stream that is behind will lose events, when half,
+// 80 and 95 percent of the time until then have passed.
+func (d *Deliverer) forecast(ctx context.Context, p *part, now time.Time) {
+	keep := d.opts.Retention[p.name].Age
+	if keep == 0 {
+		return
+	}
+	for _, l := range p.lanes() {
+		l.mu.Lock()
+		behind, since, cursor, told := l.rec.Behind && !l.done() && !l.gone, l.rec.Since, l.rec.Cursor, l.rec.Announced
+		l.mu.Unlock()
+		if !behind {
+			continue
+		}
+		oldest, err := d.log.AcceptedAt(ctx, p.name, cursor+1)
+		if errors.Is(err, io.EOF) || err != nil {
+			continue
+		}
+		at := oldest.Add(keep)
+		if protected := since.Add(d.opts.Protect); at.Before(protected) {
+			at = protected
+		}
+		whole := at.Sub(since)
+		if whole <= 0 {
+			continue
+		}
+		percent := int(100 * now.Sub(since) / whole)
+		for _, step := range []int{95, 80, 50} {
+			if percent >= step && told < step {
+				d.announce(l, step, at)
+				break
+			}
+		}
+	}
+}
+
+func (d *Deliverer) announce(l *lane, step int, at time.Time) {
+	st, ok := d.laneState(l)
+	if !ok || st.Ledger.Pending == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rec.Announced = step
+	l.notice("stream.gap_expected", map[string]any{
+		"partition": l.p.name, "events": st.Ledger.Pending, "first_seq": l.rec.Cursor + 1,
+		"expected_at": at.UTC().Format(time.RFC3339), "percent_of_time": step,
+	})
+}

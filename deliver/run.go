@@ -1,0 +1,495 @@
+package deliver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/store"
+)
+
+// Deliverer delivers the events of a log to streams. After New, call Load, Put
+// every stream that exists, then Run. All methods may be called at once.
+type Deliverer struct {
+	log        *eventlog.Log
+	store      store.Store
+	opts       Options
+	quickBytes int64
+
+	parts   map[string]*part
+	order   []*part
+	senders *senders
+	flush   *flusher
+	catchUp throttle
+	used    atomic.Int64 // bytes held by chunks
+	outbox  chan struct{}
+
+	retentionStopped atomic.Bool
+
+	mu      sync.RWMutex
+	streams map[sluice.StreamID]*stream
+	stored  map[string]storedLane // lane records that were found by Load and not taken yet
+}
+
+type storedLane struct {
+	rec     record
+	version uint64
+}
+
+// New returns a Deliverer of the log whose records are in s.
+func New(l *eventlog.Log, s store.Store, opts Options) *Deliverer {
+	if opts.Memory == 0 {
+		opts.Memory = 64 << 20
+	}
+	if opts.Senders == 0 {
+		opts.Senders = 16
+	}
+	if opts.Protect == 0 {
+		opts.Protect = 8 * 24 * time.Hour
+	}
+	if opts.QuarantineBytes == 0 {
+		opts.QuarantineBytes = 64 << 20
+	}
+	if opts.StuckAfter == 0 {
+		opts.StuckAfter = time.Hour
+	}
+	if opts.StuckTries == 0 {
+		opts.StuckTries = 20
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	d := &Deliverer{log: l, store: s, opts: opts, quickBytes: int64(opts.Memory / 2),
+		parts: map[string]*part{}, outbox: make(chan struct{}, 1),
+		streams: map[sluice.StreamID]*stream{}, stored: map[string]storedLane{}}
+	d.senders = &senders{d: d, limit: opts.Senders}
+	d.flush = newFlusher(d)
+	for _, name := range l.Partitions() {
+		p := &part{d: d, name: name, totals: map[string]uint64{}, routes: map[string][]*lane{}, debts: map[*lane]bool{}}
+		d.parts[name] = p
+		d.order = append(d.order, p)
+	}
+	return d
+}
+
+// Load reads lane records and checkpoints. It is called once, before Put.
+func (d *Deliverer) Load(ctx context.Context) error {
+	for rec, err := range d.store.List(ctx, lanePrefix) {
+		if err != nil {
+			return fmt.Errorf("list lane records: %w", err)
+		}
+		var r record
+		if err := json.Unmarshal(rec.Value, &r); err != nil {
+			return fmt.Errorf("read lane record %q: %w", rec.Key, err)
+		}
+		d.stored[rec.Key] = storedLane{rec: r, version: rec.Version}
+	}
+	if err := d.sweep(ctx); err != nil {
+		return err
+	}
+	for _, p := range d.order {
+		if err := p.load(ctx); err != nil {
+			return fmt.Errorf("load partition %s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+// load finds the tail's position and takes ownership of the partition.
+func (p *part) load(ctx context.Context) error {
+	rec, err := p.d.store.Get(ctx, tailPrefix+p.name)
+	switch {
+	case err == nil:
+		var c checkpoint
+		if err := json.Unmarshal(rec.Value, &c); err != nil {
+			return fmt.Errorf("read checkpoint: %w", err)
+		}
+		p.processed, p.version = c.Seq, rec.Version
+		p.saved.Store(c.Seq)
+	case errors.Is(err, store.ErrNotFound):
+		p.processed = p.d.log.First(p.name) - 1
+	default:
+		return fmt.Errorf("read checkpoint: %w", err)
+	}
+	if p.totals, err = p.d.log.TotalsBefore(ctx, p.name, p.processed+1); err != nil {
+		return fmt.Errorf("read totals: %w", err)
+	}
+	epoch, err := store.NextID(ctx, p.d.store, epochPrefix+p.name)
+	if err != nil {
+		return fmt.Errorf("take ownership: %w", err)
+	}
+	p.epoch = uint64(epoch)
+	return nil
+}
+
+// lanes returns the lanes of the partition.
+func (p *part) lanes() []*lane {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []*lane
+	for _, lanes := range p.routes {
+		all = append(all, lanes...)
+	}
+	return all
+}
+
+// Run delivers until ctx ends. Then it finishes the sends under way as far as
+// they stop, writes all records, and returns nil. An error means that records
+// could not be written or the log not be read; the caller should end.
+func (d *Deliverer) Run(ctx context.Context) error {
+	if err := d.removeOrphans(ctx); err != nil {
+		return err
+	}
+	working, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wg, flushing sync.WaitGroup
+	errs := make(chan error, len(d.order)+1)
+	for _, p := range d.order {
+		wg.Go(func() {
+			if err := p.run(working); err != nil {
+				errs <- err
+				stop(err)
+			}
+		})
+	}
+	wg.Go(func() { d.senders.run(working) })
+	wg.Go(func() { d.retain(working) })
+	wg.Go(func() { d.post(working) })
+	flushCtx, stopFlushing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopFlushing()
+	flushing.Go(func() {
+		if err := d.flush.run(flushCtx); err != nil {
+			errs <- err
+			stop(err)
+		}
+	})
+	wg.Wait()
+	d.stopTimers()
+	stopFlushing() // after everything that changes records
+	flushing.Wait()
+	close(errs)
+	var all error
+	for err := range errs {
+		all = errors.Join(all, err)
+	}
+	return all
+}
+
+func (d *Deliverer) stopTimers() {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for _, s := range d.streams {
+		for _, l := range s.lanes {
+			l.mu.Lock()
+			if l.timer != nil {
+				l.timer.Stop()
+			}
+			l.mu.Unlock()
+		}
+		s.close()
+	}
+}
+
+// removeOrphans deletes the lane records of streams that are no more.
+func (d *Deliverer) removeOrphans(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key, st := range d.stored {
+		err := applied(d.store.Apply(ctx, store.Change{Key: key, Version: st.version}), store.ErrConflict)
+		if err != nil {
+			return fmt.Errorf("delete lane record %q: %w", key, err)
+		}
+	}
+	clear(d.stored)
+	return nil
+}
+
+// post appends the notices in lane records to the log and takes them off.
+func (d *Deliverer) post(ctx context.Context) {
+	for {
+		select {
+		case <-d.outbox:
+		case <-ctx.Done():
+			return
+		}
+		d.mu.RLock()
+		streams := slices.Collect(maps.Values(d.streams))
+		d.mu.RUnlock()
+		for _, s := range streams {
+			for _, l := range s.lanes {
+				if err := d.postOf(ctx, l); err != nil && ctx.Err() == nil {
+					d.opts.Logger.WarnContext(ctx, "notice not written, will try again", "stream", s.id, "err", err)
+					time.AfterFunc(time.Second, func() { poke(d.outbox) })
+				}
+			}
+		}
+	}
+}
+
+func (d *Deliverer) postOf(ctx context.Context, l *lane) error {
+	for {
+		l.mu.Lock()
+		if len(l.rec.Outbox) == 0 || l.flushed == 0 || d.opts.Emit == nil {
+			l.mu.Unlock()
+			return nil
+		}
+		n := l.rec.Outbox[0]
+		l.mu.Unlock()
+		// The record that holds the notice must be durable first: what it reports
+		// would otherwise be found, and reported, again.
+		if err := d.flush.durable(ctx, l); err != nil {
+			return err
+		}
+		if err := d.opts.Emit(ctx, n); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.rec.Outbox = slices.Delete(l.rec.Outbox, 0, 1)
+		l.mark()
+		l.mu.Unlock()
+	}
+}
+
+// stream returns a registered stream.
+func (d *Deliverer) stream(id sluice.StreamID) (*stream, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if s := d.streams[id]; s != nil {
+		return s, nil
+	}
+	return nil, sluice.Errorf(sluice.NotFound, "stream %d does not exist", id)
+}
+
+// Put adds a stream, or changes it: the change is in force from each lane's next
+// batch on. What was examined and not delivered is examined again.
+func (d *Deliverer) Put(ctx context.Context, conf Stream) error {
+	d.mu.Lock()
+	s := d.streams[conf.ID]
+	if s == nil {
+		s = d.newStream(conf)
+		d.streams[conf.ID] = s
+		d.mu.Unlock()
+		for _, l := range s.lanes {
+			l.p.join(l)
+		}
+		return nil
+	}
+	d.mu.Unlock()
+	s.set(conf)
+	for _, l := range s.lanes {
+		l.p.detach(l)
+		l.mu.Lock()
+		l.changed = true
+		d.rouse(l)
+		l.mu.Unlock()
+	}
+	return nil
+}
+
+// newStream makes a stream and its lanes of what is stored of them.
+func (d *Deliverer) newStream(conf Stream) *stream {
+	s := &stream{id: conf.ID, scope: conf.Namespace}
+	s.set(conf)
+	for _, p := range d.order {
+		start, ok := conf.Start[p.name]
+		if !ok {
+			continue
+		}
+		l := &lane{s: s, p: p}
+		key := laneKey(conf.ID, p.name)
+		if st, ok := d.stored[key]; ok {
+			delete(d.stored, key)
+			l.rec, l.version = st.rec, st.version
+			l.gen, l.flushed, l.safe = 1, 1, st.rec.Cursor
+		} else {
+			l.rec = record{Stream: conf.ID, Scope: conf.Namespace, Cursor: start.Seq, Total: start.Total,
+				StartTotal: start.Total, Behind: true, Since: time.Now()}
+			l.mark()
+		}
+		s.lanes = append(s.lanes, l)
+	}
+	return s
+}
+
+// join puts a new lane where it stands: at the tail's checkpoint, or behind at
+// its cursor.
+func (p *part) join(l *lane) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.routes[l.s.scope] = append(p.routes[l.s.scope], l)
+	switch {
+	case l.rec.Behind:
+		l.behind = true
+	case l.rec.Cursor <= p.processed:
+		l.rec.Cursor, l.rec.Total = p.processed, p.totals[l.s.scope]
+	default: // ahead of the checkpoint: it waits for the tail
+		l.behind = true
+		p.debts[l] = true
+	}
+	if len(l.rec.Outbox) > 0 {
+		poke(p.d.outbox)
+	}
+	if conf, _ := l.s.config(); l.behind || conf.Paused {
+		p.d.wake(l)
+	}
+}
+
+// Remove stops a stream at once, deletes what delivery keeps of it, and returns
+// its last state.
+func (d *Deliverer) Remove(ctx context.Context, id sluice.StreamID) (State, error) {
+	s, err := d.stream(id)
+	if err != nil {
+		return State{}, err
+	}
+	for _, l := range s.lanes {
+		if err := l.stop(ctx); err != nil {
+			return State{}, err
+		}
+	}
+	final, _ := d.State(ctx, id)
+	d.mu.Lock()
+	delete(d.streams, id)
+	d.mu.Unlock()
+	for _, l := range s.lanes {
+		if err := d.erase(ctx, l); err != nil {
+			return State{}, err
+		}
+	}
+	s.close()
+	return final, nil
+}
+
+// stop ends the lane's part in delivery and waits for its turn to end.
+func (l *lane) stop(ctx context.Context) error {
+	l.p.detach(l)
+	l.mu.Lock()
+	var ended chan struct{}
+	if !l.gone {
+		l.gone = true
+		l.ended = make(chan struct{})
+		if l.timer != nil {
+			l.timer.Stop()
+		}
+		if l.phase == running {
+			ended = l.ended
+			if l.cancel != nil {
+				l.cancel()
+			}
+		}
+	}
+	l.mu.Unlock()
+	if ended != nil {
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// erase deletes the lane's records: the copies in quarantine first, then the
+// record that lists them.
+func (d *Deliverer) erase(ctx context.Context, l *lane) error {
+	p := l.p
+	p.mu.Lock()
+	p.routes[l.s.scope] = slices.DeleteFunc(p.routes[l.s.scope], func(o *lane) bool { return o == l })
+	p.ahead = slices.DeleteFunc(p.ahead, func(o *lane) bool { return o == l })
+	if len(p.routes[l.s.scope]) == 0 {
+		delete(p.routes, l.s.scope)
+	}
+	delete(p.debts, l)
+	p.mu.Unlock()
+	prefixes := []string{quarantinePrefix + strings.TrimPrefix(laneKey(l.s.id, p.name), lanePrefix) + "/"}
+	var changes []store.Change
+	for _, prefix := range prefixes {
+		for rec, err := range d.store.List(ctx, prefix) {
+			if err != nil {
+				return fmt.Errorf("list quarantine: %w", err)
+			}
+			changes = append(changes, store.Change{Key: rec.Key, Version: rec.Version})
+		}
+	}
+	key := laneKey(l.s.id, p.name)
+	rec, err := d.store.Get(ctx, key)
+	if err == nil {
+		changes = append(changes, store.Change{Key: key, Version: rec.Version})
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("delete lane record: %w", err)
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return applied(d.store.Apply(ctx, changes...), store.ErrConflict)
+}
+
+// State returns what a stream does at this moment.
+func (d *Deliverer) State(_ context.Context, id sluice.StreamID) (State, bool) {
+	d.mu.RLock()
+	s := d.streams[id]
+	d.mu.RUnlock()
+	if s == nil {
+		return State{}, false
+	}
+	st := State{}
+	for _, l := range s.lanes {
+		ls, _ := d.laneState(l)
+		st.Lanes = append(st.Lanes, ls)
+		st.Ledger.Add(ls.Ledger)
+		st.Status = worse(st.Status, ls.Status)
+	}
+	return st, true
+}
+
+// worse returns the status of a stream one of whose lanes has status a, another
+// one b: done only when all are.
+func worse(a, b sluice.Status) sluice.Status {
+	rank := []sluice.Status{"", sluice.StatusDone, sluice.StatusActive, sluice.StatusFailing, sluice.StatusHeld, sluice.StatusPaused}
+	if slices.Index(rank, a) > slices.Index(rank, b) {
+		return a
+	}
+	return b
+}
+
+func (d *Deliverer) laneState(l *lane) (LaneState, bool) {
+	conf, _ := l.s.config()
+	l.p.mu.Lock()
+	l.mu.Lock()
+	st := LaneState{
+		Partition: l.p.name, Status: l.status(&conf), Ledger: l.ledger(), Cursor: l.rec.Cursor,
+		Behind: l.rec.Behind, BehindSince: l.rec.Since, LastSuccess: l.lastSuccess, NextRetry: l.nextRetry,
+		Errors: maps.Clone(l.errors), Sends: l.sends,
+	}
+	if l.upToDate() {
+		st.Cursor = max(st.Cursor, l.p.processed)
+	}
+	if l.failure != nil {
+		f := *l.failure
+		st.LastError = &f
+	}
+	next := st.Cursor + 1
+	l.mu.Unlock()
+	l.p.mu.Unlock()
+	if st.Ledger.Pending > 0 {
+		if at, err := d.log.AcceptedAt(context.Background(), l.p.name, next); err == nil {
+			st.OldestPending = at
+		}
+	}
+	return st, true
+}
+
+// RetentionStopped reports whether retention stopped because the clock was set
+// forward.
+func (d *Deliverer) RetentionStopped() bool { return d.retentionStopped.Load() }

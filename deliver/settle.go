@@ -1,0 +1,315 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/sluicelog/sluice/destination"
+)
+
+// maxRefusals is the number of single refusals in a row, without an acceptance,
+// that mean that the stream is misconfigured rather than its events bad.
+const maxRefusals = 20
+
+// settle draws the conclusions from the outcome of a send: what is delivered,
+// what is suspected, whether to go on, wait or hold.
+func (d *Deliverer) settle(ctx context.Context, l *lane, w *work, dest destination.Destination, res *destination.Result) error {
+	if res.Err == nil {
+		l.mu.Lock()
+		quick := !l.behind
+		if quick {
+			l.rec.Delivered += uint64(len(w.items))
+			l.moveTo(w.end)
+			l.mark()
+			l.recovered()
+		} else {
+			l.deliver(w.events)
+		}
+		l.alone.passed = l.alone.passed || !quick && w.events[0].Seq != l.alone.seq
+		l.mu.Unlock()
+		if quick {
+			return nil
+		}
+		return d.accepted(ctx, l, w)
+	}
+	l.mu.Lock()
+	l.count(res.Err)
+	l.fallBehind(time.Now())
+	some := l.outcomes(w, res)
+	l.inFlight = false
+	l.mu.Unlock()
+	if some {
+		if err := d.accepted(ctx, l, w); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.again = false
+		l.mu.Unlock()
+	}
+	return d.react(ctx, l, w, dest, res)
+}
+
+// deliver notes the events as delivered beyond the cursor.
+func (l *lane) deliver(events []destination.Event) {
+	if l.beyond == nil {
+		l.beyond = map[uint64]bool{}
+	}
+	for i := range events {
+		l.beyond[events[i].Seq] = true
+	}
+}
+
+// outcomes notes the outcome of each event of a send that failed as a whole, and
+// reports whether any was accepted.
+func (l *lane) outcomes(w *work, res *destination.Result) (some bool) {
+	for i, o := range res.Events {
+		if i == len(w.events) {
+			break
+		}
+		switch o {
+		case destination.Delivered:
+			l.deliver(w.events[i : i+1])
+			some = true
+		case destination.Rejected:
+			l.suspect(w.events[i].Seq, reason(res, i))
+		}
+	}
+	return some
+}
+
+func reason(res *destination.Result, i int) string {
+	if r := res.Reasons[i]; r != "" {
+		return r
+	}
+	return res.Err.Message
+}
+
+// suspect notes that an event was refused alone.
+func (l *lane) suspect(seq uint64, why string) {
+	if l.suspected(seq) >= 0 {
+		return
+	}
+	l.suspects = append(l.suspects, suspect{seq: seq, reason: why})
+	slices.SortFunc(l.suspects, func(a, b suspect) int {
+		if a.seq < b.seq {
+			return -1
+		}
+		return 1
+	})
+	l.refusals++
+}
+
+// pass moves the cursor over what is settled at its front: delivered, or no
+// longer suspected because it is in quarantine. The lane is locked.
+func (l *lane) pass(w *work) {
+	at := Start{Seq: l.rec.Cursor, Total: l.rec.Total}
+	all := true
+	for _, it := range w.items {
+		if it.seq <= l.rec.Cursor {
+			continue
+		}
+		_, quarantined := slices.BinarySearch(l.rec.Quarantined, it.seq)
+		switch {
+		case l.beyond[it.seq]:
+			delete(l.beyond, it.seq)
+			l.rec.Delivered++
+			l.mark()
+		case !quarantined:
+			all = false
+		}
+		if !all {
+			break
+		}
+		at = Start{Seq: it.seq, Total: it.total}
+	}
+	if all {
+		at = w.end
+	}
+	if at.Seq > l.rec.Cursor {
+		l.moveTo(at)
+	}
+}
+
+// react decides how a lane goes on after a failed send.
+func (d *Deliverer) react(ctx context.Context, l *lane, w *work, dest destination.Destination, res *destination.Result) error {
+	switch res.Err.Class {
+	case destination.RejectedBatch:
+		return d.rejected(ctx, l, w, dest, res)
+	case destination.Misconfigured:
+		l.mu.Lock()
+		d.hold(l, res.Err)
+		l.mu.Unlock()
+		return d.stuck(ctx, l, w, dest)
+	}
+	l.mu.Lock()
+	d.failed(l, res.Err)
+	l.mu.Unlock()
+	return d.stuck(ctx, l, w, dest)
+}
+
+// rejected splits a refused batch, or suspects the event that was refused alone.
+func (d *Deliverer) rejected(ctx context.Context, l *lane, w *work, dest destination.Destination, res *destination.Result) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held {
+		// The probe was refused as an event may be. A test event tells whether
+		// the destination accepts others; then blame is found as usual.
+		l.mu.Unlock()
+		err := d.prove(ctx, l, w, dest)
+		l.mu.Lock()
+		return err
+	}
+	if res.Events == nil {
+		if n := len(w.events); n > 1 {
+			l.badEnd = w.events[n-1].Seq
+		} else {
+			l.suspect(w.events[0].Seq, res.Err.Message)
+			l.badEnd = 0
+		}
+	}
+	if l.refusals >= maxRefusals {
+		d.hold(l, &destination.Error{Class: destination.Misconfigured, Status: res.Err.Status,
+			Message: "every event is refused: " + res.Err.Message})
+		return nil
+	}
+	l.again = true
+	return nil
+}
+
+// failed makes the lane wait before it tries again. The lane is locked.
+func (d *Deliverer) failed(l *lane, e *destination.Error) {
+	l.tries++
+	l.note(e)
+	l.fallBehind(time.Now())
+	d.wait(l, backoff(l.tries, e.RetryAfter))
+}
+
+// hold stops the lane until somebody acts or a probe passes. Suspects are pending
+// again. The lane is locked.
+func (d *Deliverer) hold(l *lane, e *destination.Error) {
+	if !l.held {
+		l.tries = 0
+		d.opts.Logger.Warn("stream held", "stream", l.s.id, "partition", l.p.name, "status", e.Status, "reason", e.Message)
+	}
+	l.held = true
+	l.tries++
+	l.suspects, l.badEnd, l.refusals = nil, 0, 0
+	l.note(e)
+	l.fallBehind(time.Now())
+	d.wait(l, max(probeDelay(l.tries), e.RetryAfter))
+}
+
+// note remembers a failure for owners.
+func (l *lane) note(e *destination.Error) {
+	l.failure = &Failure{Time: time.Now(), Class: e.Class.String(), Status: e.Status, Message: e.Message, Tries: l.tries}
+}
+
+// count counts a failed send by class.
+func (l *lane) count(e *destination.Error) {
+	if l.errors == nil {
+		l.errors = map[string]uint64{}
+	}
+	l.errors[e.Class.String()]++
+}
+
+const (
+	firstRetry = time.Second
+	maxRetry   = 5 * time.Minute
+	firstProbe = 15 * time.Second
+)
+
+// backoff returns how long to wait before the given try: exponential with full
+// jitter, at least what the destination asked for.
+func backoff(tries int, asked time.Duration) time.Duration {
+	most := maxRetry
+	if tries < 10 {
+		most = min(most, firstRetry<<(tries-1))
+	}
+	return max(asked, time.Duration(rand.Int64N(int64(most)))+10*time.Millisecond)
+}
+
+// probeDelay returns how long a held lane waits before its next probe.
+func probeDelay(tries int) time.Duration {
+	most := maxRetry
+	if tries < 6 {
+		most = min(most, firstProbe<<(tries-1))
+	}
+	return most/2 + time.Duration(rand.Int64N(int64(most/2)))
+}
+
+// stuck looks after an event that keeps failing alone: it tries another one, and
+// when others pass for long enough, the event goes to quarantine.
+func (d *Deliverer) stuck(ctx context.Context, l *lane, w *work, dest destination.Destination) error {
+	l.mu.Lock()
+	if len(w.events) != 1 || l.beyond[w.events[0].Seq] || !l.held && l.tries < cautiousTries {
+		l.mu.Unlock()
+		return nil
+	}
+	head := w.events[0].Seq
+	if l.alone.seq != head {
+		l.alone = alone{seq: head, since: time.Now()}
+	}
+	l.alone.tries++
+	failure := *l.failure
+	l.mu.Unlock()
+
+	passed, err := d.tryAnother(ctx, l, w, dest)
+	if err != nil {
+		return err
+	}
+	conf, _ := l.s.config()
+	l.mu.Lock()
+	l.alone.passed = passed
+	due := passed && !conf.Strict && l.alone.tries >= d.opts.StuckTries && time.Since(l.alone.since) >= d.opts.StuckAfter
+	l.mu.Unlock()
+	if !due {
+		return nil
+	}
+	l.mu.Lock()
+	l.suspects = []suspect{{seq: head, reason: "stuck: others pass, this event keeps failing: " + failure.Message}}
+	l.mu.Unlock()
+	if err := d.accepted(ctx, l, w); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.alone = alone{}
+	return nil
+}
+
+// tryAnother sends one event behind the head, or a test event when there is none,
+// to learn whether the destination accepts others.
+func (d *Deliverer) tryAnother(ctx context.Context, l *lane, w *work, dest destination.Destination) (bool, error) {
+	head := w.events[0]
+	l.mu.Lock()
+	full := len(l.beyond) >= maxBeyond
+	l.mu.Unlock()
+	var next work
+	if !full {
+		if err := d.gather(ctx, l, &next, limits{events: 2, bytes: len(head.Payload) + cautiousBytes}); err != nil {
+			return false, err
+		}
+	}
+	for i := range next.events {
+		if next.events[i].Seq == head.Seq {
+			continue
+		}
+		one := next.events[i : i+1]
+		res := d.try(ctx, l, dest, &destination.Batch{Stream: int64(l.s.id), Partition: l.p.name, Events: one})
+		if res.Err != nil {
+			return false, nil
+		}
+		l.mu.Lock()
+		l.deliver(one)
+		l.mu.Unlock()
+		return true, nil
+	}
+	cctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	return dest.Check(cctx, func(destination.Stage) {}), nil
+}
+
+var errQuarantineFull = errors.New("quarantine is full")

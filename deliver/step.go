@@ -1,0 +1,248 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluicelog/sluice/destination"
+)
+
+// slowSend is how long a send may take before its lane no longer counts as quick.
+const slowSend = time.Second
+
+// step gives a lane one turn: it sends the next batch and settles the outcome.
+// The lane is running; w is the sender's.
+func (d *Deliverer) step(ctx context.Context, l *lane, w *work) {
+	w.reset()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l.mu.Lock()
+	if l.gone {
+		d.finish(l)
+		l.mu.Unlock()
+		return
+	}
+	l.cancel = cancel
+	l.mu.Unlock()
+
+	err := d.turn(ctx, l, w)
+	for i := range w.portions {
+		w.portions[i].chunk.release(d)
+	}
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cancel, l.inFlight = nil, false
+	if err != nil && ctx.Err() == nil {
+		d.opts.Logger.Error("delivery step failed", "stream", l.s.id, "partition", l.p.name, "err", err)
+		l.fallBehind(time.Now())
+		d.wait(l, time.Second)
+	}
+	d.finish(l)
+}
+
+// turn is the body of step. An error is trouble of our own: the log or the
+// control state could not be read or written.
+func (d *Deliverer) turn(ctx context.Context, l *lane, w *work) error {
+	conf, _ := l.s.config()
+	l.mu.Lock()
+	d.reconfigure(l)
+	switch {
+	case l.done():
+		l.mu.Unlock()
+		return nil
+	case conf.Paused:
+		l.fallBehind(time.Now())
+		l.mu.Unlock()
+		return nil
+	case len(l.redeliver) > 0 && !l.held:
+		l.mu.Unlock()
+		return d.redeliverStep(ctx, l)
+	}
+	l.mu.Unlock()
+
+	dest, err := l.s.acquire()
+	if err != nil {
+		l.mu.Lock()
+		d.hold(l, &destination.Error{Class: destination.Misconfigured, Message: err.Error()})
+		l.mu.Unlock()
+		return nil
+	}
+	defer l.s.release()
+	if err := d.prepare(ctx, l, w, d.batchLimits(l, dest.Limits())); err != nil {
+		return err
+	}
+	if len(w.events) == 0 {
+		return d.nothingToSend(ctx, l, w, dest)
+	}
+	return d.send(ctx, l, w, dest)
+}
+
+// reconfigure takes up a change of the stream: what was examined beyond the
+// cursor is examined again, and a hold is lifted, since somebody acted.
+func (d *Deliverer) reconfigure(l *lane) {
+	if !l.changed {
+		return
+	}
+	l.changed = false
+	l.fallBehind(time.Now())
+	l.held, l.probing, l.tries, l.refusals, l.alone = false, false, 0, 0, alone{}
+	l.suspects, l.badEnd = nil, 0
+}
+
+// Limits of a batch of a lane whose last tries failed: it may have to wait long
+// for an answer, and must not hold much meanwhile.
+const (
+	cautiousBytes = 32 << 10
+	cautiousTries = 5 // from then on events are tried one by one
+)
+
+// batchLimits bounds the lane's next batch.
+func (d *Deliverer) batchLimits(l *lane, most destination.Limits) limits {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lim := limits{events: most.Events, bytes: most.Bytes}
+	switch {
+	case l.held || l.tries >= cautiousTries:
+		lim.events = 1
+	case l.tries > 0:
+		lim.bytes = min(lim.bytes, cautiousBytes)
+	}
+	return lim
+}
+
+// prepare fills w from the queue or from the log.
+func (d *Deliverer) prepare(ctx context.Context, l *lane, w *work, lim limits) error {
+	l.mu.Lock()
+	if !l.behind {
+		l.take(w, lim)
+		l.inFlight = len(w.items) > 0
+		l.mu.Unlock()
+		return nil
+	}
+	l.mu.Unlock()
+	if err := d.catchUp.wait(ctx, d, l); err != nil {
+		return err
+	}
+	if err := d.gather(ctx, l, w, lim); err != nil {
+		return err
+	}
+	d.catchUp.used(w)
+	l.mu.Lock()
+	l.halve(w)
+	l.mu.Unlock()
+	return nil
+}
+
+// nothingToSend ends a step that found no event to send.
+func (d *Deliverer) nothingToSend(ctx context.Context, l *lane, w *work, dest destination.Destination) error {
+	l.mu.Lock()
+	open := len(l.suspects) > 0 || l.tries > 0 || l.held
+	behind, more := l.behind, w.more
+	l.mu.Unlock()
+	switch {
+	case !behind:
+		return nil
+	case open && (!more || len(w.items) > 0):
+		return d.prove(ctx, l, w, dest)
+	case more:
+		d.again(l)
+		return nil
+	case w.atTail && !l.p.attach(l):
+		d.again(l)
+	}
+	return nil
+}
+
+// again makes the lane ready once more after this step.
+func (d *Deliverer) again(l *lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.again = true
+}
+
+// send sends w's events and settles the outcome.
+func (d *Deliverer) send(ctx context.Context, l *lane, w *work, dest destination.Destination) error {
+	batch := destination.Batch{Stream: int64(l.s.id), Partition: l.p.name, Events: w.events}
+	res := d.try(ctx, l, dest, &batch)
+	if ctx.Err() != nil && res.Err != nil {
+		return nil // stopped in the middle: it is sent again
+	}
+	return d.settle(ctx, l, w, dest, &res)
+}
+
+// try is one call of Send, with its deadline and its mark in the lane's figures.
+func (d *Deliverer) try(ctx context.Context, l *lane, dest destination.Destination, b *destination.Batch) destination.Result {
+	timeout := dest.Limits().Timeout
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
+	defer cancel()
+	start := time.Now()
+	res := dest.Send(ctx, b)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.slow = time.Since(start) >= slowSend
+	l.sends++
+	if res.Err == nil {
+		l.lastSuccess = time.Now()
+	}
+	return res
+}
+
+// prove settles suspects when there is no event left whose acceptance would
+// prove that the destination accepts at all: a marked test event serves.
+func (d *Deliverer) prove(ctx context.Context, l *lane, w *work, dest destination.Destination) error {
+	cctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	words := "the destination was not reached"
+	ok := dest.Check(cctx, func(s destination.Stage) {
+		if !s.OK {
+			words = s.Message
+		}
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	if ok {
+		return d.accepted(ctx, l, w)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held || len(l.suspects) > 0 {
+		d.hold(l, &destination.Error{Class: destination.Misconfigured, Message: "a test event was not accepted either: " + words})
+		return nil
+	}
+	d.failed(l, &destination.Error{Class: destination.Unavailable, Message: words})
+	return nil
+}
+
+const checkTimeout = 30 * time.Second
+
+// accepted notes that the destination accepts: suspects are to blame, holds end.
+func (d *Deliverer) accepted(ctx context.Context, l *lane, w *work) error {
+	l.mu.Lock()
+	l.recovered()
+	suspects := append([]suspect(nil), l.suspects...)
+	l.mu.Unlock()
+	if len(suspects) > 0 {
+		if err := d.quarantine(ctx, l, suspects); err != nil {
+			if errors.Is(err, errQuarantineFull) {
+				return nil
+			}
+			return err
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pass(w)
+	l.again = true
+	return nil
+}
+
+// recovered ends a row of failures.
+func (l *lane) recovered() {
+	l.tries, l.refusals, l.held, l.probing = 0, 0, false, false
+	l.failure, l.nextRetry = nil, time.Time{}
+	l.lastSuccess = time.Now()
+}

@@ -1,0 +1,80 @@
+package deliver
+
+import (
+	"sync"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/destination"
+)
+
+// stream is a configured stream with its lanes. Its configuration is replaced as
+// a whole; lanes take it up at their next batch border.
+type stream struct {
+	id    sluice.StreamID
+	scope string
+	lanes []*lane // by partition; never changes
+
+	mu      sync.Mutex
+	conf    Stream
+	matcher *sluice.Matcher
+	dest    destination.Destination
+	opened  uint64 // version of conf that dest was made of
+	retired []destination.Destination
+	users   int // sends and checks under way
+}
+
+// config returns the configuration in force.
+func (s *stream) config() (Stream, *sluice.Matcher) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conf, s.matcher
+}
+
+func (s *stream) set(conf Stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conf, s.matcher = conf, conf.Filter.Matcher()
+}
+
+// acquire returns the destination for one send; release gives it back. A
+// destination that was replaced is closed when nobody uses it any more.
+func (s *stream) acquire() (destination.Destination, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dest == nil || s.opened != s.conf.Version {
+		dest, err := s.conf.Open()
+		if err != nil {
+			return nil, err
+		}
+		if s.dest != nil {
+			s.retired = append(s.retired, s.dest)
+		}
+		s.dest, s.opened = dest, s.conf.Version
+	}
+	s.users++
+	return s.dest, nil
+}
+
+func (s *stream) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users--; s.users > 0 {
+		return
+	}
+	for _, dest := range s.retired {
+		_ = dest.Close() // nothing depends on how an unused connection ends
+	}
+	s.retired = nil
+}
+
+// close closes the destination. No send is under way.
+func (s *stream) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, dest := range append(s.retired, s.dest) {
+		if dest != nil {
+			_ = dest.Close()
+		}
+	}
+	s.dest, s.retired = nil, nil
+}

@@ -1,0 +1,332 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/eventlog"
+)
+
+// part is the tail of one partition: it reads each new block once and hands it to
+// the lanes that are up to date and want something in it.
+//
+// Locks are taken in the order part, lane.
+type part struct {
+	d    *Deliverer
+	name string
+
+	mu        sync.Mutex
+	processed uint64            // every block up to here has been handed out
+	totals    map[string]uint64 // events of each scope up to processed
+	routes    map[string][]*lane
+	debts     map[*lane]bool // lanes whose durable record does not cover what they were given
+	ahead     []*lane        // lanes that wait for the tail to reach their cursor
+	caughtUp  bool           // the tail has met the end of the log since the start
+
+	epoch   uint64        // of this owner of the partition; never changes
+	saved   atomic.Uint64 // checkpoint that is stored
+	version uint64        // of its record; the flusher's
+}
+
+// run hands out blocks until ctx ends.
+func (p *part) run(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		next := p.processed + 1
+		p.mu.Unlock()
+		b, err := p.d.log.Block(ctx, p.name, next)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, io.EOF):
+			if p.reachEnd(next) {
+				continue
+			}
+			if err := p.d.log.Wait(ctx, p.name, next); err != nil {
+				return nil //nolint:nilerr // ctx ended
+			}
+		case err != nil:
+			return fmt.Errorf("follow partition %s: %w", p.name, err)
+		default:
+			if err := p.distribute(b); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// reachEnd is called when nothing is stored from next on. Numbers that may have
+// been given out before the start and are gone are passed over, once. It reports
+// whether the position moved.
+func (p *part) reachEnd(next uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.caughtUp {
+		return false
+	}
+	last, totals := p.d.log.Totals(p.name)
+	if p.d.log.Stored(p.name) >= next {
+		return true // a block came meanwhile
+	}
+	p.caughtUp = true
+	if last >= next {
+		p.lost(totals, next, last)
+		p.processed = last
+		p.wakeAhead()
+	}
+	return false
+}
+
+// lost moves the totals to what they are known to be behind a hole; what the
+// up-to-date lanes did not see of it expires.
+func (p *part) lost(totals map[string]uint64, first, last uint64) {
+	for scope, now := range totals {
+		if before := p.totals[scope]; now > before {
+			for _, l := range p.routes[scope] {
+				p.expire(l, before, now, first, last)
+			}
+			p.totals[scope] = now
+		}
+	}
+}
+
+// expire counts the events between two totals as expired for an up-to-date lane.
+func (p *part) expire(l *lane, before, now, first, last uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.behind || l.gone || l.rec.Cursor >= last {
+		return
+	}
+	if !l.upToDate() {
+		// Its record stands before what it was given: the hole lies behind that.
+		// It meets the hole by itself.
+		l.fallBehind(time.Now())
+		p.d.wake(l)
+		return
+	}
+	if l.flushed == l.gen {
+		l.safe = p.processed
+	}
+	p.debts[l] = true
+	l.rec.Cursor, l.rec.Total = last, before
+	l.gap(now-before, first, last, p.d.log.Lost(p.name, first, last))
+}
+
+// distribute hands block b to the lanes.
+func (p *part) distribute(b *eventlog.Block) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b.First > p.processed+1 {
+		p.holeBefore(b)
+	}
+	var lists [][]uint16
+	for i := range b.Tops {
+		top := &b.Tops[i]
+		if top.Name == sluice.Instance {
+			continue // counted by the block's own total
+		}
+		if lanes := p.routes[top.Name]; len(lanes) > 0 {
+			if lists == nil {
+				lists = b.ByTop()
+			}
+			if err := p.hand(b, lanes, lists[i], len(lists[i]), top.Total); err != nil {
+				return err
+			}
+		}
+		p.totals[top.Name] = top.Total
+	}
+	if lanes := p.routes[sluice.Instance]; len(lanes) > 0 {
+		if err := p.hand(b, lanes, nil, int(b.Count), b.Total); err != nil {
+			return err
+		}
+	}
+	p.totals[sluice.Instance] = b.Total
+	p.processed = b.Last()
+	p.wakeAhead()
+	return nil
+}
+
+// holeBefore accounts for numbers that are missing before b, as far as b's totals
+// tell; a scope without events in b shows its loss later.
+func (p *part) holeBefore(b *eventlog.Block) {
+	totals := map[string]uint64{sluice.Instance: b.Total - uint64(b.Count)}
+	for i, list := range b.ByTop() {
+		if b.Tops[i].Name != sluice.Instance {
+			totals[b.Tops[i].Name] = b.Tops[i].Total - uint64(len(list))
+		}
+	}
+	for _, o := range b.Others {
+		if o.Name != sluice.Instance {
+			totals[o.Name] = o.Total
+		}
+	}
+	p.lost(totals, p.processed+1, b.First-1)
+}
+
+// hand gives the events idx of block b to the lanes of one scope.
+func (p *part) hand(b *eventlog.Block, lanes []*lane, idx []uint16, n int, after uint64) error {
+	var c *chunk
+	skip := firstAfter(b, idx, n, p.processed)
+	if idx != nil {
+		idx = idx[skip:]
+	} else if skip > 0 {
+		idx = make([]uint16, 0, n-skip)
+		for i := skip; i < n; i++ {
+			idx = append(idx, uint16(i))
+		}
+	}
+	n -= skip
+	if n == 0 {
+		return nil
+	}
+	for _, l := range lanes {
+		if err := p.offer(b, l, &c, idx, n, after); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// offer gives a lane what it wants of the scope's events. The chunk is made when
+// the first lane wants something.
+func (p *part) offer(b *eventlog.Block, l *lane, c **chunk, idx []uint16, n int, after uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.behind || l.gone {
+		return nil
+	}
+	conf, m := l.s.config()
+	before := after - uint64(n)
+	if !conf.Until.IsZero() && b.Accepted.After(conf.Until) {
+		p.debts[l] = true
+		l.finish(Start{Seq: p.processed, Total: before})
+		return nil
+	}
+	list, all := wanted(m, b, idx, 0)
+	if !all && len(list) == 0 {
+		return nil
+	}
+	if *c == nil {
+		*c = newChunk(b, idx, before, after)
+		if err := (*c).fill(); err != nil {
+			return fmt.Errorf("decode block %d of partition %s: %w", b.First, p.name, err)
+		}
+	}
+	if l.upToDate() {
+		l.rec.Cursor, l.rec.Total = p.processed, before
+		if l.flushed == l.gen {
+			l.safe = p.processed
+		}
+		p.debts[l] = true
+	}
+	if all {
+		list = nil
+	}
+	l.push(*c, list)
+	return nil
+}
+
+// push queues a portion, or makes the lane fall behind when there is no room.
+func (l *lane) push(c *chunk, pick []uint16) {
+	d := l.p.d
+	if c.refs.Add(1) == 1 {
+		d.used.Add(int64(c.bytes))
+	}
+	if l.queued > 0 && (l.queued+c.bytes > maxQueue || d.used.Load() > d.quickBytes) {
+		c.release(d)
+		l.fallBehind(time.Now())
+		d.wake(l)
+		return
+	}
+	l.queue = append(l.queue, portion{chunk: c, pick: pick})
+	l.queued += c.bytes
+	d.wake(l)
+}
+
+// maxQueue bounds the bytes that wait for one lane.
+const maxQueue = 8 << 20
+
+// attach makes a lane that has read up to the tail an up-to-date one. It reports
+// false when the tail has moved on.
+func (p *part) attach(l *lane) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.gone:
+		return true
+	case l.rec.Cursor < p.processed:
+		return false
+	case l.rec.Cursor > p.processed:
+		p.ahead = append(p.ahead, l)
+		return true
+	}
+	if at := p.totals[l.s.scope]; at > l.rec.Total {
+		h := l.rec.Hole
+		if h == nil {
+			h = &hole{First: l.rec.Cursor, Last: l.rec.Cursor, Cause: "missing from the log"}
+		}
+		l.gap(at-l.rec.Total, h.First, h.Last, h.Cause)
+	}
+	l.rec.Hole = nil
+	l.behind = false
+	if l.rec.Behind {
+		l.rec.Behind, l.rec.Since, l.rec.Announced = false, time.Time{}, 0
+	}
+	l.mark()
+	p.debts[l] = true
+	return true
+}
+
+// detach makes a lane read the log by itself, from where it stands.
+func (p *part) detach(l *lane) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.upToDate() && l.rec.Cursor <= p.processed {
+		l.rec.Cursor, l.rec.Total = p.processed, p.totals[l.s.scope]
+	}
+	p.debts[l] = true
+	l.fallBehind(time.Now())
+}
+
+// wakeAhead wakes the lanes whose cursor the tail has reached.
+func (p *part) wakeAhead() {
+	if len(p.ahead) == 0 {
+		return
+	}
+	lanes := p.ahead
+	p.ahead = nil
+	for _, l := range lanes {
+		l.mu.Lock()
+		p.d.wake(l)
+		l.mu.Unlock()
+	}
+}
+
+// checkpoint returns up to where every lane has a durable record of what it was
+// given: delivered beyond it, or behind with its cursor.
+func (p *part) checkpoint() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := p.processed
+	for l := range p.debts {
+		l.mu.Lock()
+		switch {
+		case l.gone || l.flushed == l.gen && (l.upToDate() || l.rec.Behind):
+			delete(p.debts, l)
+		default:
+			at = min(at, l.safe)
+		}
+		l.mu.Unlock()
+	}
+	return at
+}
