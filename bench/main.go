@@ -117,14 +117,17 @@ func run(ctx context.Context, args []string, out, log io.Writer) (err error) {
 	var results []report.Scenario
 	var failures []error
 	for _, s := range list {
+		if ctx.Err() != nil {
+			break
+		}
 		result, err := scenario.Run(ctx, env, &s, o.rounds, o.only)
 		failures = append(failures, err)
+		if len(result.Rounds) == 0 {
+			continue
+		}
 		results = append(results, result)
 		if err := errors.Join(result.Write(out), save(o.json, results)); err != nil {
 			return err
-		}
-		if ctx.Err() != nil {
-			break
 		}
 	}
 	return errors.Join(failures...)

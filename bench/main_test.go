@@ -96,6 +96,9 @@ func fakeAPI(ctx context.Context, fl *floor.Floor) http.Handler {
 		}
 		fmt.Fprintf(w, `{"id":%d}`, len(starts))
 	})
+	mux.HandleFunc("GET /api/v1/streams/{id}", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"id":1,"ledger":{"accepted":7,"delivered":7}}`)
+	})
 	mux.HandleFunc("POST /api/v1/streams/{id}/resume", func(_ http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -149,6 +152,14 @@ func TestWholeBenchmark(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "sluice-bench-*"))
 	if err != nil || len(left) != 0 {
 		t.Errorf("directory: got %v, %v, want nothing left", left, err)
+	}
+}
+
+func TestServerThatDoesNotStartIsQuoted(t *testing.T) {
+	args := []string{"-short", "-rounds", "1", "-run", "restart", "-sluice", "/bin/ls", "-dir", t.TempDir()}
+	err := run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{})
+	if err == nil || !strings.Contains(err.Error(), "it has ended") || !strings.Contains(err.Error(), "--data") {
+		t.Errorf("error: got %v, want that it has ended, and the server's own words", err)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/sluicelog/sluice"
 )
 
 func generate(t *testing.T, spec Spec, connection, n int) [][]byte {
@@ -108,6 +110,26 @@ func TestTenants(t *testing.T) {
 		if got := len(seen); got < test.min || got > test.max {
 			t.Errorf("%q: got %d tenants, want %d to %d", test.tenants, got, test.min, test.max)
 		}
+	}
+}
+
+func TestSluiceReadsEveryEvent(t *testing.T) {
+	classes := map[sluice.Class]int{}
+	for _, spec := range specs() {
+		var scanner sluice.Scanner
+		for _, e := range generate(t, spec, 3, 500) {
+			out, env, _, err := scanner.Scan(nil, e)
+			if err != nil || string(out)+"\n" != string(e) {
+				t.Fatalf("scan %s: got %s, %v, want the same", e, out, err)
+			}
+			if err := sluice.CheckNamespace(string(env.Namespace)); err != nil || len(env.Type) == 0 || len(env.Actor) == 0 || env.Time.IsZero() {
+				t.Fatalf("envelope of %s: got %+v, %v, want all of it", e, env, err)
+			}
+			classes[env.Class]++
+		}
+	}
+	if classes[sluice.Audit] < 1500 || classes[sluice.Git] == 0 {
+		t.Errorf("classes: got %v, want mostly audit and some git", classes)
 	}
 }
 

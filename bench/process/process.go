@@ -81,6 +81,12 @@ func (p *Process) Output() ([]byte, error) {
 	return out, errors.Join(err, p.cmd.Wait())
 }
 
+// Ended reports whether the child has ended by itself and was not waited for yet.
+func (p *Process) Ended() bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	return err != nil || bytes.HasPrefix(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" Z"))
+}
+
 // CPU returns the processor time that a child used which has ended.
 func (p *Process) CPU() time.Duration {
 	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()

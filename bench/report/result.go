@@ -14,6 +14,9 @@ type Result struct {
 	Lost       uint64  `json:"lost"`            // acknowledged events that did not come, summed over destinations
 	Duplicates uint64  `json:"duplicates"`
 	Disordered uint64  `json:"disordered"`
+	// LedgersOff counts streams of Sluice whose account does not add up, or that
+	// lost events to quarantine or expiry.
+	LedgersOff uint64  `json:"ledgers_off"`
 	Refused    uint64  `json:"refused"` // requests
 	Errors     uint64  `json:"errors"`  // requests
 	Error      string  `json:"error,omitempty"`

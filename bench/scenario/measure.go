@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,6 +44,25 @@ func (s *session) measure(ctx context.Context, config load.Config, limit time.Du
 	s.result.SinkCPU = (now.sink.CPU - used.sink.CPU).Seconds() / millions
 	s.result.LoadCPU = generator.CPU().Seconds() / millions
 	s.result.MaxRSS = float64(now.server.MaxRSS) / (1 << 20)
+	return s.audit(ctx)
+}
+
+// audit asks Sluice for its ledgers.
+func (s *session) audit(ctx context.Context) error {
+	const streams = 100 // of ten thousand, a sample
+	if s.sluice == nil {
+		return nil
+	}
+	for i := range min(s.sluice.Streams(), streams) {
+		stream, err := s.sluice.Stream(ctx, i)
+		if err != nil {
+			return err
+		}
+		if l := stream.Ledger; !l.Balanced() || l.Quarantined+l.Expired > 0 {
+			s.result.LedgersOff++
+			s.result.Error = fmt.Sprintf("ledger of stream %d: %+v", i, l)
+		}
+	}
 	return nil
 }
 

@@ -50,3 +50,9 @@ func cpu() []report.Measure {
 		atMost("cpu / floor", 0.85, get),
 	}
 }
+
+// none wants nothing of what get counts.
+func none(name string, get func(*report.Result) uint64) report.Measure {
+	return report.Measure{Name: name, Target: "0", Reached: report.AtMost(0),
+		Value: func(_, test *report.Result) float64 { return float64(get(test)) }}
+}

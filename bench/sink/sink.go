@@ -47,10 +47,10 @@ func (s *Sink) Serve(ctx context.Context, ln net.Listener) error {
 	for {
 		conn, err := ln.Accept()
 		if err != nil {
-			cancel()
-			if context.Cause(ctx) == context.Canceled {
+			if ctx.Err() != nil {
 				return nil
 			}
+			cancel()
 			return fmt.Errorf("accept connection: %w", err)
 		}
 		wg.Go(func() {

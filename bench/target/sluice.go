@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/bench/process"
 )
 
@@ -51,16 +52,9 @@ func streamBody(n int, d Destination) any {
 
 // A Stream is what Sluice says of a stream.
 type Stream struct {
-	ID     int64  `json:"id"`
-	Status string `json:"status"`
-	Ledger struct {
-		Accepted    uint64 `json:"accepted"`
-		Delivered   uint64 `json:"delivered"`
-		Filtered    uint64 `json:"filtered"`
-		Pending     uint64 `json:"pending"`
-		Quarantined uint64 `json:"quarantined"`
-		Expired     uint64 `json:"expired"`
-	} `json:"ledger"`
+	ID     int64         `json:"id"`
+	Status string        `json:"status"`
+	Ledger sluice.Ledger `json:"ledger"`
 }
 
 // A Sluice is a started Sluice.
@@ -125,6 +119,9 @@ func (s *Sluice) awaitReady(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
+		if s.process != nil && s.process.Ended() {
+			return errors.New("wait until sluice is ready: it has ended")
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait until sluice is ready: %w", err)
@@ -159,6 +156,9 @@ func (s *Sluice) Resume(ctx context.Context, from, to int) error {
 	}
 	return nil
 }
+
+// Streams returns how many streams were made.
+func (s *Sluice) Streams() int { return len(s.streams) }
 
 // Stream asks for the stream of destination number i.
 func (s *Sluice) Stream(ctx context.Context, i int) (stream Stream, err error) {
