@@ -63,9 +63,10 @@ func (b *Body) Release() {
 
 // bodyReader is used by one goroutine at a time.
 type bodyReader struct {
-	body   *Body
-	rest   [][]byte // not yet read; the first one from offset on
-	offset int
+	body     *Body
+	rest     [][]byte // not yet read; the first one from offset on
+	offset   int
+	vectored bool // the end went to the connection as slices
 }
 
 func (r *bodyReader) Read(p []byte) (int, error) {
@@ -107,7 +108,7 @@ func (r *bodyReader) writeTo(c *net.TCPConn) (int64, error) {
 			vector = append(vector, p)
 		}
 	}
-	r.rest, r.offset = nil, 0
+	r.rest, r.offset, r.vectored = nil, 0, true
 	return vector.WriteTo(c)
 }
 

@@ -81,6 +81,31 @@ func TestBodyArrivesWhole(t *testing.T) {
 	}
 }
 
+// TestLargeBodyIsNotCopied holds the seam with net/http: what does not fit into
+// its write buffer reaches the connection as slices.
+func TestLargeBodyIsNotCopied(t *testing.T) {
+	s, bodies := receive(t, false)
+	tr := NewTransport(testEnv(), TLSOptions{})
+	defer tr.CloseIdleConnections()
+	body := NewBody(make([]byte, 1<<20))
+	reader := body.Reader().(*bodyReader)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, reader)
+	if err != nil {
+		t.Fatalf("NewRequest: got %v, want nil", err)
+	}
+	req.ContentLength = body.Len()
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		t.Fatalf("RoundTrip: got %v, want nil", err)
+	}
+	resp.Body.Close()
+	<-bodies
+	body.Release()
+	if !reader.vectored {
+		t.Error("body: got copied, want it handed to the connection")
+	}
+}
+
 func TestReleasedBodyIsNotRead(t *testing.T) {
 	body := NewBody([]byte("gone"))
 	r := body.Reader()
