@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/sluicelog/sluice"
 )
@@ -143,7 +144,7 @@ type Quarantined struct {
 	ID     string `json:"id"`
 	Type   string `json:"type"`
 	Reason string `json:"reason"`
-	At     string `json:"at"`
+	At     string `json:"quarantined_at"`
 	// Raw is the server's whole answer about the event.
 	Raw json.RawMessage `json:"-"`
 }
@@ -164,10 +165,15 @@ type QuarantineAct struct {
 	Events []EventRef `json:"events,omitempty"`
 }
 
-// Quarantine lists the quarantined events of a stream.
-func (c *Client) Quarantine(ctx context.Context, id sluice.StreamID) ([]Quarantined, error) {
+// Quarantine lists the oldest quarantined events of a stream, at most limit, as
+// many as the server likes when limit is 0.
+func (c *Client) Quarantine(ctx context.Context, id sluice.StreamID, limit int) ([]Quarantined, error) {
+	query := url.Values{}
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
 	l := list[Quarantined]{name: "events"}
-	err := c.do(ctx, request{method: http.MethodGet, path: streamPath(id, "/quarantine")}, &l)
+	err := c.do(ctx, request{method: http.MethodGet, path: streamPath(id, "/quarantine"), query: query}, &l)
 	return l.items, err
 }
 

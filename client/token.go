@@ -18,7 +18,10 @@ type TokenSpec struct {
 	Kind      string `json:"kind"`
 	Namespace string `json:"namespace"` // top-level namespace a producer is bound to; "" is the instance
 	Name      string `json:"name,omitempty"`
-	Token     string `json:"token,omitempty"` // the secret itself, "" to have one made
+	// RateLimit is the most events a second, 0 for no limit.
+	RateLimit int `json:"rate_limit,omitempty"`
+	// Token is the secret itself, "" to have one made.
+	Token string `json:"token,omitempty"`
 }
 
 // Token is a token as the server shows it.
@@ -27,6 +30,7 @@ type Token struct {
 	Kind      string  `json:"kind"`
 	Namespace string  `json:"namespace"`
 	Name      string  `json:"name"`
+	RateLimit int     `json:"rate_limit"`
 	CreatedAt string  `json:"created_at,omitempty"`
 	// Token is the secret; only the answer to its creation has it.
 	Token string `json:"token,omitempty"`

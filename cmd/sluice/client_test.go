@@ -1,0 +1,94 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestClientCommands(t *testing.T) {
+	a := newAPI(t)
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	secret := write("secret", "very-secret-token\n")
+	headers := write("headers", "# ours\nX-Team: a: b\n\nX-Env:prod\n")
+	document := write("stream.json", `{"namespace":"acme","kind":"http","config":{"url":"https://example.com"}}`)
+	for _, c := range []struct {
+		line           string
+		code           int
+		call           string // the last request
+		stdout, stderr string
+	}{
+		{"namespace create acme/web --kind project", 0, `POST /api/v1/namespaces {"path":"acme/web","kind":"project"}`, "Created project acme/web with id 1.", ""},
+		{"namespace list", 0, "GET /api/v1/namespaces", "acme", ""},
+		{"token create --namespace acme --name ci", 0, `POST /api/v1/tokens {"kind":"producer","namespace":"acme","name":"ci"}`, "producer\n", "only this once"},
+		{"token create --preset-file " + secret, 0, `POST /api/v1/tokens {"kind":"producer","namespace":"","token":"very-secret-token"}`, "very-secret-token", ""},
+		{"token list", 0, "GET /api/v1/tokens", "7   producer  acme", ""},
+		{"token revoke 7 8", 0, "DELETE /api/v1/tokens/8", "Revoked token 7.\nRevoked token 8.\n", ""},
+		{"stream create --namespace acme --url https://x.example --header-file " + headers + " --set concurrency=1 --set format=array --secret-file signing_secret=" + secret + " --event-type a --event-type b --filter-namespace acme/web --inactive", 0,
+			`POST /api/v1/streams {"namespace":"acme","kind":"http","config":{"concurrency":1,"format":"array","headers":[{"name":"X-Team","value":"a: b","active":true},{"name":"X-Env","value":"prod","active":true}],"url":"https://x.example"},"secrets":{"signing_secret":"very-secret-token"},"filter":{"event_types":["a","b"],"excluded_event_types":null,"namespaces":["acme/web"]},"active":false}`,
+			"Created stream 1: acme to http, active.", ""},
+		{"stream create --file " + document, 0, `POST /api/v1/streams {"namespace":"acme","kind":"http","config":{"url":"https://example.com"}}`, "Created stream 2", ""},
+		{"stream create --file " + document + " --name x", 2, "", "", "--file and --name exclude each other"},
+		{"stream create --namespace acme --url https://x.example --check", 1, `POST /api/v1/streams/check {"namespace":"acme","kind":"http","config":{"url":"https://x.example"}}`, "", "FAILED  accept"},
+		{"stream list", 0, "GET /api/v1/streams", "PENDING", ""},
+		{"stream list --json", 0, "", `"health"`, ""},
+		{"stream show 1", 0, "GET /api/v1/streams/1", "last_error", ""},
+		{"stream show 99", 1, "GET /api/v1/streams/99", "", "there is no such stream\n\"sluice stream list\" shows them."},
+		{"stream check 1", 1, "POST /api/v1/streams/1/check", "answered 401", ""},
+		{"stream pause 1 2", 0, "POST /api/v1/streams/2/pause", "Stream 1 is paused.\nStream 2 is paused.\n", ""},
+		{"stream resume 1 --json", 0, "POST /api/v1/streams/1/resume", `"resumed"`, ""},
+		{"stream delete 1", 1, "GET /api/v1/streams/1", "", "not deleted"},
+		{"stream delete 1 --yes", 0, "DELETE /api/v1/streams/1", "Stream 1 is deleted.", ""},
+		{"stream quarantine list 1", 0, "GET /api/v1/streams/1/quarantine", "audit:17", ""},
+		{"stream quarantine redeliver 1 audit:17 git:4", 0, `POST /api/v1/streams/1/quarantine/redeliver {"events":[{"partition":"audit","seq":17},{"partition":"git","seq":4}]}`, "redeliver of 2 events", ""},
+		{"stream quarantine drop 1 --all", 0, `POST /api/v1/streams/1/quarantine/drop {"all":true}`, "drop of 1 events", ""},
+		{"stream quarantine drop 1", 2, "", "", "or give --all"},
+		{"stream quarantine drop 1 audit", 2, "", "", "must be PARTITION:SEQ"},
+	} {
+		got := sluiceRun(t.Context(), a.environ(), "", strings.Fields(c.line)...)
+		if got.code != c.code || !strings.Contains(got.stdout, c.stdout) || !strings.Contains(got.stderr, c.stderr) {
+			t.Errorf("sluice %s: got %+v, want code %d, stdout with %q, stderr with %q", c.line, got, c.code, c.stdout, c.stderr)
+		}
+		if call := a.lastCall(); c.call != "" && call != c.call {
+			t.Errorf("sluice %s: got request %s, want %s", c.line, call, c.call)
+		}
+	}
+}
+
+func TestConnection(t *testing.T) {
+	a := newAPI(t)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("secret\nmore\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		environ []string
+		args    []string
+		code    int
+		stderr  string
+	}{
+		{"flags", nil, []string{"--server", a.URL, "--token-file", token}, 0, ""},
+		{"environment", a.environ(), nil, 0, ""},
+		{"file in the environment", []string{"SLUICE_SERVER=" + a.URL, "SLUICE_TOKEN_FILE=" + token}, nil, 0, ""},
+		{"flag over environment", []string{"SLUICE_SERVER=http://127.0.0.1:1", "SLUICE_TOKEN=wrong"}, []string{"--server", a.URL + "/", "--token-file", token}, 0, ""},
+		{"wrong token", []string{"SLUICE_SERVER=" + a.URL, "SLUICE_TOKEN=wrong"}, nil, 1, "unknown token\nMake one."},
+		{"nobody there", []string{"SLUICE_SERVER=http://127.0.0.1:1", "SLUICE_TOKEN=x"}, nil, 1, "cannot reach the server"},
+		{"no address", []string{"SLUICE_SERVER=127.0.0.1:8080", "SLUICE_TOKEN=x"}, nil, 2, "must be an address"},
+		{"another server", []string{"SLUICE_SERVER=" + a.URL + "/elsewhere", "SLUICE_TOKEN=secret"}, nil, 1, "answered 404 Not Found\nIs that the address of a Sluice server?"},
+		{"no file", []string{"SLUICE_SERVER=" + a.URL}, []string{"--token-file", "/nowhere"}, 1, "read secret"},
+	} {
+		got := sluiceRun(t.Context(), c.environ, "", append([]string{"namespace", "list"}, c.args...)...)
+		if got.code != c.code || !strings.Contains(got.stderr, c.stderr) {
+			t.Errorf("%s: got %+v, want code %d, stderr with %q", c.name, got, c.code, c.stderr)
+		}
+	}
+}

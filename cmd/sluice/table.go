@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"flag"
+)
+
+// commands is the table of all commands, in the order in which they are shown.
+func commands() []command {
+	var table []command
+	table = append(table, serverCommands()...)
+	table = append(table, streamCommands()...)
+	table = append(table, tokenCommands()...)
+	table = append(table, logCommands()...)
+	table = append(table, producerCommands()...)
+	return append(table, otherCommands()...)
+}
+
+func serverCommands() []command {
+	return []command{{
+		name: "serve", short: "Run the server",
+		long: `Takes events over HTTP, keeps them on disk and delivers them. Every setting can
+be a flag, an environment variable (--retention-git is SLUICE_RETENTION_GIT), or
+a key of the JSON file named by --config (retention_git), in this order. The
+administrator's token can be preset by SLUICE_ADMIN_TOKEN or the key admin_token,
+never by a flag.`,
+		examples: []example{
+			{"Try it", "sluice serve --data ./sluice-data"},
+			{"Show every setting and where its value came from", "sluice serve --config /etc/sluice.json --print-config"},
+			{"Deliver to receivers in the own network too", "sluice serve --data /var/lib/sluice --allow-destination 10.0.0.0/8"},
+		},
+		flags: serveFlags,
+	}, {
+		name: "demo", short: "Show the whole way of real pushes in a minute",
+		long: `Starts a server and a receiver on loopback, makes a bare Git repository with the
+hook, pushes to it, and shows each event accepted, stored and delivered, then the
+stream's ledger. Nothing outside a temporary folder is touched. It succeeds only
+when everything has arrived.`,
+		examples: []example{
+			{"Run it and remove every trace", "sluice demo"},
+			{"Use a running server (it has to allow loopback destinations)", "SLUICE_TOKEN=... sluice demo --server http://127.0.0.1:8080"},
+		},
+		flags: demoFlags,
+	}}
+}
+
+func serveFlags(fs *flag.FlagSet, env *Env) action {
+	src := configFlags(fs)
+	printOnly := fs.Bool("print-config", false, "show every setting with where it came from, and stop")
+	asJSON := jsonFlag(fs)
+	return func(ctx context.Context, _ []string) error {
+		cfg, err := src.load(env)
+		if err != nil {
+			return err
+		}
+		if *printOnly {
+			return src.print(env.Stdout, *asJSON)
+		}
+		return runServe(ctx, cfg, env)
+	}
+}
+
+func streamCommands() []command {
+	return []command{
+		{name: "stream", short: "Create, watch and steer streams",
+			long: "A stream is the flow of events from a top-level namespace, or from the whole\ninstance, to one destination."},
+		{name: "stream create", short: "Create a stream", flags: streamCreateFlags,
+			long: `Secrets and header values never stand on the command line: give them as files or
+as environment variables.`,
+			examples: []example{
+				{"Send the events of acme to an HTTP endpoint", "sluice stream create --namespace acme --name siem --url https://siem.example.com/in"},
+				{"With a filter, a header from a file and a check first", "sluice stream create --namespace acme --url https://siem.example.com/in \\\n    --event-type repo.create --filter-namespace acme/web --header-file headers.txt --check"},
+				{"Another kind", "sluice stream create --namespace acme --kind splunk --set domain=hec.example.com --set port=8088 \\\n    --secret-file token=hec-token.txt"},
+				{"From a JSON document", "sluice stream create --file stream.json"},
+			}},
+		{name: "stream list", short: "List streams with their status and ledger", flags: streamListFlags},
+		{name: "stream show", args: "ID", min: 1, max: 1, short: "Show a stream: configuration, health, ledger", flags: streamShowFlags},
+		{name: "stream check", args: "ID", min: 1, max: 1, short: "Prove that a stream's destination is reached and accepts", flags: streamCheckFlags,
+			long: "Exits with 1 when a stage fails."},
+		{name: "stream pause", args: "ID...", min: 1, max: -1, short: "Stop delivering; nothing is dropped", flags: streamPauseFlags},
+		{name: "stream resume", args: "ID...", min: 1, max: -1, short: "Go on delivering from where a stream stood", flags: streamResumeFlags},
+		{name: "stream delete", args: "ID...", min: 1, max: -1, short: "Delete streams and destroy their secrets", flags: streamDeleteFlags,
+			long: "Delivery stops at once. What is pending is not delivered; the final ledger is\nkept in an event. Asks first, unless --yes is given."},
+		{name: "stream quarantine", short: "Inspect, redeliver or drop refused events"},
+		{name: "stream quarantine list", args: "ID", min: 1, max: 1, short: "List the events that a destination refused", flags: quarantineListFlags},
+		{name: "stream quarantine redeliver", args: "ID [PARTITION:SEQ...]", min: 1, max: -1, short: "Deliver quarantined events again",
+			flags:    quarantineFlags("redeliver"),
+			examples: []example{{"Two of them", "sluice stream quarantine redeliver 3 audit:17 git:4"}, {"All of them", "sluice stream quarantine redeliver 3 --all"}}},
+		{name: "stream quarantine drop", args: "ID [PARTITION:SEQ...]", min: 1, max: -1, short: "Give quarantined events up",
+			flags: quarantineFlags("drop"),
+			long:  "The ledger counts them as expired, and an event says who dropped them."},
+	}
+}
+
+func tokenCommands() []command {
+	return []command{
+		{name: "token", short: "Create, list and revoke tokens"},
+		{name: "token create", short: "Create a token and print it once", flags: tokenCreateFlags,
+			long: `A producer token may only post events, of its top-level namespace or, with an
+empty one, of the whole instance. The token goes to standard output alone, so
+that it can be redirected into a file.`,
+			examples: []example{
+				{"A token for the producers of acme", "sluice token create --namespace acme --name ci > acme.token"},
+				{"Another administrator", "sluice token create --kind admin --name bob > bob.token"},
+			}},
+		{name: "token list", short: "List tokens, without their secrets", flags: tokenListFlags},
+		{name: "token revoke", args: "ID...", min: 1, max: -1, short: "End tokens at once", flags: tokenRevokeFlags},
+		{name: "namespace", short: "Declare and list groups and projects"},
+		{name: "namespace create", args: "PATH", min: 1, max: 1, short: "Declare a group or project", flags: namespaceCreateFlags,
+			long: "Namespaces are also learned from events; declaring one is needed only to\nconfigure streams before the first event.",
+			examples: []example{
+				{"A top-level group", "sluice namespace create acme"},
+				{"A project", "sluice namespace create acme/web --kind project"},
+			}},
+		{name: "namespace list", short: "List groups and projects", flags: namespaceListFlags},
+	}
+}
+
+func logCommands() []command {
+	return []command{
+		{name: "log", short: "Read and verify the stored log"},
+		{name: "log verify", short: "Verify checksums, chain and anchor of the stored log", flags: logFlags(logVerify),
+			long:     "Names every damaged or missing range. Exits with 1 when there is one.",
+			examples: []example{{"All of it", "sluice log verify --data /var/lib/sluice"}}},
+		{name: "log cat", short: "Print stored events", flags: logFlags(logCat),
+			long: "Prints one event a line, as it was accepted. With --json each is wrapped with\nits partition, sequence number and time of acceptance.",
+			examples: []example{
+				{"The Git events of a day", "sluice log cat --data /var/lib/sluice --partition git --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z"},
+				{"Events 100 to 110", "sluice log cat --data /var/lib/sluice --partition audit --from 100 --to 110"},
+			}},
+	}
+}
+
+func producerCommands() []command {
+	return []command{
+		{name: "emit", short: "Send events from standard input or a growing file", flags: emitFlags,
+			long: `Reads one JSON object a line. Lines that the server refuses are set aside with
+the reason, and the rest goes on. When the server is away or busy, it waits.
+With --follow it goes on where it stopped: FILE.offset says where, is written
+only after the server acknowledged, and survives rotation and truncation of FILE.
+A crash repeats at most one batch, which the server recognises as duplicates.
+Exits with 1 when lines were refused.`,
+			examples: []example{
+				{"One event", `echo '{"action":"repo.create","repo":"acme/web","actor":"mona"}' | sluice emit`},
+				{"Ship a log file, for ever", "sluice emit --follow /var/log/app/audit.ndjson --token-file /etc/sluice/producer.token"},
+			}},
+		{name: "git", short: "Record pushes to Git repositories"},
+		{name: "git install-hook", args: "REPO", min: 1, max: 1, files: true, short: "Make a repository record every push", flags: installHookFlags,
+			long: `Installs a post-receive hook that turns each updated ref into a git.push event.
+A hook that is there stays and runs after it. The hook never fails a push and
+never delays it by more than two seconds: when the server is away, events wait in
+a spool inside the repository. Running it again changes what is given.`,
+			examples: []example{
+				{"A repository of acme", "sluice git install-hook /srv/git/web.git --namespace acme/web --token-file /etc/sluice/producer.token"},
+				{"Take it out again", "sluice git install-hook /srv/git/web.git --uninstall"},
+			}},
+		{name: "git flush", args: "REPO...", min: 1, max: -1, files: true, short: "Send what waits in a repository's spool", flags: gitFlushFlags,
+			long: "The next push does the same. Exits with 1 when something is left."},
+		{name: "git hook", hidden: true, short: "Run as post-receive hook", flags: gitHookFlags},
+	}
+}
+
+func otherCommands() []command {
+	return []command{
+		{name: "version", short: "Print the version", flags: versionFlags},
+		{name: "completion", args: "bash|zsh|fish", min: 1, max: 1, choices: []string{"bash", "zsh", "fish"}, short: "Print a completion script for a shell", flags: completionFlags,
+			examples: []example{{"For this shell", "source <(sluice completion bash)"}}},
+		{name: "help", args: "[COMMAND]", max: -1, short: "Show help", flags: func(*flag.FlagSet, *Env) action {
+			return func(context.Context, []string) error { return nil }
+		}},
+	}
+}
