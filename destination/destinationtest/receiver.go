@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -72,6 +73,7 @@ type Receiver struct {
 	// there is room.
 	Arrived chan struct{}
 
+	endless  atomic.Int64 // bytes of endless answers that could be written
 	script   Script
 	mu       sync.Mutex // guards requests; held while the script decides
 	requests []Request
@@ -126,7 +128,7 @@ func (h Harness) listen(t *testing.T, script Script, secure bool) *Receiver {
 			return // the sender gave up
 		}
 		request := Request{Method: q.Method, URL: q.URL.String(), Header: q.Header.Clone(), Length: q.ContentLength, Body: body}
-		(&exchange{h: h, w: w, q: q, stop: stop, request: request}).do(r.Take(request))
+		(&exchange{h: h, r: r, w: w, q: q, stop: stop, request: request}).do(r.Take(request))
 	}))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes are wanted here
 	if secure {
@@ -170,6 +172,7 @@ func (h Harness) deadURL(t *testing.T) string {
 // exchange is one request being answered.
 type exchange struct {
 	h       Harness
+	r       *Receiver
 	w       http.ResponseWriter
 	q       *http.Request
 	stop    chan struct{} // closed when the test ends
@@ -199,7 +202,9 @@ func (x *exchange) do(s Step) {
 	case Endless:
 		x.w.WriteHeader(s.Status)
 		for chunk := []byte(strings.Repeat("no end ", 1000)); ; {
-			if _, err := x.w.Write(chunk); err != nil {
+			n, err := x.w.Write(chunk)
+			x.r.endless.Add(int64(n))
+			if err != nil {
 				return
 			}
 		}
