@@ -193,11 +193,18 @@ type receiver struct {
 	// check decides about a test event.
 	check  bool
 	single bool // reports an outcome for each event
+	delay  time.Duration
 }
 
 var _ destination.Destination = (*receiver)(nil)
 
 func (r *receiver) Send(ctx context.Context, b *destination.Batch) destination.Result {
+	r.mu.Lock()
+	delay := r.delay
+	r.mu.Unlock()
+	if delay > 0 {
+		time.Sleep(delay) // simulated
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sends++
@@ -285,5 +292,11 @@ func poison(class destination.Class, ids ...string) func([]destination.Event) *d
 			}
 		}
 		return nil
+	}
+}
+
+func (w *world) dump(what string) {
+	for rec, _ := range w.store.List(context.Background(), "") {
+		fmt.Println(what, rec.Key, string(rec.Value))
 	}
 }

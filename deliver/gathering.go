@@ -155,6 +155,12 @@ func (g *gathering) event(b *eventlog.Block, at int, total uint64) error {
 		fillEvent(&w.events[len(w.events)-1], b, at, payload)
 		g.bytes += len(payload) + 1
 	}
+	if len(w.items) == 0 {
+		// What lies before the first wanted event is settled: it is filtered.
+		l.mu.Lock()
+		l.moveTo(Start{Seq: seq - 1, Total: total - 1})
+		l.mu.Unlock()
+	}
 	w.items = append(w.items, item{seq: seq, total: total, sent: !known})
 	w.end = Start{Seq: seq, Total: total}
 	return nil

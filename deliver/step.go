@@ -34,7 +34,12 @@ func (d *Deliverer) step(ctx context.Context, l *lane, w *work) {
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cancel, l.inFlight = nil, false
+	l.cancel = nil
+	if l.inFlight {
+		// The turn ended before the outcome was known: the events are read again.
+		l.inFlight = false
+		l.fallBehind(time.Now())
+	}
 	if err != nil && ctx.Err() == nil {
 		d.opts.Logger.Error("delivery step failed", "stream", l.s.id, "partition", l.p.name, "err", err)
 		l.fallBehind(time.Now())
