@@ -13,6 +13,11 @@ import (
 // snapshotEvery is the stored size after which a block carries all totals again.
 const snapshotEvery = 16 << 20
 
+// snapshotAge is the time after which a block carries all totals again, whatever
+// was stored since: a quiet log would else keep its oldest blocks for ever, for
+// the newest such block has to stay.
+const snapshotAge = time.Hour
+
 // partition writes one partition and knows its end.
 type partition struct {
 	log   *Log
@@ -36,9 +41,10 @@ type partition struct {
 	found    map[string]uint64 // totals as the log itself told them at the start, where others knew more
 	chain    Chain
 	accepted time.Time
-	missing  *Missing // for the next block to name
-	snapshot uint64   // first number of the newest block with all totals
-	since    int64    // bytes stored after it
+	missing  *Missing  // for the next block to name
+	snapshot uint64    // first number of the newest block with all totals
+	since    int64     // bytes stored after it
+	taken    time.Time // when it was accepted
 	recent   recent
 	tail     tail
 	damage   []Damage // found by reading
@@ -371,8 +377,8 @@ func (p *partition) take() (*group, *position) {
 	pos := &position{
 		log: p.log.opts.ID, partition: Checksum([]byte(p.name)), first: g.first, total: p.total,
 		chain: p.chain, snapshot: p.snapshot, accepted: p.now(), missing: p.missing,
-		all: p.snapshot == 0 || p.since >= snapshotEvery,
 	}
+	pos.all = p.snapshot == 0 || p.since >= snapshotEvery || pos.accepted.Sub(p.taken) >= snapshotAge
 	for i := range g.b.dict.tops {
 		t := &g.b.dict.tops[i]
 		t.Total = p.totals[t.Name] + g.b.counts[i]
@@ -408,7 +414,7 @@ func (p *partition) committed(g *group, blk *Block, size int, err error) error {
 	p.last, p.stored, p.total, p.chain = blk.Last(), blk.Last(), blk.Total, blk.Chain
 	p.accepted, p.missing, p.snapshot = blk.Accepted, nil, blk.LastSnapshot
 	if p.since += int64(size); blk.Snapshot {
-		p.since = int64(size)
+		p.since, p.taken = int64(size), blk.Accepted
 	}
 	for _, t := range blk.Tops {
 		p.totals[t.Name] = t.Total

@@ -85,7 +85,7 @@ func (p *partition) rollForward(ctx context.Context, h *Header, d *Directory) er
 			}
 		}
 		if h.Snapshot {
-			p.snapshot, p.since = h.First, 0
+			p.snapshot, p.since, p.taken = h.First, 0, h.Accepted
 		}
 		p.since += int64(h.Size())
 		var err error
