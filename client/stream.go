@@ -36,6 +36,8 @@ type Stream struct {
 	Active    bool            `json:"active"`
 	Status    sluice.Status   `json:"status"`
 	Ledger    sluice.Ledger   `json:"ledger"`
+	// VerificationToken is what an http receiver compares; "" for others.
+	VerificationToken string `json:"verification_token"`
 	// Health holds the last success, the last error, the next try and the lag.
 	Health json.RawMessage `json:"health"`
 	// Raw is the server's whole answer about the stream.

@@ -307,7 +307,7 @@ func (d *demo) farewell() {
 	d.out.step("ledger", "accepted %d = delivered %d + filtered %d + pending %d + quarantined %d + expired %d",
 		l.Accepted, l.Delivered, l.Filtered, l.Pending, l.Quarantined, l.Expired)
 	if more := l.Delivered - uint64(len(d.result.Pushes)); more > 0 {
-		d.out.note("%d of them are Sluice's own events about the demo's stream and token", more)
+		d.out.note("(with %d of Sluice's own, about the demo's stream and token)", more)
 	}
 	d.out.line("")
 	d.out.line("Everything has arrived. To look further:")

@@ -110,7 +110,7 @@ type caught struct {
 }
 
 func (c *caught) summary() string {
-	text := fmt.Sprintf("%s moved it from %.8s to %.8s, %d commits", c.Actor, c.Before, c.After, c.CommitCount)
+	text := fmt.Sprintf("%s moved it from %.8s to %.8s, commits: %d", c.Actor, c.Before, c.After, c.CommitCount)
 	if c.Forced {
 		text += ", history rewritten"
 	}

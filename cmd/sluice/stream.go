@@ -71,6 +71,9 @@ func writeStream(w io.Writer, s client.Stream) error {
 		fmt.Fprintf(w, " %q", s.Name)
 	}
 	fmt.Fprintf(w, ": %s to %s, %s\n", orNone(s.Namespace, "the instance"), s.Kind, s.Status)
+	if s.VerificationToken != "" {
+		fmt.Fprintf(w, "Every request to the receiver has this token: %s\n", s.VerificationToken)
+	}
 	for _, part := range []struct {
 		title string
 		raw   json.RawMessage
