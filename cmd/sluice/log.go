@@ -1,0 +1,352 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/segment"
+	"github.com/sluicelog/sluice/sqlite"
+)
+
+// storedLog is a log opened for reading beside the server that may write it.
+type storedLog struct {
+	engine  *segment.Engine
+	id      eventlog.LogID
+	anchors map[string]eventlog.Anchor
+	notes   []string // what could not be had
+}
+
+// openStoredLog opens the log in a data folder for reading only. Without the
+// control state there are no anchors, and the log's identity is taken from its
+// first block.
+func openStoredLog(ctx context.Context, data string) (*storedLog, error) {
+	l := &storedLog{anchors: map[string]eventlog.Anchor{}}
+	dir := filepath.Join(data, logFolder)
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("there is no log in %s: %w", data, err)
+	}
+	if err := l.readControl(ctx, filepath.Join(data, controlFile)); err != nil {
+		l.notes = append(l.notes, fmt.Sprintf("no anchors: %v", err))
+		if err := l.guessIdentity(dir); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	l.engine, err = segment.Open(dir, segment.Options{Log: l.id, ReadOnly: true})
+	return l, err
+}
+
+func (l *storedLog) readControl(ctx context.Context, path string) error {
+	recs, err := sqlite.Peek(ctx, path, identityKey)
+	if err != nil {
+		return err
+	}
+	for _, r := range recs {
+		if r.Key == identityKey {
+			var v identity
+			if err := json.Unmarshal(r.Value, &v); err != nil {
+				return err
+			}
+			if _, err := hex.Decode(l.id[:], []byte(v.ID)); err != nil {
+				return fmt.Errorf("the log's identity %q is not one", v.ID)
+			}
+		}
+	}
+	if l.id == (eventlog.LogID{}) {
+		return errors.New("the control state names no log")
+	}
+	recs, err = sqlite.Peek(ctx, path, anchorPrefix)
+	if err != nil {
+		return err
+	}
+	for _, r := range recs {
+		var a eventlog.Anchor
+		if err := json.Unmarshal(r.Value, &a); err != nil {
+			return fmt.Errorf("read %s: %w", r.Key, err)
+		}
+		l.anchors[strings.TrimPrefix(r.Key, anchorPrefix)] = a
+	}
+	return nil
+}
+
+// guessIdentity takes the log's identity from the first block that it finds at
+// the start of a file.
+func (l *storedLog) guessIdentity(dir string) error {
+	found := errors.New("found")
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		head := make([]byte, eventlog.HeaderSize)
+		_, err = io.ReadFull(f, head)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil //nolint:nilerr // too short to hold a block
+		}
+		if h, err := eventlog.ParseHeader(head); err == nil {
+			l.id = h.Log
+			return found
+		}
+		return nil
+	})
+	if errors.Is(err, found) {
+		return nil
+	}
+	return errors.Join(err, errors.New("the log's identity cannot be told: neither control state nor a readable block"))
+}
+
+// partitions returns those that the options name.
+func (l *storedLog) partitions(ctx context.Context, o *logOptions) ([]string, error) {
+	if o.Partition != "" {
+		return []string{o.Partition}, nil
+	}
+	return l.engine.Partitions(ctx)
+}
+
+// verdict is what log verify found in one partition.
+type verdict struct {
+	Partition string          `json:"partition"`
+	Blocks    int             `json:"blocks"`
+	Events    uint64          `json:"events"`
+	First     uint64          `json:"first_seq"`
+	Last      uint64          `json:"last_seq"`
+	Bytes     int64           `json:"bytes"`
+	Damage    []finding       `json:"damage"`
+	Gaps      []finding       `json:"recorded_gaps"` // skipped numbers that the log itself names
+	Anchor    string          `json:"anchor"`        // "holds", "none", or what is wrong
+	OK        bool            `json:"ok"`
+	anchor    eventlog.Anchor // what is looked for
+}
+
+type finding struct {
+	First uint64 `json:"first_seq"`
+	Last  uint64 `json:"last_seq"`
+	Where string `json:"where,omitempty"`
+	Cause string `json:"cause"`
+}
+
+// logVerify checks checksums, order, chain and anchor of the stored log.
+func logVerify(ctx context.Context, o logOptions, env *Env) error {
+	l, err := openStoredLog(ctx, o.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = l.engine.Close() }() // opened for reading only
+	names, err := l.partitions(ctx, &o)
+	if err != nil {
+		return err
+	}
+	var all []verdict
+	ok := true
+	for _, name := range names {
+		v := verdict{Partition: name, Damage: []finding{}, Gaps: []finding{}, Anchor: "none", anchor: l.anchors[name]}
+		if err := l.verify(ctx, &v, env); err != nil {
+			return err
+		}
+		ok = ok && v.OK
+		all = append(all, v)
+	}
+	if o.JSON {
+		err = writeJSON(env.Stdout, map[string]any{"ok": ok, "notes": l.notes, "partitions": all})
+	} else {
+		err = printVerdicts(env.Stdout, l.notes, all)
+	}
+	if err == nil && !ok {
+		err = errors.New("the log is damaged; what is named above cannot be read, everything else can")
+	}
+	return err
+}
+
+func printVerdicts(w io.Writer, notes []string, all []verdict) error {
+	var b strings.Builder
+	for _, n := range notes {
+		fmt.Fprintln(&b, "note:", n)
+	}
+	for _, v := range all {
+		fmt.Fprintf(&b, "%s: %d events in %d blocks, %d to %d, %s; anchor: %s\n",
+			v.Partition, v.Events, v.Blocks, v.First, v.Last, formatSize(v.Bytes), v.Anchor)
+		for _, g := range v.Gaps {
+			fmt.Fprintf(&b, "  recorded gap: events %d to %d: %s\n", g.First, g.Last, g.Cause)
+		}
+		for _, d := range v.Damage {
+			fmt.Fprintf(&b, "  DAMAGE: events %d to %d: %s (%s)\n", d.First, d.Last, d.Cause, d.Where)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// verify walks one partition.
+func (l *storedLog) verify(ctx context.Context, v *verdict, env *Env) error {
+	var prev *eventlog.Header // the block before, nil after damage
+	var last eventlog.Header
+	next := time.Now()
+	err := l.engine.Walk(ctx, v.Partition, func(p segment.Piece) error {
+		if env.Terminal && time.Now().After(next) {
+			next = time.Now().Add(200 * time.Millisecond)
+			_, _ = fmt.Fprintf(env.Stderr, "\r%s: %d events verified", v.Partition, v.Events)
+		}
+		where := fmt.Sprintf("%s at byte %d", p.File, p.Offset)
+		if p.Damage != nil {
+			v.Damage = append(v.Damage, finding{p.Damage.First, p.Damage.Last, p.Damage.Where, p.Damage.Cause})
+			prev = nil
+			return nil
+		}
+		h := p.Header
+		block := make([]byte, h.Size())
+		if _, err := p.ReadAt(block, 0); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		b, err := eventlog.ParseBlock(block)
+		if err == nil {
+			err = eventlog.VerifyBlock(block)
+		}
+		switch {
+		case err != nil:
+			v.Damage = append(v.Damage, finding{h.First, h.Last(), where, err.Error()})
+			prev = nil
+			return nil
+		case prev != nil && !eventlog.VerifyChain(prev.Chain, block):
+			v.Damage = append(v.Damage, finding{h.First, h.Last(), where, "the chain is broken: a block before it was removed or replaced"})
+		}
+		v.count(&h, b, last.Last(), last.Count > 0)
+		if v.anchor.Seq == h.Last() && string(h.Chain[:]) != string(v.anchor.Chain) {
+			v.Anchor = "differs: the log was replaced or changed"
+		} else if v.anchor.Seq == h.Last() {
+			v.Anchor = "holds"
+		}
+		prev, last = &h, h
+		return nil
+	})
+	if env.Terminal {
+		_, _ = fmt.Fprint(env.Stderr, "\r\x1b[K")
+	}
+	v.judge()
+	return err
+}
+
+// count adds a good block.
+func (v *verdict) count(h *eventlog.Header, b *eventlog.Block, before uint64, follows bool) {
+	if v.First == 0 {
+		v.First = h.First
+	}
+	v.Blocks++
+	v.Events += uint64(h.Count)
+	v.Bytes += int64(h.Size())
+	v.Last = h.Last()
+	if m := b.Missing; m != nil {
+		v.Gaps = append(v.Gaps, finding{First: m.First, Last: m.Last, Cause: m.Cause})
+		return
+	}
+	if follows && h.First != before+1 && len(v.Damage) == 0 {
+		v.Damage = append(v.Damage, finding{before + 1, h.First - 1, "", "numbers are missing and nothing says why"})
+	}
+}
+
+// judge compares the end with the anchor.
+func (v *verdict) judge() {
+	if v.anchor.Seq > v.Last {
+		v.Anchor = fmt.Sprintf("the log ends at %d, the anchor at %d", v.Last, v.anchor.Seq)
+		v.Damage = append(v.Damage, finding{v.Last + 1, v.anchor.Seq, "", "the end of the log is missing"})
+	} else if v.anchor.Seq > 0 && v.Anchor == "none" {
+		v.Anchor = fmt.Sprintf("block that ends with event %d is not there", v.anchor.Seq)
+		if v.anchor.Seq < v.First {
+			v.Anchor = "older than the oldest block"
+		}
+	}
+	v.OK = len(v.Damage) == 0 && (v.Anchor == "holds" || v.Anchor == "none" || v.anchor.Seq < v.First)
+}
+
+// catLine is an event as log cat --json prints it.
+type catLine struct {
+	Partition string          `json:"partition"`
+	Seq       uint64          `json:"seq"`
+	Accepted  time.Time       `json:"accepted_at"`
+	Source    string          `json:"source"`
+	Event     json.RawMessage `json:"event"`
+}
+
+// logCat prints stored events, one a line.
+func logCat(ctx context.Context, o logOptions, env *Env) error {
+	l, err := openStoredLog(ctx, o.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = l.engine.Close() }() // opened for reading only
+	names, err := l.partitions(ctx, &o)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriterSize(env.Stdout, 1<<16)
+	for _, name := range names {
+		if err := l.cat(ctx, name, &o, out, env); err != nil {
+			return errors.Join(err, out.Flush())
+		}
+	}
+	return out.Flush()
+}
+
+func (l *storedLog) cat(ctx context.Context, name string, o *logOptions, out *bufio.Writer, env *Env) error {
+	return l.engine.Walk(ctx, name, func(p segment.Piece) error {
+		if p.Damage != nil {
+			_, err := fmt.Fprintf(env.Stderr, "%s: %s\n", name, p.Damage)
+			return err
+		}
+		h := p.Header
+		if o.From.Seq > h.Last() || o.To.Seq != 0 && o.To.Seq < h.First ||
+			h.Accepted.Before(o.From.Time) || !o.To.Time.IsZero() && h.Accepted.After(o.To.Time) {
+			return nil
+		}
+		block := make([]byte, h.Size())
+		if _, err := p.ReadAt(block, 0); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		b, err := eventlog.ParseBlock(block)
+		if err == nil {
+			err = b.Load()
+		}
+		if err != nil {
+			_, err = fmt.Fprintf(env.Stderr, "%s: events %d to %d: %v\n", name, h.First, h.Last(), err)
+			return err
+		}
+		return catBlock(name, b, o, out)
+	})
+}
+
+func catBlock(name string, b *eventlog.Block, o *logOptions, out *bufio.Writer) error {
+	for i := range b.Entries {
+		seq := b.First + uint64(i)
+		if seq < o.From.Seq || o.To.Seq != 0 && seq > o.To.Seq {
+			continue
+		}
+		payload, err := b.Payload(i)
+		if err != nil {
+			return err
+		}
+		line := payload
+		if o.JSON {
+			line, err = json.Marshal(catLine{name, seq, b.Accepted, b.Sources[b.Entries[i].Source], json.RawMessage(payload)})
+			if err != nil {
+				return err
+			}
+		}
+		if _, err := out.Write(append(line[:len(line):len(line)], '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/pprof"
+	"sync"
+	"time"
+
+	"github.com/sluicelog/sluice/ingest"
+	"github.com/sluicelog/sluice/rest"
+	"github.com/sluicelog/sluice/secret"
+)
+
+// Limits of every server that listens.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+// runServe runs the server until ctx ends. Then it takes no new requests,
+// finishes those under way, lets deliveries end, and closes control state and
+// log in that order.
+func runServe(ctx context.Context, cfg Config, env *Env) error {
+	lg := newLogger(&cfg, env)
+	for _, w := range cfg.Warnings() {
+		lg.WarnContext(ctx, w)
+	}
+	stopProfile, err := startProfile(env)
+	if err != nil {
+		return err
+	}
+	defer stopProfile()
+	listeners, err := listen(&cfg)
+	if err != nil {
+		return err
+	}
+	defer listeners.close()
+	p, err := openParts(ctx, &cfg, lg)
+	if err != nil {
+		return err
+	}
+	made, err := p.control.EnsureAdmin(ctx, secret.Text(cfg.AdminToken.Reveal()))
+	if err != nil {
+		return errors.Join(err, p.close())
+	}
+	s := &server{cfg: &cfg, lg: lg, parts: p, listeners: listeners}
+	announce(env, s, made)
+	return errors.Join(s.run(ctx), p.close())
+}
+
+func newLogger(cfg *Config, env *Env) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(env.Stderr, opts))
+	}
+	return slog.New(slog.NewTextHandler(env.Stderr, opts))
+}
+
+// startProfile writes a CPU profile to the file that SLUICE_CPUPROFILE names.
+func startProfile(env *Env) (stop func(), err error) {
+	path := env.Getenv("SLUICE_CPUPROFILE")
+	if path == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close() // a profile that is cut short shows when it is read
+	}, nil
+}
+
+// listeners are the sockets of a server; they are opened before the state, so
+// that a port in use changes nothing.
+type listeners struct {
+	main, metrics net.Listener // metrics may be nil
+}
+
+func listen(cfg *Config) (*listeners, error) {
+	l := &listeners{}
+	var err error
+	if l.main, err = net.Listen("tcp", cfg.Listen); err != nil {
+		return nil, err
+	}
+	if cfg.MetricsListen != "" {
+		if l.metrics, err = net.Listen("tcp", cfg.MetricsListen); err != nil {
+			l.close()
+			return nil, err
+		}
+	}
+	if cfg.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
+		if err != nil {
+			l.close()
+			return nil, fmt.Errorf("load the certificate: %w", err)
+		}
+		l.main = tls.NewListener(l.main, &tls.Config{
+			Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		})
+	}
+	return l, nil
+}
+
+// close closes the sockets; a server that was shut down has closed them before.
+func (l *listeners) close() {
+	for _, x := range []net.Listener{l.main, l.metrics} {
+		if x != nil {
+			_ = x.Close()
+		}
+	}
+}
+
+// announce tells a person where the server is and how to begin.
+func announce(env *Env, s *server, made string) {
+	url := s.url()
+	w := env.Stderr
+	_, _ = fmt.Fprintf(w, "\nSluice listens on %s and keeps its data in %s\n", url, s.cfg.Data)
+	if made == "" {
+		_, _ = fmt.Fprintln(w)
+		return
+	}
+	_, _ = fmt.Fprintf(w, `
+The administrator's token, shown this once:
+
+  %s
+
+Begin with:
+
+  export SLUICE_SERVER=%s SLUICE_TOKEN=%s
+  echo '{"event_type":"user.add","entity_path":"acme/web","author_name":"jane"}' | sluice emit
+  sluice stream create --namespace acme --kind http --config '{"url":"https://example.com/hook"}'
+
+or see everything at work on this machine with: sluice demo
+
+`, made, url, made)
+}
+
+// server is a running server.
+type server struct {
+	cfg       *Config
+	lg        *slog.Logger
+	parts     *parts
+	listeners *listeners
+}
+
+func (s *server) url() string {
+	scheme := "http"
+	if s.cfg.TLSCert != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + s.listeners.main.Addr().String()
+}
+
+// handlers returns the main handler and the one for the metrics listener.
+func (s *server) handlers() (http.Handler, http.Handler) {
+	in := ingest.New(s.parts.control, ingest.Options{
+		MaxRequest: int(s.cfg.MaxRequest), MaxEvent: int(s.cfg.MaxEvent), Memory: int(s.cfg.IngestMemory), Logger: s.lg,
+	})
+	api := rest.New(rest.Config{Service: s.parts.control, Logger: s.lg, Version: version()})
+	mux := http.NewServeMux()
+	mux.Handle("/api/v1/events", in)
+	mux.Handle("/", api)
+	metrics := http.NewServeMux()
+	metrics.Handle("/metrics", api.Metrics())
+	for _, path := range []string{"/healthz", "/readyz"} {
+		metrics.Handle(path, api)
+	}
+	return mux, metrics
+}
+
+// run serves until ctx ends or a part fails, then stops everything in the
+// reverse order of its start.
+func (s *server) run(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var stages stages
+	defer stages.stop()
+	p := s.parts
+	stages.start("log", fail, p.log.Run)
+	stages.start("delivery", fail, p.deliver.Run)
+	stages.start("control", fail, p.control.Run)
+
+	mainHandler, metrics := s.handlers()
+	stages.start("http", fail, s.serve(s.listeners.main, mainHandler))
+	if s.listeners.metrics != nil {
+		stages.start("metrics", fail, s.serve(s.listeners.metrics, metrics))
+	}
+	s.lg.InfoContext(ctx, "serving", "url", s.url(), "version", version())
+
+	select {
+	case <-ctx.Done():
+	case <-p.log.Failed():
+		fail(fmt.Errorf("the log cannot be written; the process ends so that nothing is accepted that may be lost: %w", p.log.Cause()))
+	}
+	s.lg.InfoContext(ctx, "stopping")
+	err := stages.stop()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return errors.Join(cause, err)
+	}
+	return err
+}
+
+// serve returns a stage that serves h until its context ends, and then finishes
+// the requests under way.
+func (s *server) serve(l net.Listener, h http.Handler) func(context.Context) error {
+	return func(ctx context.Context) error {
+		srv := &http.Server{
+			Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+			ErrorLog: slog.NewLogLogger(s.lg.Handler(), slog.LevelDebug),
+		}
+		done := make(chan error, 1)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		wg.Go(func() { done <- srv.Serve(l) })
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+		}
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
+		defer cancel()
+		if err := srv.Shutdown(end); err != nil {
+			s.lg.WarnContext(ctx, "requests cut off", "err", err)
+			return srv.Close()
+		}
+		return nil
+	}
+}
+
+// stages are the running parts of a server. Each has a context of its own, so
+// that they end one after another, last started first.
+type stages struct {
+	stops []func() error
+}
+
+// start runs f until stop. When f ends with an error by itself, fail is called.
+func (s *stages) start(name string, fail func(error), f func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := f(ctx)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+			fail(err)
+		}
+		done <- err
+	})
+	s.stops = append(s.stops, func() error {
+		cancel()
+		wg.Wait()
+		return <-done
+	})
+}
+
+// stop ends every stage and returns their errors. Called again it does nothing.
+func (s *stages) stop() error {
+	var errs []error
+	for i := len(s.stops) - 1; i >= 0; i-- {
+		errs = append(errs, s.stops[i]())
+	}
+	s.stops = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/deliver"
+	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/destination/webhook"
+	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/secret"
+	"github.com/sluicelog/sluice/segment"
+	"github.com/sluicelog/sluice/sqlite"
+	"github.com/sluicelog/sluice/store"
+)
+
+// kinds are the destinations on offer.
+func kinds() []destination.Kind {
+	return []destination.Kind{webhook.Kind{}}
+}
+
+// parts are the opened pieces of a server, in the order of opening.
+type parts struct {
+	store   store.Store
+	log     *eventlog.Log
+	deliver *deliver.Deliverer
+	control *control.Service
+}
+
+// Names inside the data folder.
+const (
+	controlFile = "control.db"
+	logFolder   = "log"
+)
+
+// prepareData makes the data folder, or makes sure that it holds a server's
+// state. It reports whether the state is new.
+func prepareData(cfg *Config) (fresh bool, err error) {
+	_, err = os.Stat(filepath.Join(cfg.Data, controlFile))
+	if err == nil {
+		return false, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	if cfg.Existing {
+		return false, fmt.Errorf("%s holds no state, and --existing forbids to create it: is the disk mounted?", cfg.Data)
+	}
+	entries, err := os.ReadDir(cfg.Data)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	for _, e := range entries {
+		if e.Name() == logFolder {
+			return false, fmt.Errorf("%s holds a log without its %s: restore that file from a backup, or choose another folder", cfg.Data, controlFile)
+		}
+		if e.Name() != "lost+found" && filepath.Join(cfg.Data, e.Name()) != cfg.KeyPath() {
+			return false, fmt.Errorf("%s is not empty and holds no state of Sluice: choose an empty or absent folder", cfg.Data)
+		}
+	}
+	return true, os.MkdirAll(cfg.Data, 0o700)
+}
+
+// openRing opens the key file, and makes it when the state is new.
+func openRing(cfg *Config, fresh bool) (*secret.Ring, error) {
+	path := cfg.KeyPath()
+	ring, err := secret.OpenKeyFile(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return ring, err
+	}
+	if !fresh {
+		return nil, fmt.Errorf("the key file %s is missing: without it the secrets of streams cannot be read; restore it from your copy", path)
+	}
+	return secret.CreateKeyFile(path)
+}
+
+// identity is the record that ties control state and log together.
+type identity struct {
+	ID string `json:"id"`
+}
+
+const (
+	identityKey  = "log"
+	anchorPrefix = "anchor/"
+)
+
+// logIdentity returns the identity of the log, made at random at the first start.
+func logIdentity(ctx context.Context, s store.Store, fresh bool) (eventlog.LogID, error) {
+	var id eventlog.LogID
+	rec, err := s.Get(ctx, identityKey)
+	switch {
+	case err == nil:
+		var v identity
+		if err := json.Unmarshal(rec.Value, &v); err != nil {
+			return id, fmt.Errorf("read the log's identity: %w", err)
+		}
+		b, err := hex.DecodeString(v.ID)
+		if err != nil || len(b) != len(id) {
+			return id, fmt.Errorf("the log's identity %q is not one", v.ID)
+		}
+		copy(id[:], b)
+		return id, nil
+	case !errors.Is(err, store.ErrNotFound):
+		return id, err
+	case !fresh:
+		// The first start ended before it was written: nothing is stored yet.
+	}
+	_, _ = rand.Read(id[:]) // never fails, see crypto/rand
+	value, err := json.Marshal(identity{ID: id.String()})
+	if err != nil {
+		return id, err
+	}
+	return id, errors.Join(s.Apply(ctx, store.Change{Key: identityKey, Value: value})...)
+}
+
+// anchors reads the anchors and returns a function that saves them.
+func anchors(ctx context.Context, s store.Store) (map[string]eventlog.Anchor, func(context.Context, string, eventlog.Anchor) error, error) {
+	found := map[string]eventlog.Anchor{}
+	versions := map[string]uint64{}
+	for rec, err := range s.List(ctx, anchorPrefix) {
+		if err != nil {
+			return nil, nil, err
+		}
+		var a eventlog.Anchor
+		if err := json.Unmarshal(rec.Value, &a); err != nil {
+			return nil, nil, fmt.Errorf("read %s: %w", rec.Key, err)
+		}
+		name := rec.Key[len(anchorPrefix):]
+		found[name], versions[name] = a, rec.Version
+	}
+	save := func(ctx context.Context, partition string, a eventlog.Anchor) error {
+		value, err := json.Marshal(a)
+		if err != nil {
+			return err
+		}
+		var version uint64
+		change := store.Change{Key: anchorPrefix + partition, Value: value, Version: versions[partition], NewVersion: &version}
+		if err := errors.Join(s.Apply(ctx, change)...); err != nil {
+			return err
+		}
+		versions[partition] = version
+		return nil
+	}
+	return found, save, nil
+}
+
+// openParts opens everything below the surfaces. What was opened is closed again
+// when a later piece fails.
+func openParts(ctx context.Context, cfg *Config, lg *slog.Logger) (_ *parts, err error) {
+	fresh, err := prepareData(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if fresh {
+		lg.InfoContext(ctx, "creating new state", "data", cfg.Data)
+	}
+	ring, err := openRing(cfg, fresh)
+	if err != nil {
+		return nil, err
+	}
+	p := &parts{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if p.store, err = sqlite.OpenStore(filepath.Join(cfg.Data, controlFile), sqlite.Options{}); err != nil {
+		return p, err
+	}
+	if err := p.openLog(ctx, cfg, lg, fresh); err != nil {
+		return p, err
+	}
+	p.deliver = deliver.New(p.log, p.store, deliver.Options{
+		Memory: int(cfg.DeliveryMemory),
+		Emit:   func(ctx context.Context, n deliver.Notice) error { return p.control.Emit(ctx, n) },
+		Retention: map[string]deliver.Retention{
+			string(sluice.Audit): {Age: cfg.RetentionAudit, Bytes: cfg.RetentionBytesAudit},
+			string(sluice.Git):   {Age: cfg.RetentionGit, Bytes: cfg.RetentionBytesGit},
+		},
+		Logger: lg,
+	})
+	if err := p.deliver.Load(ctx); err != nil {
+		return p, err
+	}
+	p.control = control.New(control.Config{
+		Log: p.log, Store: p.store, Deliver: p.deliver, Kinds: kinds(), Ring: ring,
+		Env: destination.Env{
+			Dialer:    destination.NewDialer(destination.DialerConfig{AllowPrivate: cfg.AllowPrivateDestinations, Allow: cfg.AllowDestinations}),
+			UserAgent: "Sluice/" + version(), Now: time.Now,
+		},
+		Rules:     destination.Rules{AllowInsecure: cfg.AllowPrivateDestinations},
+		Logger:    lg,
+		FreeSpace: func() (uint64, error) { return freeSpace(cfg.Data) },
+		Floor:     uint64(cfg.FreeFloor),
+	})
+	return p, p.control.Open(ctx)
+}
+
+func (p *parts) openLog(ctx context.Context, cfg *Config, lg *slog.Logger, fresh bool) error {
+	id, err := logIdentity(ctx, p.store, fresh)
+	if err != nil {
+		return err
+	}
+	found, save, err := anchors(ctx, p.store)
+	if err != nil {
+		return err
+	}
+	floors, err := deliver.Floors(ctx, p.store)
+	if err != nil {
+		return err
+	}
+	engine, err := segment.Open(filepath.Join(cfg.Data, logFolder), segment.Options{SegmentSize: cfg.SegmentSize, Log: id, Logger: lg})
+	if err != nil {
+		return err
+	}
+	p.log, err = eventlog.Open(ctx, engine, eventlog.Options{
+		ID: id, Anchors: found, SaveAnchor: save, Floors: floors, Codec: eventlog.S2, Logger: lg,
+	})
+	return err
+}
+
+// close closes what was opened, last first.
+func (p *parts) close() error {
+	var errs []error
+	if p.log != nil {
+		errs = append(errs, p.log.Close())
+	}
+	if p.store != nil {
+		errs = append(errs, p.store.Close())
+	}
+	return errors.Join(errs...)
+}
