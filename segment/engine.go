@@ -17,10 +17,11 @@ const (
 	// DefaultSegmentSize is the size of a file unless Options say otherwise.
 	DefaultSegmentSize = 64 << 20
 	// MinSegmentSize is the smallest size of a file that Options may ask for.
-	MinSegmentSize = 1 << 20
+	MinSegmentSize = 64 << 10
 	// lockName is the file that the writing process has locked.
 	lockName = "lock"
-	// zeroStep is how many bytes are written with zeros ahead of the blocks.
+	// zeroStep is how many bytes are written with zeros ahead of the blocks at a
+	// time: a 64th of a file, but no more than this.
 	zeroStep = 1 << 20
 )
 
@@ -77,7 +78,7 @@ func Open(dir string, opts Options) (*Engine, error) {
 	if opts.ReadOnly {
 		return e, nil
 	}
-	e.zeros = make([]byte, zeroStep)
+	e.zeros = make([]byte, min(zeroStep, opts.SegmentSize/64))
 	if err := opts.FS.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("make log folder: %w", err)
 	}
@@ -131,6 +132,7 @@ func (e *Engine) claim(name string) error {
 	return nil
 }
 
+// load returns the partition, to be closed, also when it fails.
 func (e *Engine) load(name string) (*partition, error) {
 	p := &partition{engine: e, name: name, dir: filepath.Join(e.dir, name),
 		sum: eventlog.Checksum([]byte(name)), hints: map[uint64]hint{}}
@@ -138,7 +140,7 @@ func (e *Engine) load(name string) (*partition, error) {
 		// What an earlier process made and did not live to sync is made durable
 		// before anything stands on it.
 		if err := errors.Join(e.opts.FS.MkdirAll(p.dir), e.opts.FS.SyncDir(e.dir), e.opts.FS.SyncDir(p.dir)); err != nil {
-			return nil, err
+			return p, err
 		}
 	}
 	return p, p.load()

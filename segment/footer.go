@@ -16,8 +16,8 @@ import (
 // index, and a trailer of trailerSize bytes that ends the file. It is a cache:
 // everything in it can be found from the blocks.
 const (
-	footerMagic   = "\xF5SLF\xFF\r\n\x1a"
-	trailerMagic  = "\xF5SLT\xFF\r\n\x1a"
+	footerMagic   = "\xF5END\xFF\r\n\x1a" // many bits away from a block's magic
+	trailerMagic  = "\xF5FIN\xFF\r\n\x1a"
 	footerVersion = 1
 	entrySize     = 24
 	trailerSize   = 112

@@ -188,8 +188,8 @@ func (p *partition) load() error {
 	return p.findLast()
 }
 
-// read fills in f. It believes the footer, except in the newest file, which it
-// reads whole and verifies.
+// read fills in f. It believes the footer, except in the newest file. That one and
+// files without a good footer are read whole and verified.
 func (p *partition) read(f *file, next uint64, newest bool) error {
 	write := newest && !p.engine.opts.ReadOnly
 	h, err := p.engine.opts.FS.Open(f.path, write)
@@ -216,15 +216,14 @@ func (p *partition) read(f *file, next uint64, newest bool) error {
 			return p.shut(f)
 		}
 	}
-	s := p.scan(f, h, f.readTo, next, newest)
+	s := p.scan(f, h, f.readTo, next, true)
 	f.summary, f.notes, f.tail = s.summary, s.notes, s.notes[s.good:]
-	f.checked = true
+	f.checked, f.readTo = true, s.end
 	f.full = f.full || s.footer || len(f.tail) > 0
-	if !newest {
-		return p.shut(f)
+	if newest {
+		return nil
 	}
-	f.readTo = s.end
-	return nil
+	return p.shut(f)
 }
 
 // shut closes the handle of a file that is read now and then at most.

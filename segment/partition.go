@@ -202,23 +202,23 @@ func (p *partition) put(block []byte, offset int64) error {
 		return fmt.Errorf("write block: %w", err)
 	}
 	if end := offset + int64(len(block)); end > p.zeroed {
-		p.zeroed = min(end+zeroStep, p.size)
+		p.zeroed = min(end+int64(len(p.engine.zeros)), p.size)
 		err := writeAll(h, p.engine.zeros[:p.zeroed-end], end)
 		if err != nil && !errors.Is(err, eventlog.ErrFull) {
 			return fmt.Errorf("write zeros: %w", err)
 		}
 	}
-	if err := h.Sync(); err != nil {
-		return syncError{err}
+	err := h.Sync()
+	if errors.Is(err, eventlog.ErrFull) {
+		// Even for want of space, a failed sync is no reason to try again: what it
+		// left unwritten is not known.
+		err = errors.New(err.Error())
+	}
+	if err != nil {
+		return fmt.Errorf("sync block: %w", err)
 	}
 	return nil
 }
-
-// syncError hides what it holds from errors.Is: even for want of space, a failed
-// sync is no reason to try again, for what it left unwritten is not known.
-type syncError struct{ cause error }
-
-func (e syncError) Error() string { return "sync block: " + e.cause.Error() }
 
 func writeAll(w File, b []byte, offset int64) error {
 	n, err := w.WriteAt(b, offset)

@@ -27,7 +27,8 @@ import (
 type Crash int
 
 const (
-	// Kill is the death of the process: everything written is there.
+	// Kill is the death of the process: everything written is there, and what was
+	// not synced can still be lost.
 	Kill Crash = iota
 	// Lose is a power cut: nothing is there that was not synced.
 	Lose
@@ -75,9 +76,44 @@ type rename struct {
 
 // inode is a file. Its fields are guarded by the disk's mu.
 type inode struct {
-	data    []byte
-	stable  []byte
+	data    content
+	stable  content
 	pending []change
+}
+
+// content is bytes that may be shared with others until they are changed.
+type content struct {
+	b   []byte
+	own bool
+}
+
+func (c *content) share() content {
+	c.own = false
+	return content{b: c.b}
+}
+
+// resize sets the length.
+func (c *content) resize(n int64) {
+	if have := int64(len(c.b)); n <= have {
+		c.b = c.b[:n:n]
+		return
+	} else if !c.own {
+		b := make([]byte, n)
+		copy(b, c.b)
+		c.b, c.own = b, true
+	} else {
+		c.b = append(c.b, make([]byte, n-have)...)
+	}
+}
+
+func (c *content) write(b []byte, offset int64) {
+	if end := offset + int64(len(b)); end > int64(len(c.b)) {
+		c.resize(end)
+	}
+	if !c.own {
+		c.b, c.own = slices.Clone(c.b), true
+	}
+	copy(c.b[offset:], b)
 }
 
 // change is a write, or the setting of a size when data is nil.
@@ -140,21 +176,38 @@ func (d *Disk) Restart(how Crash) *Disk {
 	d.stop = 1
 	n := NewDisk(d.rnd.Uint64())
 	n.dirs = maps.Clone(d.dirs)
+	if how == Kill {
+		n.copy(d)
+		return n
+	}
 	for name, i := range d.left(how) {
-		data := slices.Clone(i.data)
-		if how != Kill {
-			data = i.survive(how, d.rnd)
-		}
-		n.put(name, data)
+		n.put(name, i.survive(how, d.rnd))
 	}
 	return n
 }
 
+// copy makes d, which is empty, the same as from.
+func (d *Disk) copy(from *Disk) {
+	made := map[*inode]*inode{nil: nil}
+	clone := func(i *inode) *inode {
+		if _, done := made[i]; !done {
+			made[i] = &inode{data: i.data.share(), stable: i.stable.share(), pending: slices.Clone(i.pending)}
+		}
+		return made[i]
+	}
+	for name, i := range from.names {
+		d.names[name] = clone(i)
+	}
+	for name, i := range from.stable {
+		d.stable[name] = clone(i)
+	}
+	for _, r := range from.renames {
+		d.renames = append(d.renames, rename{r.name, clone(r.inode)})
+	}
+}
+
 // left returns the names that are there after the crash.
 func (d *Disk) left(how Crash) map[string]*inode {
-	if how == Kill {
-		return d.names
-	}
 	names := maps.Clone(d.stable)
 	for _, r := range d.renames {
 		switch {
@@ -169,15 +222,15 @@ func (d *Disk) left(how Crash) map[string]*inode {
 }
 
 // survive returns what is left of a file after a power cut.
-func (i *inode) survive(how Crash, rnd *rand.Rand) []byte {
-	data := slices.Clone(i.stable)
+func (i *inode) survive(how Crash, rnd *rand.Rand) content {
+	left := i.stable.share()
 	if how == Lose {
-		return data
+		return left
 	}
 	for _, c := range i.pending {
 		if c.data == nil {
 			if rnd.IntN(2) == 0 {
-				data = resize(data, c.offset)
+				left.resize(c.offset)
 			}
 			continue
 		}
@@ -186,32 +239,17 @@ func (i *inode) survive(how Crash, rnd *rand.Rand) []byte {
 		for at := c.offset; at < end; {
 			next := min(end, (at/sector+1)*sector)
 			if rnd.IntN(2) == 0 {
-				data = overwrite(data, c.data[at-c.offset:next-c.offset], at)
+				left.write(c.data[at-c.offset:next-c.offset], at)
 			}
 			at = next
 		}
 	}
-	return data
-}
-
-func resize(b []byte, n int64) []byte {
-	if n <= int64(len(b)) {
-		return b[:n:n]
-	}
-	return append(b, make([]byte, n-int64(len(b)))...)
-}
-
-func overwrite(b, with []byte, offset int64) []byte {
-	if end := offset + int64(len(with)); end > int64(len(b)) {
-		b = resize(b, end)
-	}
-	copy(b[offset:], with)
-	return b
+	return left
 }
 
 // put stores a durable file. The caller holds d.mu or is alone.
-func (d *Disk) put(name string, data []byte) {
-	i := &inode{data: data, stable: slices.Clone(data)}
+func (d *Disk) put(name string, c content) {
+	i := &inode{data: c.share(), stable: c.share()}
 	d.names[name], d.stable[name] = i, i
 }
 
@@ -226,7 +264,7 @@ func (d *Disk) Files() []string {
 func (d *Disk) Get(name string) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Clone(d.names[name].data)
+	return slices.Clone(d.names[name].data.b)
 }
 
 // Put replaces or makes a file, as somebody else than the log would; nil removes
@@ -239,7 +277,7 @@ func (d *Disk) Put(name string, data []byte) {
 		delete(d.stable, name)
 		return
 	}
-	d.put(name, slices.Clone(data))
+	d.put(name, content{b: slices.Clone(data)})
 }
 
 // Clone returns an independent disk with the same files, all of them durable.
@@ -249,7 +287,7 @@ func (d *Disk) Clone() *Disk {
 	n := NewDisk(d.rnd.Uint64())
 	n.dirs = maps.Clone(d.dirs)
 	for name, i := range d.names {
-		n.put(name, slices.Clone(i.data))
+		n.put(name, i.data.share())
 	}
 	return n
 }
@@ -275,7 +313,7 @@ func (d *Disk) begin(op Op, name string) (do bool, err error) {
 func (d *Disk) occupied() int64 {
 	var n int64
 	for _, i := range d.names {
-		n += int64(len(i.data))
+		n += int64(len(i.data.b))
 	}
 	return n
 }
@@ -410,7 +448,7 @@ func (d *Disk) Lock(name string) (io.Closer, error) {
 	}
 	d.locked[name] = true
 	if d.names[name] == nil {
-		d.put(name, nil)
+		d.put(name, content{})
 	}
 	return unlock{d, name}, nil
 }

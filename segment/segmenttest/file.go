@@ -27,10 +27,10 @@ func (f *file) ReadAt(b []byte, offset int64) (int, error) {
 	}
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
-	if offset >= int64(len(f.inode.data)) {
+	if offset >= int64(len(f.inode.data.b)) {
 		return 0, io.EOF
 	}
-	n := copy(b, f.inode.data[offset:])
+	n := copy(b, f.inode.data.b[offset:])
 	if n < len(b) {
 		return n, io.EOF
 	}
@@ -52,13 +52,13 @@ func (f *file) WriteAt(b []byte, offset int64) (int, error) {
 	if !do {
 		return 0, err
 	}
-	if full := f.disk.room(offset + int64(len(b)) - int64(len(f.inode.data))); full != nil {
+	if full := f.disk.room(offset + int64(len(b)) - int64(len(f.inode.data.b))); full != nil {
 		return 0, full
 	}
 	if err != nil { // the last thing that the disk does: a part, or all of it
 		b = b[:f.disk.rnd.IntN(len(b)+1)]
 	}
-	f.inode.data = overwrite(f.inode.data, b, offset)
+	f.inode.data.write(b, offset)
 	f.inode.pending = append(f.inode.pending, change{offset, slices.Clone(b)})
 	return len(b), err
 }
@@ -72,9 +72,9 @@ func (f *file) Sync() error {
 	}
 	for _, c := range f.inode.pending {
 		if c.data == nil {
-			f.inode.stable = resize(f.inode.stable, c.offset)
+			f.inode.stable.resize(c.offset)
 		} else {
-			f.inode.stable = overwrite(f.inode.stable, c.data, c.offset)
+			f.inode.stable.write(c.data, c.offset)
 		}
 	}
 	f.inode.pending = nil
@@ -87,10 +87,10 @@ func (f *file) Uncache() {}
 func (f *file) Allocate(size int64) error {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
-	if size <= int64(len(f.inode.data)) {
+	if size <= int64(len(f.inode.data.b)) {
 		return nil
 	}
-	if full := f.disk.room(size - int64(len(f.inode.data))); full != nil {
+	if full := f.disk.room(size - int64(len(f.inode.data.b))); full != nil {
 		return full
 	}
 	return f.resize(Allocate, size)
@@ -105,7 +105,7 @@ func (f *file) Truncate(size int64) error {
 func (f *file) resize(op Op, size int64) error {
 	do, err := f.change(op)
 	if do {
-		f.inode.data = resize(f.inode.data, size)
+		f.inode.data.resize(size)
 		f.inode.pending = append(f.inode.pending, change{offset: size})
 	}
 	return err
@@ -117,7 +117,7 @@ func (f *file) Size() (length, occupied int64, err error) {
 	}
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
-	n := int64(len(f.inode.data))
+	n := int64(len(f.inode.data.b))
 	return n, n, nil
 }
 
