@@ -1,0 +1,363 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/store"
+)
+
+// Kinds of namespaces.
+const (
+	Group   = "group"
+	Project = "project"
+)
+
+const namespaceRecords = "ns/"
+
+// namespaceRecord is the durable state of a namespace. Its id never changes.
+type namespaceRecord struct {
+	ID   int64  `json:"id"`
+	Path string `json:"path"` // as first spelled
+	// Kind is what was declared, "" when the namespace was learned.
+	Kind    string    `json:"kind,omitempty"`
+	Created time.Time `json:"created_at"`
+	outbox
+}
+
+// gone is false: a namespace stays.
+func (r *namespaceRecord) gone() bool { return false }
+
+// namespaceKey is the key of a namespace's record. A path too long for a key is
+// named by its digest.
+func namespaceKey(folded string) string {
+	key := namespaceRecords + "=" + folded
+	if len(key) <= store.MaxKey {
+		return key
+	}
+	return namespaceRecords + "#" + digestOf(folded).String()
+}
+
+// Namespace is a group or project as callers see it.
+type Namespace struct {
+	ID   int64  `json:"id"`
+	Path string `json:"path"`
+	Kind string `json:"kind"`
+}
+
+// known is a namespace in memory.
+type known struct {
+	id       int64
+	path     string
+	kind     string // declared, or ""
+	children bool
+}
+
+// view shows the namespace. Its kind is the declared one, or else project for a
+// leaf of two or more segments, which is what most such leaves are.
+func (k known) view() Namespace {
+	n := Namespace{ID: k.id, Path: k.path, Kind: k.kind}
+	switch {
+	case n.Kind != "":
+	case !k.children && strings.Contains(k.path, "/"):
+		n.Kind = Project
+	default:
+		n.Kind = Group
+	}
+	return n
+}
+
+// namespaces holds every namespace that is stored.
+type namespaces struct {
+	creating sync.Mutex // held while namespaces are stored
+
+	mu       sync.RWMutex
+	byPath   map[string]known // by folded path
+	count    map[string]int   // below each folded top-level namespace
+	overflow uint64           // met and not stored, for there are too many
+}
+
+func (n *namespaces) init() { n.byPath, n.count = map[string]known{}, map[string]int{} }
+
+func (n *namespaces) get(folded string) (known, bool) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	k, ok := n.byPath[folded]
+	return k, ok
+}
+
+func (n *namespaces) put(r *namespaceRecord) {
+	folded := sluice.FoldNamespace(r.Path)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	k, there := n.byPath[folded]
+	k.id, k.path, k.kind = r.ID, r.Path, r.Kind
+	n.byPath[folded] = k
+	if there {
+		return
+	}
+	n.count[sluice.TopLevel(folded)]++
+	if up := parent(folded); up != "" {
+		if k, ok := n.byPath[up]; ok && !k.children {
+			k.children = true
+			n.byPath[up] = k
+		}
+	}
+}
+
+func (n *namespaces) below(top string) int {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.count[top]
+}
+
+// parent returns the path above, "" for a top-level namespace.
+func parent(path string) string {
+	return path[:max(0, strings.LastIndexByte(path, '/'))]
+}
+
+func (s *Service) loadNamespaces(ctx context.Context) error {
+	var stored []namespaceRecord
+	for r, err := range s.store.List(ctx, namespaceRecords) {
+		if err != nil {
+			return err
+		}
+		var rec namespaceRecord
+		if err := json.Unmarshal(r.Value, &rec); err != nil {
+			return fmt.Errorf("read record %q: %w", r.Key, err)
+		}
+		if rec.pending() {
+			s.outboxes.wake(r.Key)
+		}
+		rec.outbox = outbox{}
+		stored = append(stored, rec)
+	}
+	// Parents come first, as they do when namespaces are created.
+	slices.SortFunc(stored, func(a, b namespaceRecord) int {
+		return strings.Count(a.Path, "/") - strings.Count(b.Path, "/")
+	})
+	for i := range stored {
+		s.namespaces.put(&stored[i])
+	}
+	return nil
+}
+
+// Namespaces lists what p may see, by path; only what lies within the path
+// within, unless it is "".
+func (s *Service) Namespaces(ctx context.Context, p Principal, within string) ([]Namespace, error) {
+	if err := authorize(p, actionReadNamespaces, p.Namespace); err != nil {
+		return nil, err
+	}
+	within = sluice.FoldNamespace(within)
+	type row struct {
+		folded string
+		Namespace
+	}
+	var rows []row
+	s.namespaces.mu.RLock()
+	for folded, k := range s.namespaces.byPath {
+		if sluice.Within(folded, within) && may(p, actionReadNamespaces, folded) {
+			rows = append(rows, row{folded, k.view()})
+		}
+	}
+	s.namespaces.mu.RUnlock()
+	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.folded, b.folded) })
+	out := make([]Namespace, len(rows))
+	for i, r := range rows {
+		out[i] = r.Namespace
+	}
+	return out, nil
+}
+
+// UnstoredNamespaces counts how often namespaces were met that are not stored,
+// because there are too many in their top-level namespace.
+func (s *Service) UnstoredNamespaces() uint64 {
+	s.namespaces.mu.RLock()
+	defer s.namespaces.mu.RUnlock()
+	return s.namespaces.overflow
+}
+
+// DeclareNamespace creates a group or project, with the groups above it, or
+// settles the kind of one that was learned.
+func (s *Service) DeclareNamespace(ctx context.Context, p Principal, path, kind string) (Namespace, error) {
+	if err := checkPath(path); err != nil {
+		return Namespace{}, err
+	}
+	folded := sluice.FoldNamespace(path)
+	if err := authorize(p, actionManageNamespace, folded); err != nil {
+		return Namespace{}, err
+	}
+	if kind == "" {
+		kind = Group
+	}
+	if kind != Group && kind != Project {
+		return Namespace{}, sluice.Errorf(sluice.Invalid, "kind must be %q or %q", Group, Project)
+	}
+	if kind == Project && parent(folded) == "" {
+		return Namespace{}, sluice.Errorf(sluice.Invalid, "a project lies in a group").WithHint("send a path such as acme/website")
+	}
+	s.namespaces.creating.Lock()
+	defer s.namespaces.creating.Unlock()
+	if err := s.declarable(folded, kind); err != nil {
+		return Namespace{}, err
+	}
+	if err := s.learn(ctx, withParents(nil, parent(path))); err != nil {
+		return Namespace{}, storeError("store namespaces", err)
+	}
+	if err := s.declare(ctx, p, path, kind); err != nil {
+		return Namespace{}, err
+	}
+	k, _ := s.namespaces.get(folded)
+	return k.view(), nil
+}
+
+// declarable reports why a namespace cannot be declared beside the others.
+func (s *Service) declarable(folded, kind string) error {
+	if k, ok := s.namespaces.get(folded); ok {
+		if k.kind != "" {
+			return sluice.Errorf(sluice.Conflict, "the namespace exists and is a %s", k.kind).WithHint("its kind does not change")
+		}
+		if k.children && kind == Project {
+			return sluice.Errorf(sluice.Conflict, "the namespace has others below it").WithHint("declare it as a group")
+		}
+	}
+	for up := parent(folded); up != ""; up = parent(up) {
+		if k, ok := s.namespaces.get(up); ok && k.kind == Project {
+			return sluice.Errorf(sluice.Conflict, "%q is a project", k.path).WithHint("only groups have namespaces below them")
+		}
+	}
+	return nil
+}
+
+// declare stores one namespace with its kind and has that told. Its parents are
+// there; creating is held.
+func (s *Service) declare(ctx context.Context, p Principal, path, kind string) error {
+	folded := sluice.FoldNamespace(path)
+	id := int64(0)
+	if _, ok := s.namespaces.get(folded); !ok {
+		var err error
+		if id, err = store.NextID(ctx, s.store, "namespace"); err != nil {
+			return storeError("number a namespace", err)
+		}
+	}
+	rec, err := store.Update(ctx, s.store, namespaceKey(folded), func(r *namespaceRecord, found bool) error {
+		if !found {
+			*r = namespaceRecord{ID: id, Path: path, Created: s.now().UTC()}
+		}
+		if r.ID == 0 {
+			return fmt.Errorf("namespace %q has no id", path)
+		}
+		r.Kind = kind
+		r.add(s.compose(p, act{
+			Type: "namespace.create", Namespace: path, TargetType: "Namespace", TargetID: r.ID, Target: r.Path,
+			Message: "Declared a namespace", Fields: map[string]any{"kind": kind},
+		}))
+		return r.room()
+	})
+	if err != nil {
+		return storeError("store a namespace", err)
+	}
+	s.namespaces.put(&rec)
+	s.outboxes.wake(namespaceKey(folded))
+	return nil
+}
+
+// ensureTopLevel declares a top-level namespace that is not known yet and
+// returns how it is spelled.
+func (s *Service) ensureTopLevel(ctx context.Context, p Principal, path string) (string, error) {
+	if path == sluice.Instance {
+		return path, nil
+	}
+	folded := sluice.FoldNamespace(path)
+	if k, ok := s.namespaces.get(folded); ok {
+		return k.path, nil
+	}
+	if err := authorize(p, actionManageNamespace, folded); err != nil {
+		return "", err
+	}
+	s.namespaces.creating.Lock()
+	defer s.namespaces.creating.Unlock()
+	if k, ok := s.namespaces.get(folded); ok {
+		return k.path, nil
+	}
+	return path, s.declare(ctx, p, path, Group)
+}
+
+// withParents appends path and everything above it to list, from the top.
+func withParents(list []string, path string) []string {
+	if path == "" {
+		return list
+	}
+	return append(withParents(list, parent(path)), path)
+}
+
+// learn stores those of the paths that are not known, with few syncs. Paths
+// above others come before them. creating is held.
+func (s *Service) learn(ctx context.Context, paths []string) error {
+	var unknown []string
+	seen := map[string]bool{}
+	for _, path := range paths {
+		folded := sluice.FoldNamespace(path)
+		if _, ok := s.namespaces.get(folded); !ok && !seen[folded] {
+			seen[folded] = true
+			unknown = append(unknown, path)
+		}
+	}
+	for batch := range slices.Chunk(unknown, learnBatch) {
+		if err := s.storeLearned(ctx, batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) storeLearned(ctx context.Context, paths []string) error {
+	last, err := store.Update(ctx, s.store, "counter/namespace", func(v *int64, _ bool) error {
+		*v += int64(len(paths))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("number namespaces: %w", err)
+	}
+	records := make([]namespaceRecord, len(paths))
+	changes := make([]store.Change, len(paths))
+	for i, path := range paths {
+		records[i] = namespaceRecord{ID: last - int64(len(paths)-1-i), Path: path, Created: s.now().UTC()}
+		value, err := json.Marshal(&records[i])
+		if err != nil {
+			return fmt.Errorf("encode namespace: %w", err)
+		}
+		changes[i] = store.Change{Key: namespaceKey(sluice.FoldNamespace(path)), Value: value}
+	}
+	errs := s.store.Apply(ctx, changes...)
+	for i := range records {
+		if errs == nil || errs[i] == nil {
+			s.namespaces.put(&records[i])
+			continue
+		}
+		if err := s.reload(ctx, changes[i].Key, errs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reload takes over a namespace that somebody else has stored.
+func (s *Service) reload(ctx context.Context, key string, cause error) error {
+	if !errors.Is(cause, store.ErrConflict) {
+		return fmt.Errorf("store namespace: %w", cause)
+	}
+	rec, _, err := store.Load[namespaceRecord](ctx, s.store, key)
+	if err != nil {
+		return fmt.Errorf("read namespace: %w", err)
+	}
+	s.namespaces.put(&rec)
+	return nil
+}

@@ -1,0 +1,184 @@
+package control_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/control/controltest"
+	"github.com/sluicelog/sluice/deliver"
+	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/eventlog"
+)
+
+func accept(w *controltest.World, ids ...string) error {
+	var b eventlog.Batch
+	for _, id := range ids {
+		payload := []byte(`{"id":"` + id + `","event_type":"a","entity_path":"acme"}`)
+		b.Add(payload, &sluice.Envelope{ID: []byte(id), IDOffset: 7, Type: []byte("a"), Namespace: []byte("acme"), Class: sluice.Audit}, "t1")
+	}
+	_, err := w.Service.Accept(context.Background(), &control.Producer{Source: "t1"}, map[string]*eventlog.Batch{"audit": &b})
+	return err
+}
+
+// Below the floor producers are refused and self-audit goes on; it heals by
+// itself.
+func TestSpace(t *testing.T) {
+	var free atomic.Uint64
+	free.Store(1 << 30)
+	watch := func(c *control.Config) { c.FreeSpace = func() (uint64, error) { return free.Load(), nil } }
+	simulate(t, watch, func(t *testing.T, w *controltest.World) {
+		if err := errors.Join(accept(w, "a"), w.Service.Ready()); err != nil {
+			t.Errorf("with space: %v", err)
+		}
+		free.Store(1 << 20)
+		time.Sleep(time.Second)
+		wantError(t, "below the floor", accept(w, "b"), sluice.NoSpace)
+		wantError(t, "ready below the floor", w.Service.Ready(), sluice.NoSpace)
+		create(t, w)
+		wantTypes(t, w, "stream.", "stream.create")
+		free.Store(1 << 30)
+		time.Sleep(time.Second)
+		if err := errors.Join(accept(w, "b"), w.Service.Ready()); err != nil {
+			t.Errorf("with space again: %v", err)
+		}
+		full := func(string) error { return eventlog.ErrFull }
+		w.Blocks.Store(&full)
+		wantError(t, "a full disk", accept(w, "c"), sluice.NoSpace)
+		wantError(t, "ready with a full disk", w.Service.Ready(), sluice.NoSpace)
+		w.Blocks.Store(nil)
+		time.Sleep(time.Second)
+		if err := accept(w, "c"); err != nil {
+			t.Errorf("after a full disk: %v", err)
+		}
+		in := w.Service.Intake()
+		if in.Accepted != 3 || in.Requests != 3 || in.Failures != 1 {
+			t.Errorf("counts: got %+v, want 3 accepted and 1 failure", in)
+		}
+	})
+}
+
+func TestFailedLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := controltest.New(t, nil)
+		w.Broken = true
+		broken := func(string) error { return errors.New("input/output error") }
+		w.Blocks.Store(&broken)
+		wantError(t, "post to a broken log", accept(w, "a"), sluice.Internal)
+		wantError(t, "ready with a broken log", w.Service.Ready(), sluice.Internal)
+		w.Stop()
+	})
+}
+
+func TestChecks(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		ctx := t.Context()
+		got, err := w.Service.CheckDraft(ctx, w.Admin, spec())
+		if err != nil || !got.OK || len(got.Stages) != 2 {
+			t.Errorf("draft: got %+v and error %v, want ok with 2 stages", got, err)
+		}
+		if n := len(w.Events("audit", "stream.check")); n != 1 {
+			t.Errorf("%d events when the check was answered, want 1", n)
+		}
+		if len(streamsOf(w)) != 0 {
+			t.Error("a check created something")
+		}
+		s := create(t, w)
+		w.Kind.Refuse(&destination.Error{Class: destination.Misconfigured, Message: "wrong password"})
+		got, err = w.Service.CheckStream(ctx, w.Admin, s.ID)
+		if err != nil || got.OK || got.Stages[1].Message != "wrong password" {
+			t.Errorf("stream: got %+v and error %v, want the refusal", got, err)
+		}
+		events := w.Events("audit", "stream.check")
+		last := events[len(events)-1]
+		if last.Details["ok"] != false || last.Details["failed_stage"] != "accept" || last.TargetID != float64(s.ID) {
+			t.Errorf("event: got %s", last.Raw)
+		}
+		full := func(string) error { return eventlog.ErrFull }
+		w.Blocks.Store(&full)
+		_, err = w.Service.CheckStream(ctx, w.Admin, s.ID)
+		wantError(t, "a check that cannot be recorded", err, sluice.NoSpace)
+		w.Blocks.Store(nil)
+	})
+}
+
+func TestQuarantine(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		ctx := t.Context()
+		s := create(t, w, func(s *control.StreamSpec) { s.Filter.EventTypes = []string{"git.push"} })
+		for what, do := range map[string]func() (int, error){
+			"nothing to redeliver": func() (int, error) { return w.Service.Redeliver(ctx, w.Admin, s.ID, nil) },
+			"nothing to drop":      func() (int, error) { return w.Service.Drop(ctx, w.Admin, s.ID, nil) },
+		} {
+			if n, err := do(); n != 0 || err != nil {
+				t.Errorf("%s: got %d and error %v", what, n, err)
+			}
+		}
+		_, err := w.Service.Drop(ctx, w.Admin, s.ID, []deliver.QuarantineKey{{Partition: "attic", Seq: 1}})
+		wantError(t, "unknown partition", err, sluice.Invalid)
+		_, err = w.Service.Quarantine(ctx, w.Admin, s.ID, 1001)
+		wantError(t, "limit", err, sluice.Invalid)
+		w.Kind.Poison("e2")
+		w.Kind.Poison("e4")
+		w.Post("acme", "git.push", 5)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		list, err := w.Service.Quarantine(ctx, w.Admin, s.ID, 0)
+		if err != nil || len(list) != 2 || list[0].ID != "e2" {
+			t.Fatalf("quarantine: got %+v and error %v, want e2 and e4", list, err)
+		}
+		if n, err := w.Service.Drop(ctx, w.Admin, s.ID, []deliver.QuarantineKey{{Partition: "git", Seq: list[0].Seq}}); n != 1 || err != nil {
+			t.Errorf("drop: got %d and error %v, want 1", n, err)
+		}
+		w.Kind.Poison("")
+		if n, err := w.Service.Redeliver(ctx, w.Admin, s.ID, nil); n != 1 || err != nil {
+			t.Errorf("redeliver: got %d and error %v, want 1", n, err)
+		}
+		time.Sleep(time.Minute)
+		got, err := w.Service.Stream(ctx, w.Admin, s.ID)
+		if err != nil || got.Ledger.Delivered != 4 || got.Ledger.Expired != 1 || got.Ledger.Quarantined != 0 {
+			t.Errorf("ledger: got %+v and error %v, want 4 delivered and 1 expired", got.Ledger, err)
+		}
+		wantTypes(t, w, "quarantine.", "quarantine.drop", "quarantine.redeliver")
+	})
+}
+
+func TestEmit(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		s := create(t, w)
+		n := deliver.Notice{ID: "gap-1", Type: "stream.gap", Namespace: "acme", Stream: s.ID, Time: time.Now(), Fields: map[string]any{"first": 3, "last": 9}}
+		for range 3 {
+			if err := w.Service.Emit(t.Context(), n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		events := w.Events("audit", "stream.gap")
+		if len(events) != 1 || events[0].ID != "gap-1" || events[0].TargetDetails != "siem" || events[0].Details["last"] != float64(9) || events[0].EntityPath != "acme" {
+			t.Errorf("got %+v, want one event", events)
+		}
+	})
+}
+
+func TestFigures(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		create(t, w)
+		w.Kind.Refuse(&destination.Error{Class: destination.Unavailable, Status: 503, Message: "down"})
+		w.Post("acme", "git.push", 3)
+		time.Sleep(time.Minute)
+		figures := w.Service.StreamFigures(t.Context())
+		if len(figures) != 1 || figures[0].State.Ledger.Pending < 3 || figures[0].Lag < 59*time.Second {
+			t.Errorf("got %+v, want 3 pending for a minute", figures)
+		}
+		s := streamsOf(w)[0]
+		if s.Status != sluice.StatusFailing || s.Health.LastError == nil || s.Health.LastError.Class != "unavailable" || s.Health.NextRetry == nil {
+			b, _ := json.Marshal(s)
+			t.Errorf("got %s, want a failing stream", b)
+		}
+	})
+}

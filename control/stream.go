@@ -1,0 +1,263 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/deliver"
+	"github.com/sluicelog/sluice/destination"
+)
+
+const (
+	streamRecords = "stream/"
+	targetStream  = "Stream"
+)
+
+// Secrets that control itself knows; all others belong to their kind alone.
+const (
+	verificationToken = "verification_token"
+	signingSecret     = "signing_secret"
+	previousSecret    = "previous_signing_secret"
+	previousUntil     = "previous_signing_secret_until"
+)
+
+// streamRecord is the durable state of a stream, as far as people decide it.
+type streamRecord struct {
+	ID        sluice.StreamID `json:"id"`
+	Namespace string          `json:"namespace"` // top-level, as declared; "" is the instance
+	Name      string          `json:"name"`
+	Kind      string          `json:"kind"`
+	// Config is canonical, without header values.
+	Config json.RawMessage `json:"config,omitempty"`
+	// Sealed holds the secrets and the header values: see Service.seal.
+	Sealed map[string]string `json:"sealed,omitempty"`
+	Filter sluice.Filter     `json:"filter"`
+	// Start holds the positions that StartAs meant when the stream was created.
+	Start    map[string]deliver.Start `json:"start"`
+	StartAs  string                   `json:"start_as"`
+	Until    time.Time                `json:"until,omitzero"`
+	Strict   bool                     `json:"strict"`
+	Active   bool                     `json:"active"`
+	PausedAt time.Time                `json:"paused_at,omitzero"`
+	Created  time.Time                `json:"created_at"`
+	Version  uint64                   `json:"version"` // grows with each change
+	Slot     int                      `json:"slot"`    // its number among those of the namespace
+	// Verification is the digest of the verification token, by which the claim on
+	// it is found when the token itself is destroyed.
+	Verification string `json:"verification,omitempty"`
+	// Deleting is set when the stream is being deleted; its secrets are gone.
+	Deleting *deletion `json:"deleting,omitempty"`
+	// Ended: delivery has forgotten the stream; only its last event is left.
+	Ended bool `json:"ended,omitempty"`
+	outbox
+}
+
+// deletion is what is to be told when a stream is gone.
+type deletion struct {
+	By     Principal     `json:"by"`
+	Number int64         `json:"number"`
+	Ledger sluice.Ledger `json:"ledger"` // when the deletion began
+}
+
+func (r *streamRecord) gone() bool { return r.Ended }
+
+func (r *streamRecord) scope() string { return sluice.FoldNamespace(r.Namespace) }
+
+func (r *streamRecord) nameClaim() string { return r.scope() + "/" + r.Name }
+
+func (r *streamRecord) title() string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return "stream " + strconv.FormatInt(int64(r.ID), 10)
+}
+
+func streamKey(id sluice.StreamID) string {
+	return streamRecords + strconv.FormatInt(int64(id), 10)
+}
+
+// stream is a stream in memory.
+type stream struct {
+	id sluice.StreamID
+	// changing holds a value while the stream is changed, so that delivery gets
+	// the versions in their order.
+	changing chan struct{}
+	rec      atomic.Pointer[streamRecord] // as last stored; never changed in place
+	// broken: delivery may not know the record, or the record is not known; see
+	// Service.repair.
+	broken atomic.Bool
+}
+
+func newStream(r *streamRecord) *stream {
+	st := &stream{id: r.ID, changing: make(chan struct{}, 1)}
+	st.rec.Store(r)
+	return st
+}
+
+func (st *stream) record() *streamRecord { return st.rec.Load() }
+
+// acquire waits until nobody else changes the stream; free ends that.
+func (st *stream) acquire(ctx context.Context) (free func(), err error) {
+	select {
+	case st.changing <- struct{}{}:
+		return func() { <-st.changing }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// streams holds every stream that is not gone.
+type streams struct {
+	mu   sync.RWMutex
+	byID map[sluice.StreamID]*stream
+}
+
+func (t *streams) init() { t.byID = map[sluice.StreamID]*stream{} }
+
+func (t *streams) get(id sluice.StreamID) *stream {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.byID[id]
+}
+
+func (t *streams) add(st *stream) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.byID[st.id] = st
+}
+
+func (t *streams) remove(id sluice.StreamID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.byID, id)
+}
+
+// list returns the streams in the order of their ids.
+func (t *streams) list() []*stream {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	out := slices.Collect(maps.Values(t.byID))
+	slices.SortFunc(out, func(a, b *stream) int { return int(a.id - b.id) })
+	return out
+}
+
+// in counts the streams of a namespace.
+func (t *streams) in(scope string) (n int) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, st := range t.byID {
+		if st.record().scope() == scope {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *Service) loadStreams(ctx context.Context) error {
+	for r, err := range s.store.List(ctx, streamRecords) {
+		if err != nil {
+			return err
+		}
+		rec := new(streamRecord)
+		if err := json.Unmarshal(r.Value, rec); err != nil {
+			return fmt.Errorf("read record %q: %w", r.Key, err)
+		}
+		if rec.pending() || rec.gone() {
+			s.outboxes.wake(r.Key)
+		}
+		if rec.gone() {
+			continue
+		}
+		st := newStream(rec)
+		s.streams.add(st)
+		s.apply(ctx, st)
+		if rec.Deleting != nil {
+			st.broken.Store(true)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// find returns the stream when p may do a with it. One that is being deleted is
+// not there any more.
+func (s *Service) find(p Principal, a action, id sluice.StreamID) (*stream, error) {
+	if err := authorize(p, a, p.Namespace); err != nil {
+		return nil, err
+	}
+	st := s.streams.get(id)
+	if st == nil || st.record().Deleting != nil {
+		return nil, errNotFound()
+	}
+	if err := authorize(p, a, st.record().scope()); err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
+// apply hands the stream's record to delivery. What delivery does not take now
+// it is given again by repair.
+func (s *Service) apply(ctx context.Context, st *stream) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
+	defer cancel()
+	err := s.cfg.Deliver.Put(ctx, s.forDelivery(st.record()))
+	st.broken.Store(err != nil)
+	if err != nil {
+		s.logger.ErrorContext(ctx, "stream not handed to delivery yet", "stream", st.id, "err", err)
+	}
+}
+
+// forDelivery returns what delivery knows of a stream.
+func (s *Service) forDelivery(r *streamRecord) deliver.Stream {
+	return deliver.Stream{
+		ID: r.ID, Namespace: r.scope(), Version: r.Version, Filter: r.Filter, Start: r.Start, Until: r.Until,
+		Strict: r.Strict, Paused: !r.Active || r.Deleting != nil,
+		Open: func() (destination.Destination, error) { return s.open(r) },
+	}
+}
+
+func (s *Service) open(r *streamRecord) (destination.Destination, error) {
+	kind := s.kinds[r.Kind]
+	if kind == nil || r.Deleting != nil {
+		return nil, fmt.Errorf("stream %d: no destination of kind %q", r.ID, r.Kind)
+	}
+	config, secrets, err := s.unseal(r)
+	if err != nil {
+		return nil, err
+	}
+	return kind.Open(config, secrets, s.env(r.Namespace))
+}
+
+// env returns what a destination of a stream of the namespace gets.
+func (s *Service) env(namespace string) destination.Env {
+	env := s.cfg.Env
+	env.Namespace = namespace
+	if env.Now == nil {
+		env.Now = s.now
+	}
+	return env
+}
+
+// runRepairs finishes what a failure left half done, until ctx ends.
+func (s *Service) runRepairs(ctx context.Context) {
+	every(ctx, outboxPause, func(ctx context.Context) {
+		for _, st := range s.streams.list() {
+			if !st.broken.Load() || ctx.Err() != nil {
+				continue
+			}
+			if err := s.repair(ctx, st); err != nil && ctx.Err() == nil {
+				s.logger.WarnContext(ctx, "stream not repaired yet", "stream", st.id, "err", err)
+			}
+		}
+	})
+}

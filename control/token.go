@@ -1,0 +1,438 @@
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/secret"
+	"github.com/sluicelog/sluice/store"
+)
+
+// Limits of a token's text.
+const (
+	minTokenText = 16
+	maxTokenText = 255
+	tokenPrefix  = "slc_"
+	// maxTokenRate is the highest limit, in events a second.
+	maxTokenRate = 100_000_000
+)
+
+const tokenRecords = "token/"
+
+// digest is the SHA-256 of a token's text: the text itself is stored nowhere.
+type digest [sha256.Size]byte
+
+func digestOf(text string) digest { return sha256.Sum256([]byte(text)) }
+
+func (d digest) String() string { return hex.EncodeToString(d[:]) }
+
+// tokenRecord is the durable state of a token.
+type tokenRecord struct {
+	ID        string    `json:"id"`
+	Number    int64     `json:"number"`
+	Kind      string    `json:"kind"`
+	Namespace string    `json:"namespace"` // as declared
+	Name      string    `json:"name"`
+	Hash      string    `json:"hash"`
+	Rate      int       `json:"rate_limit"`       // events a second, 0 for none
+	Preset    bool      `json:"preset,omitempty"` // chosen by the operator's environment
+	Created   time.Time `json:"created_at"`
+	Revoked   time.Time `json:"revoked_at,omitzero"`
+	outbox
+}
+
+func (r *tokenRecord) gone() bool { return !r.Revoked.IsZero() }
+
+func tokenKey(id string) string { return tokenRecords + id }
+
+// token is a live token. It never changes.
+type token struct {
+	record    tokenRecord
+	principal Principal
+	producer  *Producer
+}
+
+// tokens holds the live tokens.
+type tokens struct {
+	mu     sync.RWMutex
+	byHash map[digest]*token
+	byID   map[string]*token
+
+	// revoking is held while a token is revoked, so that two administrators
+	// cannot revoke each other.
+	revoking sync.Mutex
+}
+
+func (t *tokens) init() {
+	t.byHash, t.byID = map[digest]*token{}, map[string]*token{}
+}
+
+func (t *tokens) add(tok *token, d digest) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.byHash[d], t.byID[tok.record.ID] = tok, tok
+}
+
+func (t *tokens) remove(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if tok := t.byID[id]; tok != nil {
+		delete(t.byID, id)
+		if d, err := parseDigest(tok.record.Hash); err == nil {
+			delete(t.byHash, d)
+		}
+	}
+}
+
+func (t *tokens) get(id string) *token {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.byID[id]
+}
+
+func (t *tokens) list() []*token {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	out := make([]*token, 0, len(t.byID))
+	for _, tok := range t.byID {
+		out = append(out, tok)
+	}
+	slices.SortFunc(out, func(a, b *token) int { return int(a.record.Number - b.record.Number) })
+	return out
+}
+
+func parseDigest(s string) (d digest, err error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != len(d) {
+		return d, errors.New("not a digest")
+	}
+	copy(d[:], b)
+	return d, nil
+}
+
+func (s *Service) loadTokens(ctx context.Context) error {
+	for r, err := range s.store.List(ctx, tokenRecords) {
+		if err != nil {
+			return err
+		}
+		var rec tokenRecord
+		if err := json.Unmarshal(r.Value, &rec); err != nil {
+			return fmt.Errorf("read record %q: %w", r.Key, err)
+		}
+		if rec.pending() || rec.gone() {
+			s.outboxes.wake(r.Key)
+		}
+		if rec.gone() {
+			continue
+		}
+		if err := s.admitToken(rec); err != nil {
+			return fmt.Errorf("read record %q: %w", r.Key, err)
+		}
+	}
+	return nil
+}
+
+// admitToken makes a stored token valid.
+func (s *Service) admitToken(rec tokenRecord) error {
+	d, err := parseDigest(rec.Hash)
+	if err != nil {
+		return err
+	}
+	rec.outbox = outbox{}
+	tok := &token{
+		record:    rec,
+		principal: Principal{ID: rec.ID, Kind: rec.Kind, Namespace: sluice.FoldNamespace(rec.Namespace), Name: rec.Name, number: rec.Number},
+		producer:  &Producer{Source: rec.ID, Namespace: rec.Namespace, limit: newBucket(rec.Rate, s.now())},
+	}
+	s.tokens.add(tok, d)
+	return nil
+}
+
+// Authenticate returns whose token this is, or an error with code Unauthorized.
+func (s *Service) Authenticate(ctx context.Context, text string) (Principal, error) {
+	t, err := s.authenticate(text)
+	if err != nil {
+		return Principal{}, err
+	}
+	return t.principal, nil
+}
+
+// authenticate finds a token by the digest of its text: how long that takes says
+// nothing about the texts of other tokens.
+func (s *Service) authenticate(text string) (*token, error) {
+	if text == "" {
+		return nil, sluice.Errorf(sluice.Unauthorized, "a token is required").WithHint("send the header Authorization: Bearer TOKEN")
+	}
+	d := digestOf(text)
+	s.tokens.mu.RLock()
+	t := s.tokens.byHash[d]
+	s.tokens.mu.RUnlock()
+	if t == nil {
+		return nil, sluice.Errorf(sluice.Unauthorized, "the token is not valid").WithHint("it may have been revoked, or cut when it was copied")
+	}
+	return t, nil
+}
+
+// TokenSpec describes a token to be made.
+type TokenSpec struct {
+	Kind string `json:"kind"` // KindProducer by default
+	// Namespace is the top-level namespace that a producer is bound to, "" for
+	// the instance. An unknown one is declared.
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`       // to recognise it by; optional
+	RateLimit int    `json:"rate_limit"` // events a second; 0 for none
+	// Token is the text itself, 16 to 255 visible ASCII characters, for
+	// producers that choose their own; "" to have one made.
+	Token secret.Text `json:"token"`
+}
+
+// Token is a token as administrators see it.
+type Token struct {
+	ID        string    `json:"id"`
+	Kind      string    `json:"kind"`
+	Namespace string    `json:"namespace"`
+	Name      string    `json:"name"`
+	RateLimit int       `json:"rate_limit"`
+	CreatedAt time.Time `json:"created_at"`
+	// Text is the token itself; only the answer to its creation has it.
+	Text string `json:"token,omitempty"`
+}
+
+func (t *tokenRecord) view() Token {
+	return Token{ID: t.ID, Kind: t.Kind, Namespace: t.Namespace, Name: t.Name, RateLimit: t.Rate, CreatedAt: t.Created}
+}
+
+// CreateToken makes a token. The answer alone holds its text.
+func (s *Service) CreateToken(ctx context.Context, p Principal, spec TokenSpec) (Token, error) {
+	if err := authorize(p, actionManageTokens, sluice.FoldNamespace(spec.Namespace)); err != nil {
+		return Token{}, err
+	}
+	if spec.Kind == "" {
+		spec.Kind = KindProducer
+	}
+	if err := spec.check(); err != nil {
+		return Token{}, err
+	}
+	ns, err := s.ensureTopLevel(ctx, p, spec.Namespace)
+	if err != nil {
+		return Token{}, err
+	}
+	spec.Namespace = ns
+	return s.makeToken(ctx, p, spec, false)
+}
+
+func (spec *TokenSpec) check() error {
+	switch {
+	case spec.Kind != KindAdmin && spec.Kind != KindProducer:
+		return sluice.Errorf(sluice.Invalid, "kind must be %q or %q", KindProducer, KindAdmin)
+	case spec.Kind == KindAdmin && spec.Namespace != sluice.Instance:
+		return sluice.Errorf(sluice.Invalid, "an administrator's token is not bound to a namespace").WithHint("leave namespace out")
+	case spec.Kind == KindAdmin && spec.Token != "":
+		return sluice.Errorf(sluice.Invalid, "an administrator's token cannot be chosen").
+			WithHint("leave token out, or preset one with SLUICE_ADMIN_TOKEN")
+	case spec.RateLimit < 0 || spec.RateLimit > maxTokenRate:
+		return sluice.Errorf(sluice.Invalid, "rate_limit must be 0 to %d events a second", maxTokenRate).WithHint("0 is no limit")
+	}
+	if err := checkTopLevel(spec.Namespace); err != nil {
+		return err
+	}
+	if err := checkName("name", spec.Name, maxNameLength); err != nil {
+		return err
+	}
+	if spec.Token == "" {
+		return nil
+	}
+	return checkTokenText("token", spec.Token.Reveal())
+}
+
+func checkTokenText(field, text string) error {
+	if len(text) < minTokenText || len(text) > maxTokenText {
+		return sluice.Errorf(sluice.Invalid, "%s must have %d to %d characters", field, minTokenText, maxTokenText).
+			WithHint("leave it out to have one made")
+	}
+	for _, c := range []byte(text) {
+		if c <= ' ' || c > '~' {
+			return sluice.Errorf(sluice.Invalid, "%s must consist of visible ASCII characters", field).
+				WithHint("spaces and line breaks often come along when a token is pasted")
+		}
+	}
+	return nil
+}
+
+// checkName reports what is wrong with the name of a thing.
+func checkName(field, name string, longest int) error {
+	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > longest {
+		return sluice.Errorf(sluice.Invalid, "%s must have at most %d characters", field, longest)
+	}
+	if hasControl(name) {
+		return sluice.Errorf(sluice.Invalid, "%s must be one line of text", field)
+	}
+	return nil
+}
+
+// makeToken stores a checked token; its namespace exists.
+func (s *Service) makeToken(ctx context.Context, p Principal, spec TokenSpec, preset bool) (Token, error) {
+	text := spec.Token.Reveal()
+	if text == "" {
+		text = newTokenText()
+	}
+	d := digestOf(text)
+	number, err := store.NextID(ctx, s.store, "token")
+	if err != nil {
+		return Token{}, storeError("number a token", err)
+	}
+	rec := tokenRecord{
+		ID: "t" + strconv.FormatInt(number, 10), Number: number, Kind: spec.Kind, Namespace: spec.Namespace, Name: spec.Name,
+		Hash: d.String(), Rate: spec.RateLimit, Preset: preset, Created: s.now().UTC(),
+	}
+	if rec.Name == "" {
+		rec.Name = "token " + rec.ID
+	}
+	if err := s.claim(ctx, ruleToken, rec.Hash, tokenKey(rec.ID)); err != nil {
+		if errors.Is(err, store.ErrTaken) {
+			return Token{}, sluice.Errorf(sluice.Conflict, "a token with this text exists").WithHint("choose another text, or leave it out to have one made")
+		}
+		return Token{}, storeError("claim a token", err)
+	}
+	rec.add(s.compose(p, act{
+		Type: "token.create", Namespace: rec.Namespace, TargetType: "Token", TargetID: rec.ID, Target: rec.Name,
+		Message: "Created a token", Fields: map[string]any{"kind": rec.Kind, "namespace": rec.Namespace, "rate_limit": rec.Rate},
+	}))
+	if err := s.create(ctx, tokenKey(rec.ID), &rec); err != nil {
+		if errors.Is(err, errNotCreated) {
+			s.release(ctx, ruleToken, rec.Hash, tokenKey(rec.ID))
+		}
+		return Token{}, storeError("store a token", err)
+	}
+	if err := s.admitToken(rec); err != nil {
+		return Token{}, err
+	}
+	s.outboxes.wake(tokenKey(rec.ID))
+	out := rec.view()
+	out.Text = text
+	return out, nil
+}
+
+// newTokenText returns a random token: 256 bits behind a prefix that secret
+// scanners can look for.
+func newTokenText() string {
+	b := make([]byte, 32)
+	rand.Read(b) // never fails, see its documentation
+	return tokenPrefix + base64.RawURLEncoding.EncodeToString(b)
+}
+
+// Tokens lists the tokens that p may manage, without their texts.
+func (s *Service) Tokens(ctx context.Context, p Principal) ([]Token, error) {
+	if err := authorize(p, actionManageTokens, p.Namespace); err != nil {
+		return nil, err
+	}
+	out := []Token{}
+	for _, t := range s.tokens.list() {
+		if may(p, actionManageTokens, t.principal.Namespace) {
+			out = append(out, t.record.view())
+		}
+	}
+	return out, nil
+}
+
+// RevokeToken ends a token at once. The last administrator's token stays.
+func (s *Service) RevokeToken(ctx context.Context, p Principal, id string) error {
+	s.tokens.revoking.Lock()
+	defer s.tokens.revoking.Unlock()
+	if err := authorize(p, actionManageTokens, p.Namespace); err != nil {
+		return err
+	}
+	t := s.tokens.get(id)
+	if t == nil {
+		return errNotFound()
+	}
+	if err := authorize(p, actionManageTokens, t.principal.Namespace); err != nil {
+		return err
+	}
+	if t.record.Kind == KindAdmin && s.admins() == 1 {
+		return sluice.Errorf(sluice.Conflict, "this is the only administrator's token").WithHint("create another one first")
+	}
+	return s.revoke(ctx, p, id)
+}
+
+func (s *Service) admins() (n int) {
+	for _, t := range s.tokens.list() {
+		if t.record.Kind == KindAdmin {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *Service) revoke(ctx context.Context, p Principal, id string) error {
+	_, err := store.Update(ctx, s.store, tokenKey(id), func(rec *tokenRecord, found bool) error {
+		if !found || rec.gone() {
+			return errNotFound()
+		}
+		rec.Revoked = s.now().UTC()
+		rec.add(s.compose(p, act{
+			Type: "token.revoke", Namespace: rec.Namespace, TargetType: "Token", TargetID: rec.ID, Target: rec.Name,
+			Message: "Revoked a token", Fields: map[string]any{"kind": rec.Kind, "namespace": rec.Namespace},
+		}))
+		return rec.room()
+	})
+	if err != nil {
+		return storeError("revoke a token", err)
+	}
+	s.tokens.remove(id)
+	s.outboxes.wake(tokenKey(id))
+	return nil
+}
+
+// EnsureAdmin makes sure that there is an administrator. With a preset it is
+// that token, and one that an earlier preset named is revoked. Without one, and
+// when there is no administrator yet, a token is made and returned: it is to be
+// shown once.
+func (s *Service) EnsureAdmin(ctx context.Context, preset secret.Text) (made string, err error) {
+	spec := TokenSpec{Kind: KindAdmin, Name: "administrator", Token: preset}
+	if preset == "" {
+		if s.admins() > 0 {
+			return "", nil
+		}
+		t, err := s.makeToken(ctx, sluiceItself(), spec, false)
+		return t.Text, err
+	}
+	if err := checkTokenText("the administrator's token", preset.Reveal()); err != nil {
+		return "", err
+	}
+	want := digestOf(preset.Reveal()).String()
+	present := false
+	for _, t := range s.tokens.list() {
+		switch {
+		case t.record.Hash == want && t.record.Kind == KindAdmin:
+			present = true
+		case t.record.Hash == want:
+			return "", sluice.Errorf(sluice.Invalid, "the administrator's token is the text of a producer's token").WithHint("choose another one")
+		}
+	}
+	if !present {
+		if _, err := s.makeToken(ctx, sluiceItself(), spec, true); err != nil {
+			return "", err
+		}
+	}
+	for _, t := range s.tokens.list() {
+		if t.record.Preset && t.record.Hash != want {
+			if err := s.revoke(ctx, sluiceItself(), t.record.ID); err != nil {
+				return "", err
+			}
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,237 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/control"
+)
+
+// maxMeasured is the number of streams that are measured by id; the others are
+// summed.
+const maxMeasured = 1000
+
+// otherStreams is the id under which they are summed.
+const otherStreams = "other"
+
+// Metrics returns a handler of the metrics that asks for no token, for a
+// listener of its own.
+func (a *API) Metrics() http.Handler { return a.open(a.writeMetrics) }
+
+// guardedMetrics is for administrators.
+func (a *API) guardedMetrics(w http.ResponseWriter, r *http.Request) {
+	by, err := a.service.Authenticate(r.Context(), bearer(r))
+	if err == nil {
+		err = control.Operator(by)
+	}
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	a.writeMetrics(w, r)
+}
+
+func (a *API) writeMetrics(w http.ResponseWriter, r *http.Request) {
+	m := &exposition{}
+	m.family("sluice_build_info", "gauge", "The running version.")
+	m.sample("sluice_build_info", 1, "version", a.version)
+	a.intakeMetrics(m)
+	a.logMetrics(r.Context(), m)
+	a.stateMetrics(m)
+	a.streamMetrics(r.Context(), m)
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	_, _ = w.Write(m.buf.Bytes()) // nobody is left to be told
+}
+
+// exposition writes the Prometheus text format
+// (https://prometheus.io/docs/instrumenting/exposition_formats/).
+type exposition struct{ buf bytes.Buffer }
+
+// family begins a metric; its samples follow.
+func (m *exposition) family(name, kind, help string) {
+	fmt.Fprintf(&m.buf, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+}
+
+// sample writes one value; labels are names and values in turn.
+func (m *exposition) sample(name string, value float64, labels ...string) {
+	m.buf.WriteString(name)
+	for i := 0; i < len(labels); i += 2 {
+		sep := byte(',')
+		if i == 0 {
+			sep = '{'
+		}
+		m.buf.WriteByte(sep)
+		fmt.Fprintf(&m.buf, `%s="%s"`, labels[i], escapeLabel(labels[i+1]))
+	}
+	if len(labels) > 0 {
+		m.buf.WriteByte('}')
+	}
+	m.buf.WriteByte(' ')
+	m.buf.WriteString(strconv.FormatFloat(value, 'g', -1, 64))
+	m.buf.WriteByte('\n')
+}
+
+func escapeLabel(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s)
+}
+
+// one writes a metric that has one sample.
+func (m *exposition) one(name, kind, help string, value float64) {
+	m.family(name, kind, help)
+	m.sample(name, value)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (a *API) intakeMetrics(m *exposition) {
+	in := a.service.Intake()
+	m.family("sluice_ingest_requests_total", "counter", "Requests whose events were appended, or not.")
+	m.sample("sluice_ingest_requests_total", float64(in.Requests), "result", "ok")
+	m.sample("sluice_ingest_requests_total", float64(in.Failures), "result", "failed")
+	m.family("sluice_ingest_events_total", "counter", "Events that are on disk, and those that were there before.")
+	m.sample("sluice_ingest_events_total", float64(in.Accepted), "result", "accepted")
+	m.sample("sluice_ingest_events_total", float64(in.Duplicates), "result", "duplicate")
+	m.one("sluice_ingest_bytes_total", "counter", "Bytes of the events of appended requests.", float64(in.Bytes))
+	m.family("sluice_commit_seconds", "histogram", "Time from handing events to the log until they are on disk.")
+	total := uint64(0)
+	for i, bound := range control.CommitBuckets() {
+		total += in.Commits[i]
+		m.sample("sluice_commit_seconds_bucket", float64(total), "le", strconv.FormatFloat(bound.Seconds(), 'g', -1, 64))
+	}
+	total += in.Commits[len(in.Commits)-1]
+	m.sample("sluice_commit_seconds_bucket", float64(total), "le", "+Inf")
+	m.sample("sluice_commit_seconds_sum", in.Waited.Seconds())
+	m.sample("sluice_commit_seconds_count", float64(total))
+}
+
+func (a *API) logMetrics(ctx context.Context, m *exposition) {
+	parts := a.service.Partitions(ctx)
+	for _, f := range []struct {
+		name, kind, help string
+		value            func(p *control.PartitionFigures) float64
+	}{
+		{"sluice_log_events_total", "counter", "Events stored since the beginning.", func(p *control.PartitionFigures) float64 { return float64(p.Stats.Events) }},
+		{"sluice_log_blocks_total", "counter", "Blocks written since the start.", func(p *control.PartitionFigures) float64 { return float64(p.Stats.Blocks) }},
+		{"sluice_log_raw_bytes_total", "counter", "Bytes of events written since the start.", func(p *control.PartitionFigures) float64 { return float64(p.Stats.Raw) }},
+		{"sluice_log_stored_bytes_total", "counter", "Bytes of blocks written since the start.", func(p *control.PartitionFigures) float64 { return float64(p.Stats.Stored) }},
+		{"sluice_log_duplicates_total", "counter", "Duplicates found in the log since the start.", func(p *control.PartitionFigures) float64 { return float64(p.Stats.Dup) }},
+		{"sluice_log_id_conflicts_total", "counter", "Events stored although another one has the same id, since the start.", func(p *control.PartitionFigures) float64 { return float64(p.Stats.Clashes) }},
+		{"sluice_log_disk_bytes", "gauge", "Bytes on disk, preallocated space included.", func(p *control.PartitionFigures) float64 { return float64(p.Stats.Bytes) }},
+		{"sluice_log_damaged_ranges", "gauge", "Ranges of the log that cannot be read.", func(p *control.PartitionFigures) float64 { return float64(len(p.Stats.Damage)) }},
+		{"sluice_log_first_seq", "gauge", "Number of the oldest stored event.", func(p *control.PartitionFigures) float64 { return float64(p.First) }},
+		{"sluice_log_last_seq", "gauge", "Number of the newest event.", func(p *control.PartitionFigures) float64 { return float64(p.Last) }},
+		{"sluice_log_oldest_age_seconds", "gauge", "Age of the oldest stored event.", func(p *control.PartitionFigures) float64 { return p.Oldest.Seconds() }},
+	} {
+		m.family(f.name, f.kind, f.help)
+		for i := range parts {
+			m.sample(f.name, f.value(&parts[i]), "partition", parts[i].Name)
+		}
+	}
+	m.one("sluice_retention_stopped", "gauge", "1 when retention stopped because the clock was set forward.", truth(a.service.RetentionStopped()))
+}
+
+func (a *API) stateMetrics(m *exposition) {
+	m.one("sluice_ready", "gauge", "1 when events are taken.", truth(a.service.Ready() == nil))
+	space := a.service.Space()
+	if space.Watched {
+		m.one("sluice_space_free_bytes", "gauge", "Free bytes of the data folder.", float64(space.Free))
+		m.one("sluice_space_floor_bytes", "gauge", "Free bytes below which events are refused.", float64(space.Floor))
+	}
+	m.one("sluice_space_low", "gauge", "1 when events are refused for want of space.", truth(space.Low))
+	m.one("sluice_namespaces", "gauge", "Known groups and projects.", float64(a.service.KnownNamespaces()))
+	m.one("sluice_namespaces_unstored_total", "counter", "Times a namespace was met and not stored, for there are too many.", float64(a.service.UnstoredNamespaces()))
+}
+
+// measured is a stream, or the sum of several.
+type measured struct {
+	id     string
+	ledger sluice.Ledger
+	lag    float64
+	sends  uint64
+	errors map[string]uint64
+}
+
+func (a *API) streamMetrics(ctx context.Context, m *exposition) {
+	figures := a.service.StreamFigures(ctx)
+	statuses := map[sluice.Status]int{}
+	var list []measured
+	for i := range figures {
+		f := &figures[i]
+		statuses[f.State.Status]++
+		switch {
+		case i < maxMeasured:
+			list = append(list, measured{id: strconv.FormatInt(int64(f.ID), 10)})
+		case i == maxMeasured:
+			list = append(list, measured{id: otherStreams})
+		}
+		list[len(list)-1].add(f)
+	}
+	m.family("sluice_streams", "gauge", "Streams by status.")
+	for _, s := range []sluice.Status{sluice.StatusActive, sluice.StatusPaused, sluice.StatusFailing, sluice.StatusHeld, sluice.StatusDone} {
+		m.sample("sluice_streams", float64(statuses[s]), "status", string(s))
+	}
+	m.family("sluice_stream_events", "gauge", "The ledger: events of a stream by what became of them.")
+	for _, s := range list {
+		for _, o := range []struct {
+			outcome string
+			events  uint64
+		}{
+			{"accepted", s.ledger.Accepted}, {"delivered", s.ledger.Delivered}, {"filtered", s.ledger.Filtered},
+			{"pending", s.ledger.Pending}, {"quarantined", s.ledger.Quarantined}, {"expired", s.ledger.Expired},
+		} {
+			m.sample("sluice_stream_events", float64(o.events), "stream", s.id, "outcome", o.outcome)
+		}
+	}
+	m.family("sluice_stream_lag_events", "gauge", "Events of a stream that are pending.")
+	for _, s := range list {
+		m.sample("sluice_stream_lag_events", float64(s.ledger.Pending), "stream", s.id)
+	}
+	m.family("sluice_stream_lag_seconds", "gauge", "Age of the oldest pending event of a stream; of several streams the highest.")
+	for _, s := range list {
+		m.sample("sluice_stream_lag_seconds", s.lag, "stream", s.id)
+	}
+	m.family("sluice_delivery_sends_total", "counter", "Sends of a stream since the start.")
+	for _, s := range list {
+		m.sample("sluice_delivery_sends_total", float64(s.sends), "stream", s.id)
+	}
+	m.family("sluice_delivery_errors_total", "counter", "Failed sends of a stream since the start, by class.")
+	for _, s := range list {
+		for _, class := range sortedClasses(s.errors) {
+			m.sample("sluice_delivery_errors_total", float64(s.errors[class]), "stream", s.id, "class", class)
+		}
+	}
+}
+
+func (s *measured) add(f *control.StreamFigures) {
+	s.ledger.Add(f.State.Ledger)
+	s.lag = max(s.lag, f.Lag.Seconds())
+	for _, l := range f.State.Lanes {
+		s.sends += l.Sends
+		for class, n := range l.Errors {
+			if s.errors == nil {
+				s.errors = map[string]uint64{}
+			}
+			s.errors[class] += n
+		}
+	}
+}
+
+func sortedClasses(errors map[string]uint64) []string {
+	out := make([]string, 0, len(errors))
+	for class := range errors {
+		out = append(out, class)
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,206 @@
+// Package rest is the native HTTP API: streams, tokens and namespaces under
+// /api/v1, health and metrics. It translates between JSON and package control,
+// which decides everything. docs/api/native.md is its manual.
+//
+// Every answer is JSON, errors included: {"error":{"code","message","hint"}}.
+package rest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/control"
+)
+
+// Config says what an API works with.
+type Config struct {
+	Service *control.Service // required
+	Logger  *slog.Logger     // access is logged at debug level, without tokens
+	Version string           // shown in the metrics
+}
+
+// API is the native API.
+type API struct {
+	service *control.Service
+	logger  *slog.Logger
+	version string
+	mux     *http.ServeMux
+}
+
+// New returns the API as a handler of /api/, /healthz, /readyz and /metrics; all
+// other paths are not found. It does not serve the paths of events.
+func New(cfg Config) *API {
+	a := &API{service: cfg.Service, logger: cfg.Logger, version: cfg.Version, mux: http.NewServeMux()}
+	if a.logger == nil {
+		a.logger = slog.New(slog.DiscardHandler)
+	}
+	a.routes()
+	return a
+}
+
+// call is one authenticated request.
+type call struct {
+	*http.Request
+	by control.Principal
+}
+
+// answer is what a request gets: a status of 2xx and a body to encode as JSON.
+type answer struct {
+	status int
+	body   any
+}
+
+func ok(body any) (answer, error) { return answer{http.StatusOK, body}, nil }
+
+// methods are the ways to use a path.
+type methods map[string]func(context.Context, *call) (answer, error)
+
+// routes is the table of all paths.
+func (a *API) routes() {
+	for path, m := range map[string]methods{
+		"/api/v1/streams":                           {"GET": a.listStreams, "POST": a.createStream},
+		"/api/v1/streams/check":                     {"POST": a.checkDraft},
+		"/api/v1/streams/{id}":                      {"GET": a.getStream, "PATCH": a.updateStream, "DELETE": a.deleteStream},
+		"/api/v1/streams/{id}/check":                {"POST": a.checkStream},
+		"/api/v1/streams/{id}/pause":                {"POST": a.pauseStream},
+		"/api/v1/streams/{id}/resume":               {"POST": a.resumeStream},
+		"/api/v1/streams/{id}/quarantine":           {"GET": a.listQuarantine},
+		"/api/v1/streams/{id}/quarantine/redeliver": {"POST": a.redeliver},
+		"/api/v1/streams/{id}/quarantine/drop":      {"POST": a.drop},
+		"/api/v1/tokens":                            {"GET": a.listTokens, "POST": a.createToken},
+		"/api/v1/tokens/{id}":                       {"DELETE": a.revokeToken},
+		"/api/v1/namespaces":                        {"GET": a.listNamespaces, "POST": a.declareNamespace},
+	} {
+		a.mux.Handle(path, a.handle(m))
+	}
+	a.mux.HandleFunc("/healthz", a.open(a.health))
+	a.mux.HandleFunc("/readyz", a.open(a.ready))
+	a.mux.HandleFunc("/metrics", a.open(a.guardedMetrics))
+	a.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, sluice.Errorf(sluice.NotFound, "there is nothing at this path").WithHint("the API lies under /api/v1; see its manual"))
+	})
+}
+
+// ServeHTTP implements [http.Handler].
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+	a.mux.ServeHTTP(seen, r)
+	a.logger.DebugContext(r.Context(), "request answered", "method", r.Method, "path", r.URL.Path,
+		"status", seen.status, "took", time.Since(began))
+}
+
+// statusWriter remembers the status for the log.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// handle authenticates a request and answers it by its method.
+func (a *API) handle(m methods) http.HandlerFunc {
+	allow := strings.Join(allowed(m), ", ")
+	return func(w http.ResponseWriter, r *http.Request) {
+		by, err := a.service.Authenticate(r.Context(), bearer(r))
+		if err != nil {
+			a.refuse(w, r, err)
+			return
+		}
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		do := m[method]
+		if do == nil {
+			w.Header().Set("Allow", allow)
+			writeProblem(w, http.StatusMethodNotAllowed, sluice.Errorf("method_not_allowed", "the method is not for this path").WithHint("use %s", allow))
+			return
+		}
+		out, err := do(r.Context(), &call{Request: r, by: by})
+		if err != nil {
+			a.refuse(w, r, err)
+			return
+		}
+		writeJSON(w, out.status, out.body)
+	}
+}
+
+// allowed lists the methods, GET with HEAD.
+func allowed(m methods) []string {
+	var out []string
+	for _, name := range []string{"GET", "POST", "PATCH", "DELETE"} {
+		if m[name] != nil {
+			out = append(out, name)
+		}
+		if name == "GET" && m[name] != nil {
+			out = append(out, "HEAD")
+		}
+	}
+	return out
+}
+
+// open answers GET requests without a token.
+func (a *API) open(do http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			writeProblem(w, http.StatusMethodNotAllowed, sluice.Errorf("method_not_allowed", "the method is not for this path").WithHint("use GET"))
+			return
+		}
+		do(w, r)
+	}
+}
+
+// bearer returns the token of a request, "" without one.
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// refuse answers with an error. What is not meant for callers goes to the log.
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	e, ok := errors.AsType[*sluice.Error](err)
+	if !ok {
+		if r.Context().Err() == nil {
+			a.logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+		}
+		e = sluice.Errorf(sluice.Internal, "the server failed to do this").WithHint("it may have been done in part; the server's log has the cause")
+	}
+	writeError(w, e)
+}
+
+func (a *API) health(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+func (a *API) ready(w http.ResponseWriter, _ *http.Request) {
+	err := a.service.Ready()
+	if err == nil {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+		return
+	}
+	e, ok := errors.AsType[*sluice.Error](err)
+	if !ok {
+		e = sluice.Errorf(sluice.Internal, "the server is not ready")
+	}
+	writeProblem(w, http.StatusServiceUnavailable, e)
+}
