@@ -68,6 +68,9 @@ func (d discard) Header() http.Header         { return d.header }
 func (d discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d discard) WriteHeader(int)             {}
 
+// SetReadDeadline does nothing, as cheaply as it can be done.
+func (d discard) SetReadDeadline(time.Time) error { return nil }
+
 // BenchmarkRequest measures the handler without net/http: with a door that does
 // nothing, and with a log in memory. Scan and batch alone are BenchmarkScan.
 func BenchmarkRequest(b *testing.B) {

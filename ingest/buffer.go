@@ -55,10 +55,11 @@ func (h *Handler) acquire(ctx context.Context, size int) (buffer, error) {
 	if err := h.bodies.take(ctx, size); err != nil {
 		return buffer{}, err
 	}
-	blk := &block{}
-	if p := h.buffers.pooled(size); p != nil {
-		blk = p.get()
+	p := h.buffers.pooled(size)
+	if p == nil {
+		return buffer{&block{make([]byte, 0, size)}}, nil
 	}
+	blk := p.get()
 	if blk.b == nil {
 		blk.b = make([]byte, 0, size)
 	}
