@@ -37,8 +37,9 @@ func layers() map[string][]string {
 		"control":                     append([]string{"deliver"}, ports...),
 		"ingest":                      {"", "control", "eventlog"},
 		"rest":                        {"", "control", "deliver", "destination", "ingest", "secret"},
-		"client":                      {},
-		"githook":                     {"client"},
+		"control/controltest":         {"", "control", "deliver", "destination", "eventlog", "secret", "store"},
+		"client":                      nouns,
+		"githook":                     {"", "client"},
 	}
 }
 

@@ -148,7 +148,7 @@ func environment(ctx context.Context, o *options, dir string, log io.Writer) (*s
 	if err != nil {
 		return nil, err
 	}
-	env := &scenario.Env{Self: self, Sluice: o.sluice, Dir: dir, Seconds: time.Duration(o.seconds) * time.Second,
+	env := &scenario.Env{Self: self, Sluice: o.sluice, Dir: dir, Load: time.Duration(o.seconds) * time.Second,
 		Drain: o.drain, LogGiB: o.logGiB, Profile: o.profile, Log: log}
 	if o.profile != "" {
 		if env.Profile, err = filepath.Abs(o.profile); err != nil {

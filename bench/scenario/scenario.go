@@ -32,7 +32,7 @@ type Env struct {
 	Self    string        // binary of the benchmark
 	Sluice  string        // binary of Sluice
 	Dir     string        // for data, emptied after each run
-	Seconds time.Duration // of load in each run
+	Load    time.Duration // how long each run posts
 	Drain   time.Duration // how long to wait for what was acknowledged
 	LogGiB  float64       // size of the log that is restarted
 	Profile string        // directory for CPU profiles of Sluice; "" for none

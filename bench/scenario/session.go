@@ -124,7 +124,7 @@ func (s *session) stopServer() error {
 func (s *session) startLoad(ctx context.Context, config load.Config) (*process.Process, error) {
 	config.Address, config.Token, config.First = s.server.Address(), s.server.Token(), s.next
 	if config.Duration == 0 {
-		config.Duration = s.env.Seconds
+		config.Duration = s.env.Load
 	}
 	spec, err := json.Marshal(config)
 	if err != nil {
@@ -150,7 +150,7 @@ func (s *session) endLoad(p *process.Process) (r load.Result, err error) {
 
 // load runs a load generator to its end.
 func (s *session) load(ctx context.Context, config load.Config) (load.Result, *process.Process, error) {
-	ctx, cancel := context.WithTimeout(ctx, max(config.Duration, s.env.Seconds)+loadGrace)
+	ctx, cancel := context.WithTimeout(ctx, max(config.Duration, s.env.Load)+loadGrace)
 	defer cancel()
 	p, err := s.startLoad(ctx, config)
 	if err != nil {
