@@ -18,7 +18,8 @@ type Batch struct {
 
 // Add appends an event to b: a JSON object without insignificant white space, as
 // sluice.Scanner made it, with its envelope. Both are copied. The source is the
-// id of the producer's token.
+// id of the producer's token. A batch that is Full takes a few thousand more
+// namespaces, types or sources; Add panics when these are used up.
 func (b *Batch) Add(payload []byte, env *sluice.Envelope, source string) {
 	ns := b.dir.namespace(env.Namespace)
 	e := Entry{
@@ -46,6 +47,9 @@ const noTime = -1 << 63
 // Len returns the number of events in b, Bytes their size.
 func (b *Batch) Len() int   { return len(b.ents) }
 func (b *Batch) Bytes() int { return len(b.raw) }
+
+// top returns the folded top-level namespace of an entry of b.
+func (b *Batch) top(e *Entry) string { return b.dir.tops[b.dir.namespaces[e.Namespace].Top].Name }
 
 // full reports whether no further event fits with certainty.
 func (b *Batch) full() bool { return b.dir.full() }
@@ -84,9 +88,21 @@ type dictionary struct {
 	nsIndex    map[string]uint16
 	typeIndex  map[string]uint16
 	topIndex   map[string]uint32
+	srcIndex   map[string]uint16
 	lastNS     uint16
 	lastType   uint16
 }
+
+// number returns the number that the next entry of a dictionary of n gets.
+func number(n int) uint16 {
+	if n >= maxNumber {
+		panic("eventlog: a full batch was added to")
+	}
+	return uint16(n)
+}
+
+// maxNumber is how many numbers there are in a dictionary.
+const maxNumber = 1 << 16
 
 // maxDictionary is the number of distinct namespaces or types at which a batch
 // or block is closed, so that indexes fit into 16 bits with room to spare.
@@ -100,6 +116,7 @@ func (d *dictionary) reset() {
 	clear(d.nsIndex)
 	clear(d.typeIndex)
 	clear(d.topIndex)
+	clear(d.srcIndex)
 	d.tops, d.namespaces, d.types, d.sources = d.tops[:0], d.namespaces[:0], d.types[:0], d.sources[:0]
 	d.lastNS, d.lastType = 0, 0
 }
@@ -130,7 +147,7 @@ func (d *dictionary) addNamespace(n Namespace) uint16 {
 		d.topIndex[name] = top
 	}
 	n.Top = top
-	i := uint16(len(d.namespaces))
+	i := number(len(d.namespaces))
 	d.namespaces = append(d.namespaces, n)
 	d.nsIndex[n.Path] = i
 	return i
@@ -152,20 +169,26 @@ func (d *dictionary) addType(t Type) uint16 {
 	if d.typeIndex == nil {
 		d.typeIndex = map[string]uint16{}
 	}
-	i := uint16(len(d.types))
+	i := number(len(d.types))
 	d.types = append(d.types, t)
 	d.typeIndex[t.Name] = i
 	return i
 }
 
 func (d *dictionary) source(s string) uint16 {
-	for i := range d.sources {
-		if d.sources[i] == s {
-			return uint16(i)
-		}
+	if n := len(d.sources); n > 0 && d.sources[n-1] == s {
+		return uint16(n - 1)
 	}
-	d.sources = append(d.sources, s)
-	return uint16(len(d.sources) - 1)
+	i, ok := d.srcIndex[s]
+	if !ok {
+		if d.srcIndex == nil {
+			d.srcIndex = map[string]uint16{}
+		}
+		i = number(len(d.sources))
+		d.sources = append(d.sources, s)
+		d.srcIndex[s] = i
+	}
+	return i
 }
 
 // A remap translates the numbers of one dictionary into those of another. A

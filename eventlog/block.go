@@ -38,12 +38,12 @@ func ParseBlock(b []byte) (*Block, error) {
 	return &Block{Header: h, Directory: d, stored: b[HeaderSize+int(h.DirLen):]}, nil
 }
 
-// Size returns the bytes that the block occupies in memory, roughly.
+// MemSize returns the bytes that the block occupies in memory, roughly.
 func (b *Block) MemSize() int {
 	const overhead = 1024
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := overhead + cap(b.raw) + len(b.stored) + cap(b.Entries)*40
+	n := overhead + cap(b.raw) + len(b.stored) + b.memSize()
 	for _, f := range b.frames {
 		n += cap(f)
 	}
@@ -131,7 +131,7 @@ func (b *Block) decode(i int, stored, out []byte) ([]byte, error) {
 		}
 		out, err = s2.Decode(out[:f.Raw], stored)
 	case Zstd:
-		out, err = decodeZstd(stored, out)
+		out, err = zstdDecoder.DecodeAll(stored, out[:0:f.Raw])
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: frame %d: %w", ErrDamaged, i, err)
@@ -142,13 +142,18 @@ func (b *Block) decode(i int, stored, out []byte) ([]byte, error) {
 	return out, nil
 }
 
-func decodeZstd(stored, out []byte) ([]byte, error) {
-	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxBlock))
+// zstdDecoder decodes frames for all goroutines; it has no state between them.
+var zstdDecoder = newZstdDecoder()
+
+// newZstdDecoder returns a decoder that fills the capacity it is given and no
+// more. Its options are constants that are known to be valid.
+func newZstdDecoder() *zstd.Decoder {
+	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxMemory(MaxBlock), zstd.WithDecodeAllCapLimit(true))
 	if err != nil {
-		return nil, err
+		panic(err)
 	}
-	defer r.Close()
-	return r.DecodeAll(stored, out)
+	return r
 }
 
 // ByTop returns, for each entry of Tops, the indexes of its events in order.

@@ -1,10 +1,12 @@
 package eventlog
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
 )
 
 // frameSize is the raw size at which a frame is closed.
@@ -55,14 +57,42 @@ type position struct {
 // encoder holds the buffers of encoding; they belong to the writer.
 type encoder struct {
 	codec  Codec
+	zstd   *zstd.Encoder // nil for other codecs
 	frames []byte
 	dir    []byte
 	out    []byte
 }
 
+func newEncoder(codec Codec) (encoder, error) {
+	enc := encoder{codec: codec}
+	if codec != Zstd {
+		return enc, nil
+	}
+	var err error
+	enc.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
+	if err != nil {
+		return enc, fmt.Errorf("make zstd encoder: %w", err)
+	}
+	return enc, nil
+}
+
+// keptBuffer is how large a buffer of the encoder may be for keeps.
+const keptBuffer = 4 << 20
+
+// reset empties the buffers and drops those that one large event made large.
+func (enc *encoder) reset() {
+	for _, b := range []*[]byte{&enc.frames, &enc.dir, &enc.out} {
+		if *b = (*b)[:0]; cap(*b) > keptBuffer {
+			*b = nil
+		}
+	}
+}
+
 // encode makes the stored form of b. The result is valid until the next call.
 // The block that it returns holds b's events and shares b's memory.
 func (enc *encoder) encode(b *builder, pos *position) ([]byte, *Block) {
+	enc.reset()
 	accepted := timestamp(pos.accepted)
 	for i := range b.ents {
 		if b.ents[i].Time == noTime {
@@ -75,7 +105,7 @@ func (enc *encoder) encode(b *builder, pos *position) ([]byte, *Block) {
 		Entries: b.ents,
 	}
 	enc.compress(b, d)
-	enc.dir = d.append(enc.dir[:0], accepted)
+	enc.dir = d.append(enc.dir, accepted)
 	h := Header{
 		Codec: enc.codec, Snapshot: pos.all,
 		Count: uint32(len(b.ents)), First: pos.first, Accepted: time.UnixMicro(accepted).UTC(),
@@ -86,15 +116,14 @@ func (enc *encoder) encode(b *builder, pos *position) ([]byte, *Block) {
 	if pos.all {
 		h.LastSnapshot = pos.first
 	}
-	enc.out = slices.Grow(enc.out[:0], h.Size())[:HeaderSize]
+	enc.out = slices.Grow(enc.out, h.Size())[:HeaderSize]
 	enc.out = append(append(enc.out, enc.dir...), enc.frames...)
 	h.seal(pos.chain, enc.out)
 	return enc.out, &Block{Header: h, Directory: d, raw: b.raw}
 }
 
-// compress fills enc.frames and d.Frames.
+// compress appends to enc.frames and d.Frames.
 func (enc *encoder) compress(b *builder, d *Directory) {
-	enc.frames = enc.frames[:0]
 	start, events := 0, 0
 	for i := range b.ents {
 		events++
@@ -118,6 +147,8 @@ func (enc *encoder) frame(raw []byte) []byte {
 		enc.frames = slices.Grow(enc.frames, s2.MaxEncodedLen(len(raw)))
 		out := s2.Encode(enc.frames[n:cap(enc.frames)], raw)
 		enc.frames = enc.frames[:n+len(out)]
+	case Zstd:
+		enc.frames = enc.zstd.EncodeAll(raw, enc.frames)
 	default:
 		enc.frames = append(enc.frames, raw...)
 	}

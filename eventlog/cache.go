@@ -5,12 +5,10 @@ import (
 	"sync"
 )
 
-// tailBytes bounds the newest blocks that a partition keeps decoded.
-const tailBytes = 4 << 20
-
 // tail holds the newest blocks of a partition, as they were written, so that
 // those who follow the log need not decode them. The partition's lock guards it.
 type tail struct {
+	limit  int // bytes; the newest block stays whatever its size
 	blocks []*Block
 	bytes  int
 }
@@ -19,7 +17,7 @@ func (t *tail) add(b *Block) {
 	t.blocks = append(t.blocks, b)
 	t.bytes += b.MemSize()
 	drop := 0
-	for t.bytes > tailBytes && drop < len(t.blocks)-1 {
+	for t.bytes > t.limit && drop < len(t.blocks)-1 {
 		t.bytes -= t.blocks[drop].MemSize()
 		t.blocks[drop] = nil
 		drop++

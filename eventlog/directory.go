@@ -73,6 +73,28 @@ type Entry struct {
 	Source    uint16
 }
 
+// memSize returns the bytes that d occupies in memory, roughly.
+func (d *Directory) memSize() int {
+	n := cap(d.Entries)*40 + cap(d.Frames)*16
+	for _, list := range [][]Top{d.Tops, d.Others} {
+		n += cap(list) * 24
+		for i := range list {
+			n += len(list[i].Name)
+		}
+	}
+	n += cap(d.Namespaces)*40 + cap(d.Types)*32 + cap(d.Sources)*16
+	for i := range d.Namespaces {
+		n += 2 * len(d.Namespaces[i].Path)
+	}
+	for i := range d.Types {
+		n += len(d.Types[i].Name)
+	}
+	for _, s := range d.Sources {
+		n += len(s)
+	}
+	return n
+}
+
 // EventTime returns the time of the event.
 func (e *Entry) EventTime() time.Time { return time.UnixMicro(e.Time).UTC() }
 
@@ -305,6 +327,10 @@ func (p *parser) frames(d *Directory, h *Header) {
 			p.fail("frame is too large")
 			return
 		}
+		if h.Codec == Raw && r != s {
+			p.fail("frame is not compressed and has two sizes")
+			return
+		}
 		events, raw, stored = events+e, raw+r, stored+s
 		d.Frames[i] = Frame{Events: uint32(e), Raw: uint32(r), Stored: uint32(s), CRC: binary.LittleEndian.Uint32(crc)}
 	}
@@ -368,8 +394,8 @@ func (d *Directory) checkFrames(p *parser) {
 func (p *parser) indexes(n int, entries []Entry, set func(*Entry, uint16)) {
 	width := 0
 	switch {
-	case n == 0:
-		p.fail("empty dictionary")
+	case n == 0 || n > maxNumber:
+		p.fail("dictionary is empty or too large")
 		return
 	case n > 256:
 		width = 2

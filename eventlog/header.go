@@ -19,8 +19,12 @@ const (
 	// MaxRaw is the size of the events of a block beyond which it is closed; one
 	// larger event makes a block of its own.
 	MaxRaw = 512 << 10
-	// MaxBlock bounds the stored size of a block whatever its header says.
+	// MaxEvent is the size of the largest event that can be stored, in bytes.
+	MaxEvent = 32 << 20
+	// MaxBlock bounds the stored size of a block whatever its header says, MaxCount
+	// its events.
 	MaxBlock = 64 << 20
+	MaxCount = 1 << 16
 	version  = 1
 )
 
@@ -103,6 +107,9 @@ func (h *Header) put(b []byte) {
 	le.PutUint32(b[124:], Checksum(b[:124]))
 }
 
+// ErrTooLarge says that an event has more than MaxEvent bytes.
+var ErrTooLarge = errors.New("event is too large for the log")
+
 // Errors of decoding, to be tested with errors.Is. All mean damage.
 var (
 	ErrNoBlock  = errors.New("no block starts here")
@@ -148,6 +155,8 @@ func (h *Header) check() error {
 	switch {
 	case h.Count == 0 || h.First == 0 || h.First+uint64(h.Count) < h.First:
 		return fmt.Errorf("%w: empty or impossible range", ErrDamaged)
+	case h.Count > MaxCount:
+		return fmt.Errorf("%w: more than %d events", ErrDamaged, MaxCount)
 	case int64(h.DirLen)+int64(h.FramesLen)+HeaderSize > MaxBlock || h.RawLen > MaxBlock:
 		return fmt.Errorf("%w: larger than %d bytes", ErrDamaged, MaxBlock)
 	case h.Codec > Zstd:

@@ -35,14 +35,19 @@ type Options struct {
 	SaveAnchor func(ctx context.Context, partition string, a Anchor) error
 	// Floors are what others know to have been stored: see [Floor].
 	Floors map[string]Floor
-	// Codec compresses frames; S2 by default.
+	// Codec compresses frames, S2 or Zstd; S2 by default.
 	Codec Codec
-	// CacheBytes bounds the decoded blocks kept for readers, over all partitions;
-	// 16 MiB by default.
+	// CacheBytes bounds the decoded blocks kept for readers, over all partitions:
+	// half for the newest blocks, half for others that were read. 16 MiB by
+	// default. One block of each kind is kept however small it is.
 	CacheBytes int
 	// Now is the wall clock.
 	Now    func() time.Time
 	Logger *slog.Logger
+
+	// Tests make these small.
+	recentEvents  int   // RecentEvents by default
+	snapshotEvery int64 // snapshotEvery by default
 }
 
 // Anchor is a position of a partition and the chain up to it. It alone tells a
@@ -76,6 +81,22 @@ type Log struct {
 // numbers by which duplicates are found are read by Run, and Append waits for
 // them. The caller runs Run until it is done with the log, then calls Close.
 func Open(ctx context.Context, engine Engine, opts Options) (*Log, error) {
+	opts.complete()
+	l := &Log{opts: opts, engine: engine, parts: map[string]*partition{}, names: opts.Partitions,
+		cache: newCache(opts.CacheBytes / 2), failed: make(chan struct{})}
+	l.fail = onceError(&l.cause, l.failed)
+	for _, name := range opts.Partitions {
+		p, err := openPartition(ctx, l, name)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open partition %q: %w", name, err), l.Close())
+		}
+		l.parts[name] = p
+	}
+	return l, nil
+}
+
+// complete fills in what was left out.
+func (opts *Options) complete() {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -88,17 +109,15 @@ func Open(ctx context.Context, engine Engine, opts Options) (*Log, error) {
 	if opts.CacheBytes == 0 {
 		opts.CacheBytes = 16 << 20
 	}
-	l := &Log{opts: opts, engine: engine, parts: map[string]*partition{}, names: opts.Partitions,
-		cache: newCache(opts.CacheBytes / 2), failed: make(chan struct{})}
-	l.fail = onceError(&l.cause, l.failed)
-	for _, name := range opts.Partitions {
-		p, err := openPartition(ctx, l, name)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("open partition %q: %w", name, err), l.Close())
-		}
-		l.parts[name] = p
+	if opts.Codec == Raw {
+		opts.Codec = S2
 	}
-	return l, nil
+	if opts.recentEvents == 0 {
+		opts.recentEvents = RecentEvents
+	}
+	if opts.snapshotEvery == 0 {
+		opts.snapshotEvery = snapshotEvery
+	}
 }
 
 // ID returns the log's identity.
@@ -122,9 +141,11 @@ func (l *Log) Cause() error {
 }
 
 // Run commits what is appended until ctx ends; then it stores what was accepted
-// for commit, saves the anchors and returns nil. It returns an error when the
-// log failed.
+// for commit, saves the anchors and returns nil. When a partition fails, it ends
+// the others in the same way and returns the error.
 func (l *Log) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	done := make(chan error, len(l.parts))
 	for _, p := range l.parts {
 		go func() { done <- p.run(ctx) }()
@@ -135,8 +156,10 @@ func (l *Log) Run(ctx context.Context) error {
 	for running := len(l.parts); running > 0; {
 		select {
 		case e := <-done:
-			err = errors.Join(err, e)
-			running--
+			if running--; e != nil {
+				err = errors.Join(err, e)
+				stop()
+			}
 		case <-anchors.C:
 			l.saveAnchors(ctx)
 		}

@@ -27,6 +27,9 @@ type partition struct {
 	ready chan struct{} // closed when recent holds what was stored before the start
 	work  chan struct{} // holds a token when fill is not empty
 
+	// storing is held while the engine appends or trims: it does one at a time.
+	storing sync.Mutex
+
 	mu         sync.Mutex
 	fill       *group        // takes events
 	committing *group        // being stored, nil when none
@@ -38,14 +41,13 @@ type partition struct {
 	stored   uint64 // highest number stored
 	total    uint64
 	totals   map[string]uint64
-	found    map[string]uint64 // totals as the log itself told them at the start, where others knew more
 	chain    Chain
 	accepted time.Time
 	missing  *Missing  // for the next block to name
 	snapshot uint64    // first number of the newest block with all totals
 	since    int64     // bytes stored after it
 	taken    time.Time // when it was accepted
-	recent   recent
+	recent   *recent
 	tail     tail
 	damage   []Damage // found by reading
 	saved    uint64   // number of the last saved anchor
@@ -56,18 +58,20 @@ type partition struct {
 type group struct {
 	b     builder
 	first uint64
+	clash uint64        // its events whose id another event has
 	done  chan struct{} // closed when err is set
 	err   error
 }
 
 func (g *group) last() uint64 { return g.first + uint64(len(g.b.ents)) - 1 }
 
-// newGroup returns an empty group; its buffers are sized by the one before it.
+// newGroup returns an empty group; its buffers are sized by the one before it,
+// which may have held one event larger than a block.
 func newGroup(first uint64, before *group) *group {
 	g := &group{first: first, done: make(chan struct{})}
 	if before != nil {
 		g.b.ents = make([]Entry, 0, len(before.b.ents))
-		g.b.raw = make([]byte, 0, len(before.b.raw)+len(before.b.raw)/8)
+		g.b.raw = make([]byte, 0, min(len(before.b.raw)+len(before.b.raw)/8, MaxRaw))
 	}
 	return g
 }
@@ -134,6 +138,11 @@ func (t *ticket) wait(g *group) {
 // enqueue puts the events of b into the block that is being filled. It waits for
 // room; nothing is durable when it returns.
 func (p *partition) enqueue(ctx context.Context, b *Batch, t *ticket) error {
+	for i := range b.ents {
+		if n := b.ents[i].Len; n > MaxEvent {
+			return fmt.Errorf("%w: event %d has %d bytes", ErrTooLarge, i, n)
+		}
+	}
 	select {
 	case <-p.ready:
 	case <-p.log.failed:
@@ -153,7 +162,7 @@ func (p *partition) enqueue(ctx context.Context, b *Batch, t *ticket) error {
 			return err
 		}
 		if dup {
-			t.Duplicates++
+			p.duplicated(t)
 			continue
 		}
 		for !p.fill.b.fits(len(payload) - 1) {
@@ -169,7 +178,7 @@ func (p *partition) enqueue(ctx context.Context, b *Batch, t *ticket) error {
 			return err
 		}
 		if dup {
-			t.Duplicates++
+			p.duplicated(t)
 			continue
 		}
 		if into != p.fill {
@@ -179,6 +188,11 @@ func (p *partition) enqueue(ctx context.Context, b *Batch, t *ticket) error {
 		p.add(b, e, payload, t, seen.clash)
 	}
 	return nil
+}
+
+func (p *partition) duplicated(t *ticket) {
+	t.Duplicates++
+	p.stats.Dup++
 }
 
 // usable returns err, or why nothing can be stored any more.
@@ -208,7 +222,7 @@ func (p *partition) add(b *Batch, e *Entry, payload []byte, t *ticket, clash boo
 	t.Accepted++
 	t.Last = max(t.Last, seq)
 	if clash {
-		p.stats.Clashes++
+		p.fill.clash++
 	}
 }
 
@@ -255,34 +269,36 @@ again:
 		if v.knows(seq) {
 			continue
 		}
-		var same bool
 		g := p.groupOf(seq)
-		if g != nil {
-			same = g.b.holds(int(seq-g.first), payload)
-		} else {
-			p.mu.Unlock()
-			var err error
-			same, err = p.log.holds(ctx, p.name, seq, payload)
-			p.mu.Lock()
-			if err != nil {
-				return false, err
-			}
+		same, err := p.same(ctx, g, seq, b.top(e), payload)
+		if err != nil {
+			return false, err
 		}
 		if same {
 			if g != nil {
 				t.wait(g)
-			} else {
-				p.stats.Dup++
 			}
 			t.Last = max(t.Last, seq)
 			return true, nil
 		}
-		v.differs, v.clash = append(v.differs, seq), true
-		if g == nil {
-			goto again // the lock was free
+		v.clash = true
+		if g == nil { // the lock was free, but a stored event stays what it is
+			v.differs = append(v.differs, seq)
+			goto again
 		}
 	}
 	return false, nil
+}
+
+// same reports whether event seq, of group g or stored if that is nil, has this
+// top-level namespace and these bytes. It frees the lock while it reads the log.
+func (p *partition) same(ctx context.Context, g *group, seq uint64, top string, payload []byte) (bool, error) {
+	if g != nil {
+		return g.b.holds(int(seq-g.first), top, payload), nil
+	}
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	return p.log.holds(ctx, p.name, seq, top, payload)
 }
 
 // groupOf returns the group that holds seq, nil when it is stored.
@@ -296,17 +312,17 @@ func (p *partition) groupOf(seq uint64) *group {
 	return nil
 }
 
-// holds reports whether event i has these bytes, newline included. The hash has
-// already told that top-level namespace and id are the same; equal bytes make
-// sure of the id.
-func (b *builder) holds(i int, payload []byte) bool {
+// holds reports whether event i is of this top-level namespace and has these
+// bytes, newline included. Equal bytes hold an equal id.
+func (b *builder) holds(i int, top string, payload []byte) bool {
 	e := &b.ents[i]
-	return bytes.Equal(b.raw[e.Offset:e.Offset+e.Len+1], payload)
+	return b.dict.tops[b.dict.namespaces[e.Namespace].Top].Name == top &&
+		bytes.Equal(b.raw[e.Offset:e.Offset+e.Len+1], payload)
 }
 
-// holds reports whether the stored event seq has these bytes. An event that is
-// no longer there does not.
-func (l *Log) holds(ctx context.Context, partition string, seq uint64, payload []byte) (bool, error) {
+// holds reports whether the stored event seq is of this top-level namespace and
+// has these bytes. An event that is no longer there does not.
+func (l *Log) holds(ctx context.Context, partition string, seq uint64, top string, payload []byte) (bool, error) {
 	blk, err := l.Block(ctx, partition, seq)
 	if errors.Is(err, io.EOF) {
 		return false, nil
@@ -317,7 +333,12 @@ func (l *Log) holds(ctx context.Context, partition string, seq uint64, payload [
 	if seq < blk.First {
 		return false, nil
 	}
-	got, err := blk.Payload(int(seq - blk.First))
+	i := int(seq - blk.First)
+	e := &blk.Entries[i]
+	if int(e.Len) != len(payload)-1 || blk.Tops[blk.Namespaces[e.Namespace].Top].Name != top {
+		return false, nil
+	}
+	got, err := blk.Payload(i)
 	if err != nil {
 		return false, nil //nolint:nilerr // damaged: not a duplicate that could be delivered
 	}
@@ -354,7 +375,9 @@ func (p *partition) commit() error {
 			return nil
 		}
 		bytes, blk := p.enc.encode(&g.b, pos)
+		p.storing.Lock()
 		err := p.store.Append(context.Background(), bytes)
+		p.storing.Unlock()
 		if err := p.committed(g, blk, len(bytes), err); err != nil {
 			return err
 		}
@@ -384,6 +407,7 @@ func (p *partition) take() (*group, *position) {
 		t.Total = p.totals[t.Name] + g.b.counts[i]
 	}
 	if pos.all {
+		pos.others = make([]Top, 0, len(p.totals))
 		for name, total := range p.totals {
 			if _, here := g.b.dict.topIndex[name]; !here {
 				pos.others = append(pos.others, Top{Name: name, Total: total})
@@ -420,6 +444,7 @@ func (p *partition) committed(g *group, blk *Block, size int, err error) error {
 		p.totals[t.Name] = t.Total
 	}
 	p.stats.Blocks++
+	p.stats.Clashes += g.clash
 	p.stats.Raw += uint64(blk.RawLen)
 	p.stats.Stored += uint64(size)
 	p.tail.add(blk.exact())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -37,6 +38,9 @@ func (l *Log) Block(ctx context.Context, partition string, seq uint64) (*Block, 
 		stored, err := p.store.Next(ctx, seq)
 		if err != nil {
 			return nil, err
+		}
+		if b = l.cache.get(partition, stored.Header.First); b != nil {
+			return b, nil
 		}
 		b, err = p.read(stored)
 		if err == nil {
@@ -171,68 +175,14 @@ func (p *partition) scopeTotal(scope string) uint64 {
 	return p.totals[scope]
 }
 
-// Before returns how many events of the scope were stored with numbers below
-// seq. It reads directories from seq on, at most those of some 16 MiB.
-func (l *Log) Before(ctx context.Context, partition, scope string, seq uint64) (uint64, error) {
-	p := l.partition(partition)
-	for next := seq; ; {
-		last, total := l.Position(partition, scope)
-		if next > last {
-			return total, nil
-		}
-		h, d, err := p.directory(ctx, next)
-		if errors.Is(err, io.EOF) {
-			return total, nil
-		}
-		if err != nil {
-			return 0, err
-		}
-		if n, ok := before(h, d, scope, seq); ok {
-			return n, nil
-		}
-		next = h.Last() + 1
-	}
-}
-
-// before returns the scope's total below seq as far as the block tells it.
-func before(h *Header, d *Directory, scope string, seq uint64) (uint64, bool) {
-	from := uint64(0) // index of the first event at seq or later
-	if seq > h.First {
-		from = seq - h.First
-	}
-	if scope == sluice.Instance {
-		return h.Total - (uint64(h.Count) - from), true
-	}
-	for t := range d.Tops {
-		if d.Tops[t].Name != scope {
-			continue
-		}
-		n := d.Tops[t].Total
-		for _, e := range d.Entries[from:] {
-			if d.Namespaces[e.Namespace].Top == uint32(t) {
-				n--
-			}
-		}
-		return n, true
-	}
-	if !h.Snapshot {
-		return 0, false
-	}
-	for _, o := range d.Others {
-		if o.Name == scope {
-			return o.Total, true
-		}
-	}
-	return 0, true
-}
-
 // Since returns the number of the first event accepted at t or later; when there
 // is none, the number that the next event gets.
 func (l *Log) Since(ctx context.Context, partition string, t time.Time) (uint64, error) {
 	p := l.partition(partition)
+	last := l.Last(partition) // before the engine is asked: what is stored meanwhile comes after it
 	stored, err := p.store.Since(ctx, t)
 	if errors.Is(err, io.EOF) {
-		return l.Last(partition) + 1, nil
+		return last + 1, nil
 	}
 	if err != nil {
 		return 0, err
@@ -243,11 +193,11 @@ func (l *Log) Since(ctx context.Context, partition string, t time.Time) (uint64,
 // First returns the lowest stored number, or the number that the next event gets
 // when nothing is stored.
 func (l *Log) First(partition string) uint64 {
-	p := l.partition(partition)
-	if first := p.store.State().First; first != 0 {
+	last := l.Last(partition) // first, as in Since
+	if first := l.partition(partition).store.State().First; first != 0 {
 		return first
 	}
-	return l.Last(partition) + 1
+	return last + 1
 }
 
 // AcceptedAt returns when the event seq, or the first stored one after it, was
@@ -291,58 +241,15 @@ func (l *Log) Trim(ctx context.Context, partition string, seq uint64) error {
 	p.mu.Lock()
 	seq = min(seq, p.snapshot)
 	p.mu.Unlock()
-	return p.store.Trim(ctx, seq)
-}
-
-// TotalsBefore returns, for every scope, how many of its events were stored with
-// numbers below seq, [sluice.Instance] counting all. It reads directories from
-// seq to the end of the log. Where events were lost behind the end of what is
-// stored, they are not counted, unless seq lies behind them too.
-func (l *Log) TotalsBefore(ctx context.Context, partition string, seq uint64) (map[string]uint64, error) {
-	p := l.partition(partition)
-	p.mu.Lock()
-	stored := p.stored
-	totals := make(map[string]uint64, len(p.totals)+1)
-	maps.Copy(totals, p.totals)
-	totals[sluice.Instance] = p.total
-	if seq <= stored && p.found != nil {
-		// What does not occur from seq on has the total that was found at the start.
-		maps.Copy(totals, p.found)
+	p.storing.Lock()
+	err := p.store.Trim(ctx, seq)
+	p.storing.Unlock()
+	if first := p.store.State().First; first != 0 {
+		p.mu.Lock()
+		p.damage = slices.DeleteFunc(p.damage, func(d Damage) bool { return d.Last < first })
+		p.mu.Unlock()
 	}
-	p.mu.Unlock()
-	known := map[string]bool{}
-	note := func(scope string, n uint64) {
-		if !known[scope] {
-			known[scope], totals[scope] = true, n
-		}
-	}
-	for next := seq; next <= stored; {
-		h, d, err := p.directory(ctx, next)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		scopes := []string{sluice.Instance}
-		for _, list := range [][]Top{d.Tops, d.Others} {
-			for _, t := range list {
-				if t.Name != sluice.Instance {
-					scopes = append(scopes, t.Name)
-				}
-			}
-		}
-		for _, scope := range scopes {
-			if n, ok := before(h, d, scope, seq); ok {
-				note(scope, n)
-			}
-		}
-		if h.Snapshot {
-			break
-		}
-		next = h.Last() + 1
-	}
-	return totals, nil
+	return err
 }
 
 // Totals returns the highest number that was given out and the totals of every

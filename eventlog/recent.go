@@ -1,5 +1,11 @@
 package eventlog
 
+import (
+	"math"
+	"math/bits"
+	"math/rand/v2"
+)
+
 // RecentEvents is the number of events of a partition within which duplicates
 // are found.
 const RecentEvents = 500_000
@@ -8,32 +14,49 @@ const RecentEvents = 500_000
 // that a source that reuses an id cannot make each event cost a thousand reads.
 const sameHash = 16
 
-// recent finds the sequence numbers of the last RecentEvents events by the hash
-// of their id. It is a ring of entries in order of their numbers, and chains of
-// them by hash; 20 bytes an event, without pointers. Its owner locks it.
+// recent finds the sequence numbers of the newest events by the hash of their
+// id. It is a ring of entries in order of their numbers, and chains of them by
+// hash, newest first; 28 bytes an event, without pointers. Its owner locks it.
+//
+// An entry that is overwritten is not taken out of its chain, for a source that
+// uses one id for everything would make that chain as long as the ring. Instead
+// a chain ends where an entry is not older than the one before it.
 type recent struct {
+	limit int    // entries that it keeps
+	seed  uint64 // odd; nobody can choose ids that fall into one chain
 	ring  []recentEntry
-	heads []int32 // by hash, index into ring plus one, newest first
+	heads []int32 // newest entry of each chain, index into ring plus one
+	shift uint    // of a seeded hash to the index of its head
 	next  int     // where the next entry goes
 	count int
 }
 
 type recentEntry struct {
 	hash uint64
-	seq  uint64
-	link int32 // older entry with the same head, index plus one
+	seq  uint64 // taken back: removed
+	link int32  // older entry of the chain, index plus one; it may be overwritten
 }
 
-// grow gives a recent its memory when it is first used, in steps, so that a
-// quiet partition costs little.
+// removed is the number of an entry that was truncated.
+const removed = math.MaxUint64
+
+// newRecent returns an empty recent for limit entries that has memory for some.
+func newRecent(limit, capacity int) *recent {
+	r := &recent{limit: limit, seed: rand.Uint64() | 1}
+	r.grow(capacity)
+	return r
+}
+
+// grow makes room in steps, so that a quiet partition costs little.
 func (r *recent) grow(capacity int) {
 	size := 1024
-	for size < capacity {
+	for size < min(capacity, r.limit) {
 		size *= 2
 	}
 	old := r.entries()
-	r.ring = make([]recentEntry, min(size, RecentEvents))
+	r.ring = make([]recentEntry, min(size, r.limit))
 	r.heads = make([]int32, size)
+	r.shift = uint(64 - bits.TrailingZeros(uint(size)))
 	r.next, r.count = 0, 0
 	for _, e := range old {
 		r.add(e.hash, e.seq)
@@ -44,50 +67,39 @@ func (r *recent) grow(capacity int) {
 func (r *recent) entries() []recentEntry {
 	out := make([]recentEntry, 0, r.count)
 	for i := range r.count {
-		out = append(out, r.ring[(r.next-r.count+i+2*len(r.ring))%len(r.ring)])
+		out = append(out, r.ring[(r.next-r.count+i+len(r.ring))%len(r.ring)])
 	}
 	return out
 }
 
-func (r *recent) head(hash uint64) *int32 { return &r.heads[hash&uint64(len(r.heads)-1)] }
+func (r *recent) chain(hash uint64) uint64 { return hash * r.seed >> r.shift }
 
-// add remembers the event with the next sequence number; it forgets the oldest
-// one when it is full.
+// add remembers the event seq, which is higher than all before; it forgets the
+// oldest one when it is full.
 func (r *recent) add(hash, seq uint64) {
-	if r.count == len(r.ring) {
-		if len(r.ring) < RecentEvents {
-			r.grow(2*len(r.ring) + 1)
-		} else {
-			r.unlink(r.next)
-			r.count--
-		}
+	if r.count == len(r.ring) && len(r.ring) < r.limit {
+		r.grow(2 * len(r.ring))
 	}
-	h := r.head(hash)
+	h := &r.heads[r.chain(hash)]
 	r.ring[r.next] = recentEntry{hash: hash, seq: seq, link: *h}
 	*h = int32(r.next) + 1
-	r.count++
+	r.count = min(r.count+1, len(r.ring))
 	if r.next++; r.next == len(r.ring) {
 		r.next = 0
 	}
 }
 
-// unlink takes entry i out of its chain.
-func (r *recent) unlink(i int) {
-	p := r.head(r.ring[i].hash)
-	for *p != int32(i)+1 {
-		p = &r.ring[*p-1].link
-	}
-	*p = r.ring[i].link
-}
-
-// truncate forgets all events with numbers above seq: they were not stored.
+// truncate forgets all events with numbers above seq: they were not stored. What
+// they made r forget does not come back.
 func (r *recent) truncate(seq uint64) {
 	for r.count > 0 {
 		i := (r.next - 1 + len(r.ring)) % len(r.ring)
-		if r.ring[i].seq <= seq {
+		e := &r.ring[i]
+		if e.seq <= seq {
 			return
 		}
-		r.unlink(i)
+		r.heads[r.chain(e.hash)] = e.link
+		e.seq = removed
 		r.next = i
 		r.count--
 	}
@@ -96,13 +108,16 @@ func (r *recent) truncate(seq uint64) {
 // find appends to seqs the numbers of the newest events with this hash, newest
 // first, at most sameHash of them.
 func (r *recent) find(seqs []uint64, hash uint64) []uint64 {
-	if r.count == 0 {
-		return seqs
-	}
-	for i := *r.head(hash); i != 0 && len(seqs) < sameHash; i = r.ring[i-1].link {
-		if r.ring[i-1].hash == hash {
-			seqs = append(seqs, r.ring[i-1].seq)
+	chain, newer := r.chain(hash), uint64(removed)
+	for i := r.heads[chain]; i != 0 && len(seqs) < sameHash; {
+		e := &r.ring[i-1]
+		if e.seq >= newer || r.chain(e.hash) != chain {
+			break // overwritten
 		}
+		if e.hash == hash {
+			seqs = append(seqs, e.seq)
+		}
+		newer, i = e.seq, e.link
 	}
 	return seqs
 }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-
-	"github.com/sluicelog/sluice"
 )
 
 // openPartition opens a partition and finds out where it ends: the highest
@@ -19,9 +17,13 @@ func openPartition(ctx context.Context, l *Log, name string) (*partition, error)
 		return nil, err
 	}
 	p := &partition{
-		log: l, name: name, store: store, enc: encoder{codec: l.opts.Codec},
+		log: l, name: name, store: store,
 		ready: make(chan struct{}), work: make(chan struct{}, 1),
 		room: make(chan struct{}), grown: make(chan struct{}), totals: map[string]uint64{},
+		tail: tail{limit: l.opts.CacheBytes / 2 / len(l.opts.Partitions)},
+	}
+	if p.enc, err = newEncoder(l.opts.Codec); err != nil {
+		return nil, errors.Join(err, store.Close())
 	}
 	st := store.State()
 	for _, d := range st.Damage {
@@ -37,7 +39,7 @@ func openPartition(ctx context.Context, l *Log, name string) (*partition, error)
 	p.checkAnchor(ctx)
 	p.raise(st.Reserved)
 	p.fill = newGroup(p.last+1, nil)
-	p.recent.grow(0)
+	p.recent = newRecent(l.opts.recentEvents, 0)
 	return p, nil
 }
 
@@ -55,11 +57,11 @@ func (p *partition) recoverTotals(ctx context.Context, snapshot uint64) error {
 		}
 		// The block at snapshot cannot be read. The one before it knows an older one.
 		older, ok := p.olderSnapshot(ctx, snapshot)
+		if !ok && snapshot <= 1 {
+			return nil // nothing readable at all
+		}
 		if !ok {
 			older = 1
-		}
-		if err != nil && older == 1 {
-			return nil // nothing readable at all
 		}
 		snapshot = older
 	}
@@ -110,7 +112,10 @@ func (p *partition) checkAnchor(ctx context.Context) {
 		return // raise names the range
 	}
 	stored, err := p.store.Next(ctx, a.Seq)
-	if err == nil && stored.Header.Last() == a.Seq && !bytes.Equal(stored.Header.Chain[:], a.Chain) {
+	if err != nil || stored.Header.First > a.Seq {
+		return // it was trimmed or lost
+	}
+	if stored.Header.Last() != a.Seq || !bytes.Equal(stored.Header.Chain[:], a.Chain) {
 		p.damaged(stored.Header, fmt.Errorf("%w: its chain differs from the anchor; the log was replaced or changed", ErrDamaged))
 	}
 }
@@ -131,8 +136,6 @@ func (p *partition) raise(reserved uint64) {
 	}
 	floor := p.log.opts.Floors[p.name]
 	lift(floor.Seq, "the log ends before a cursor")
-	p.found = maps.Clone(p.totals)
-	p.found[sluice.Instance] = p.total
 	p.total = max(p.total, floor.Total)
 	for name, total := range floor.Totals {
 		p.totals[name] = max(p.totals[name], total)
@@ -148,12 +151,12 @@ func (p *partition) raise(reserved uint64) {
 // rebuild fills recent from the directories of the newest blocks, then lets
 // Append go on.
 func (p *partition) rebuild(ctx context.Context) {
+	limit := uint64(p.log.opts.recentEvents)
 	from := uint64(1)
-	if p.stored > RecentEvents {
-		from = p.stored - RecentEvents + 1
+	if p.stored > limit {
+		from = p.stored - limit + 1
 	}
-	var r recent
-	r.grow(int(min(p.stored, RecentEvents)))
+	r := newRecent(int(limit), int(min(p.stored, limit)))
 	for seq := from; seq <= p.stored; {
 		h, d, err := p.directory(ctx, seq)
 		if err != nil {
@@ -169,6 +172,8 @@ func (p *partition) rebuild(ctx context.Context) {
 	}
 	p.mu.Lock()
 	p.recent = r
+	// Cut short, recent would let duplicates through: nothing may be added.
+	p.closed = p.closed || ctx.Err() != nil
 	p.mu.Unlock()
 	close(p.ready)
 }
