@@ -51,8 +51,9 @@ type Config struct {
 	Kinds []destination.Kind
 	// Ring seals secrets and header values.
 	Ring *secret.Ring
-	// Env is what destinations get; its Dialer judges hosts when a stream is
-	// saved. Its Namespace is set for each stream.
+	// Env is what destinations get; its Dialer, by default one that allows public
+	// addresses only, judges hosts when a stream is saved. Its Namespace is set
+	// for each stream.
 	Env destination.Env
 	// Rules are the operator's; Administrator is set for each caller.
 	Rules  destination.Rules
@@ -109,6 +110,9 @@ func New(cfg Config) *Service {
 	}
 	if cfg.MaxLearned == 0 {
 		cfg.MaxLearned = 100_000
+	}
+	if cfg.Env.Dialer == nil {
+		cfg.Env.Dialer = destination.NewDialer(destination.DialerConfig{})
 	}
 	s := &Service{
 		cfg: cfg, log: cfg.Log, store: cfg.Store, logger: cfg.Logger, now: cfg.Now,

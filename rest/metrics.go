@@ -13,11 +13,7 @@ import (
 	"github.com/sluicelog/sluice/control"
 )
 
-// maxMeasured is the number of streams that are measured by id; the others are
-// summed.
-const maxMeasured = 1000
-
-// otherStreams is the id under which they are summed.
+// otherStreams is the id under which streams beyond [Config].Measured are summed.
 const otherStreams = "other"
 
 // Metrics returns a handler of the metrics that asks for no token, for a
@@ -78,6 +74,9 @@ func (m *exposition) sample(name string, value float64, labels ...string) {
 }
 
 func escapeLabel(s string) string {
+	if !strings.ContainsAny(s, "\\\"\n") {
+		return s
+	}
 	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s)
 }
 
@@ -170,9 +169,9 @@ func (a *API) streamMetrics(ctx context.Context, m *exposition) {
 		f := &figures[i]
 		statuses[f.State.Status]++
 		switch {
-		case i < maxMeasured:
+		case i < a.measured:
 			list = append(list, measured{id: strconv.FormatInt(int64(f.ID), 10)})
-		case i == maxMeasured:
+		case i == a.measured:
 			list = append(list, measured{id: otherStreams})
 		}
 		list[len(list)-1].add(f)

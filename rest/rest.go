@@ -22,20 +22,27 @@ type Config struct {
 	Service *control.Service // required
 	Logger  *slog.Logger     // access is logged at debug level, without tokens
 	Version string           // shown in the metrics
+	// Measured is the number of streams with metrics of their own; the others are
+	// summed. 1,000 by default.
+	Measured int
 }
 
 // API is the native API.
 type API struct {
-	service *control.Service
-	logger  *slog.Logger
-	version string
-	mux     *http.ServeMux
+	service  *control.Service
+	logger   *slog.Logger
+	version  string
+	measured int
+	mux      *http.ServeMux
 }
 
 // New returns the API as a handler of /api/, /healthz, /readyz and /metrics; all
 // other paths are not found. It does not serve the paths of events.
 func New(cfg Config) *API {
-	a := &API{service: cfg.Service, logger: cfg.Logger, version: cfg.Version, mux: http.NewServeMux()}
+	a := &API{service: cfg.Service, logger: cfg.Logger, version: cfg.Version, measured: cfg.Measured, mux: http.NewServeMux()}
+	if a.measured == 0 {
+		a.measured = 1000
+	}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
