@@ -250,13 +250,48 @@ func TestFailedFlushes(t *testing.T) {
 		})
 		h := newHistory()
 		err := h.work(disk)
-		footer := failed == segmenttest.Truncate || failed == segmenttest.Write
+		// Only a footer may fail to be written without anybody noticing.
+		footer := failed == segmenttest.Truncate || failed == segmenttest.Write || failed == segmenttest.Sync
 		if err == nil && !footer {
 			t.Fatalf("operation %d, %s, failed: got no error", n, failed)
 		}
 		disk.SetFault(nil)
 		if err := h.verify(disk.Restart(segmenttest.Lose)); err != nil {
 			t.Errorf("operation %d, %s, failed: %v", n, failed, err)
+		}
+	}
+}
+
+// TestTrimLeavesNoHole cuts the power while several files are removed: what is
+// left has no hole that would look like damage.
+func TestTrimLeavesNoHole(t *testing.T) {
+	for seed := range uint64(30) {
+		disk := segmenttest.NewDisk(seed)
+		h := newHistory()
+		_, p, err := openLog(disk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 24 {
+			if err := h.append(p, 15_000); err != nil {
+				t.Fatal(err)
+			}
+		}
+		disk.StopAfter(disk.Ops() + int(seed)%12)
+		h.trim = 60
+		if err := p.Trim(t.Context(), h.trim); err != nil && !errors.Is(err, segmenttest.ErrOff) {
+			t.Fatal(err)
+		}
+		left := disk.Restart(segmenttest.Tear)
+		_, p, err = openLog(left)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st := p.State(); len(st.Damage) > 0 {
+			t.Errorf("seed %d: got damage %v, want none", seed, st.Damage)
+		}
+		if err := h.check(p); err != nil {
+			t.Errorf("seed %d: %v", seed, err)
 		}
 	}
 }

@@ -137,9 +137,8 @@ func (e *Engine) load(name string) (*partition, error) {
 	p := &partition{engine: e, name: name, dir: filepath.Join(e.dir, name),
 		sum: eventlog.Checksum([]byte(name)), hints: map[uint64]hint{}}
 	if !e.opts.ReadOnly {
-		// What an earlier process made and did not live to sync is made durable
-		// before anything stands on it.
-		if err := errors.Join(e.opts.FS.MkdirAll(p.dir), e.opts.FS.SyncDir(e.dir), e.opts.FS.SyncDir(p.dir)); err != nil {
+		// An earlier process may have made the folder and not lived to sync it.
+		if err := errors.Join(e.opts.FS.MkdirAll(p.dir), e.opts.FS.SyncDir(e.dir)); err != nil {
 			return p, err
 		}
 	}

@@ -64,6 +64,9 @@ type osFS struct{}
 
 func (osFS) MkdirAll(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
+		// It may be new and not synced, by a process that died. If the parent cannot
+		// be opened, it is none that the log made.
+		_ = osFS{}.SyncDir(filepath.Dir(dir))
 		return nil
 	}
 	parent := filepath.Dir(dir)

@@ -249,7 +249,8 @@ func (p *partition) commit(h *eventlog.Header) *file {
 }
 
 // seal closes f with a footer and gives back its unused space. A failure costs
-// time at the next start and nothing else. The footer need not be synced.
+// time at the next start and nothing else. The sync is there only so that a power
+// cut leaves no half of a footer, which would be named as damage.
 func (p *partition) seal(f *file) {
 	if f.full || f.handle == nil {
 		return
@@ -257,7 +258,7 @@ func (p *partition) seal(f *file) {
 	footer := f.footer(p.engine.opts.Log, p.sum)
 	err := writeAll(f.handle, footer, f.end)
 	if err == nil {
-		err = f.handle.Truncate(f.end + int64(len(footer)))
+		err = errors.Join(f.handle.Truncate(f.end+int64(len(footer))), f.handle.Sync())
 	}
 	if err != nil {
 		p.engine.opts.Logger.Warn("footer not written", "path", f.path, "err", err)
