@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -60,6 +61,9 @@ type Dialer struct {
 	allow        []netip.Prefix
 	resolver     Resolver
 	timeout      time.Duration
+
+	mu     sync.Mutex
+	shared map[bool]*sharedTransport // see SharedTransport
 }
 
 // NewDialer returns a dialer that follows the rules.

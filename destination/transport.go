@@ -58,6 +58,45 @@ func NewTransport(env Env, options TLSOptions) *http.Transport {
 	}
 }
 
+// maxIdle bounds the connections that are kept open without use, over all
+// destinations that share a transport.
+const maxIdle = 1024
+
+// SharedTransport returns the transport that all destinations of a host without
+// authorities or certificates of their own share, one for verified and one for
+// unverified connections. Ten thousand streams that deliver now and then must not
+// keep ten thousand connections open, and streams to the same receiver use the
+// same ones. The caller calls release once, when it is done; idle connections are
+// closed when nobody uses the transport any more.
+func SharedTransport(env Env, skipVerify bool) (t *http.Transport, release func()) {
+	d := env.Dialer
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.shared[skipVerify]
+	if s == nil {
+		s = &sharedTransport{transport: NewTransport(env, TLSOptions{SkipVerify: skipVerify})}
+		s.transport.MaxIdleConns, s.transport.MaxIdleConnsPerHost = maxIdle, maxIdle/4
+		if d.shared == nil {
+			d.shared = map[bool]*sharedTransport{}
+		}
+		d.shared[skipVerify] = s
+	}
+	s.users++
+	return s.transport, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if s.users--; s.users == 0 {
+			s.transport.CloseIdleConnections()
+		}
+	}
+}
+
+// sharedTransport counts who uses a transport; the Dialer's lock guards it.
+type sharedTransport struct {
+	transport *http.Transport
+	users     int
+}
+
 // NewClient returns a client over t that hands out redirects instead of
 // following them: Go turns a redirected POST into a GET without a body, whose
 // 200 would look like an acceptance.

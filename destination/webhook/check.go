@@ -93,7 +93,7 @@ func (c *check) connect(ctx context.Context) (string, *destination.Error) {
 func (c *check) tls(ctx context.Context) (string, *destination.Error) {
 	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
 	defer cancel()
-	config := tlsOptions(c.endpoint.config).Config()
+	config := destination.TLSOptions{SkipVerify: !c.endpoint.config.SSLVerify}.Config()
 	config.ServerName = c.endpoint.url.Hostname()
 	conn := tls.Client(c.conn, config)
 	if err := conn.HandshakeContext(ctx); err != nil {

@@ -76,6 +76,7 @@ func (Kind) Open(config json.RawMessage, secrets destination.Secrets, env destin
 	if err != nil {
 		return nil, fmt.Errorf("open http destination: %w", err)
 	}
+	transport, release := destination.SharedTransport(env, !c.SSLVerify)
 	return &Endpoint{
 		config:    c,
 		url:       u,
@@ -83,10 +84,7 @@ func (Kind) Open(config json.RawMessage, secrets destination.Secrets, env destin
 		signers:   signers,
 		redact:    redactor(c, u, secrets),
 		env:       env,
-		transport: destination.NewTransport(env, tlsOptions(c)),
+		transport: transport,
+		release:   release,
 	}, nil
-}
-
-func tlsOptions(c Config) destination.TLSOptions {
-	return destination.TLSOptions{SkipVerify: !c.SSLVerify}
 }
