@@ -169,7 +169,7 @@ func randomEvents(rnd *rand.Rand) []event {
 // TestRoundTrip writes and reads random blocks.
 func TestRoundTrip(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for round := range 60 {
+	for round := range 16 {
 		events := randomEvents(rnd)
 		pos := &position{log: testID(), first: 1 + rnd.Uint64N(1<<60), total: rnd.Uint64N(1 << 60), chain: Chain{byte(round)}, accepted: at(0), all: round%2 == 0}
 		for _, codec := range []Codec{Raw, S2, Zstd} {

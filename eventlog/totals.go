@@ -21,7 +21,8 @@ import (
 // seq. It reads directories from seq on, at most those of some 16 MiB, and as
 // many before seq when events behind it are lost.
 //
-// Lost events count as stored below the numbers from which on they are lost.
+// Lost events count by their numbers as far as that can be told. When seq is
+// itself among lost numbers, all that are lost there count as below it.
 func (l *Log) Before(ctx context.Context, partition, scope string, seq uint64) (uint64, error) {
 	p := l.partition(partition)
 	a, err := p.ahead(ctx, seq, scope)
