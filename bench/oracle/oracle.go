@@ -1,0 +1,319 @@
+// Package oracle finds out whether Sluice keeps its promise when it is killed.
+//
+// An oracle stands outside of the server, which is another process that gets
+// SIGKILL again and again: at random moments under load, during its start, right
+// after it became ready. The oracle issues every event and its id, runs every
+// receiver, writes down what was acknowledged, and in the end compares what
+// became of each event, and all counts of all streams, with its own books. It
+// shares no code with what it judges: scopes, filters and payloads are evaluated
+// here anew.
+//
+// What makes exact judgement possible:
+//   - An event is a function of its [number], so that a receiver verifies bytes
+//     by making them again, and books are arrays.
+//   - A post without an answer is repeated after the restart until it has one.
+//     In the end everything that was issued is stored, once.
+//   - The first stream takes everything from the very beginning and its receiver
+//     refuses nothing. It tells which events Sluice wrote about itself.
+//   - Where something happens under load (a stream is created, ends or is
+//     deleted) the oracle notes before and after. Events between may go either
+//     way, but must go the same way for the receiver and the count, and leave no
+//     holes.
+package oracle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Config says what to do.
+type Config struct {
+	Binary string // of the server
+	Dir    string // absent or empty; gets the server's data, its log and the journal
+	Cycles int    // kills under load
+	// Acknowledged is how many events are acknowledged in each cycle, at least.
+	Acknowledged int
+	Seed         uint64    // of everything that is random; timing is not repeated
+	Report       io.Writer // gets a line about each ten cycles
+}
+
+// Result is what was done and seen.
+type Result struct {
+	Cycles       int
+	Restarts     int
+	Acknowledged int
+	Unanswered   int // deliveries that were repeated because an answer was lost
+	Killed       int // deliveries that were repeated because a kill took a cursor back
+	Streams      int // judged
+	SlowestStart time.Duration
+	Findings     []string // what is wrong, at most maxFindings
+	Wrong        int      // how many there were
+	Summary      []string // a line for each stream
+}
+
+// Bounds of patience.
+const (
+	readyTimeout  = 30 * time.Second
+	loadTimeout   = 60 * time.Second
+	settleTimeout = 3 * time.Minute
+)
+
+type oracle struct {
+	cfg      Config
+	rng      *rand.Rand
+	books    *books
+	server   *server
+	findings *findings
+	journal  *journal
+	trace    *trace
+
+	producers []*producer
+	streams   []*stream // in order of their creation; the first takes everything
+	deeds     []*deed   // to be done under load, in order
+	episode   int
+	restarts  int
+	slowest   time.Duration
+}
+
+// Run plays cfg.Cycles cycles and judges. An error means that it could not be
+// played to the end; what is wrong with the server is in the result.
+func Run(ctx context.Context, cfg Config) (Result, error) {
+	o := &oracle{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0)), findings: &findings{}}
+	o.books = newBooks(cfg.Seed)
+	var err error
+	if o.journal, err = openJournal(filepath.Join(cfg.Dir, "journal")); err != nil {
+		return Result{}, err
+	}
+	defer o.journal.close()
+	if o.trace, err = openTrace(filepath.Join(cfg.Dir, "requests")); err != nil {
+		return Result{}, err
+	}
+	defer o.trace.close()
+	if o.server, err = newServer(cfg.Binary, cfg.Dir); err != nil {
+		return Result{}, err
+	}
+	defer o.server.close()
+	defer func() {
+		for _, s := range o.streams {
+			s.receiver.close()
+		}
+	}()
+	if err := o.play(ctx); err != nil {
+		return o.result(), err
+	}
+	return o.result(), nil
+}
+
+func (o *oracle) play(ctx context.Context) error {
+	if err := o.setUp(ctx); err != nil {
+		return fmt.Errorf("set up: %w", err)
+	}
+	for cycle := range o.cfg.Cycles {
+		if err := o.cycle(ctx, cycle); err != nil {
+			return fmt.Errorf("cycle %d: %w", cycle, err)
+		}
+		if (cycle+1)%10 == 0 || cycle+1 == o.cfg.Cycles {
+			o.report(cycle + 1)
+		}
+	}
+	if err := o.finish(ctx); err != nil {
+		return fmt.Errorf("finish: %w", err)
+	}
+	return nil
+}
+
+func (o *oracle) report(cycles int) {
+	issued, acked := o.books.totals()
+	live, again := 0, repeats{}
+	for _, s := range o.streams {
+		if s.alive() {
+			live++
+		}
+		again.add(s.receiver.repeated())
+	}
+	fmt.Fprintf(o.cfg.Report, "%d cycles: %d starts, slowest ready after %d ms; %d events issued, %d acknowledged; %d streams; repeated: %d after lost answers, %d after kills; %d findings\n",
+		cycles, o.restarts, o.slowest.Milliseconds(), issued, acked, live, again.unanswered, again.killed, o.findings.total())
+}
+
+// cycle is one life of the server that ends with a kill under load, with some
+// shorter lives before it.
+func (o *oracle) cycle(ctx context.Context, cycle int) error {
+	o.shuffle()
+	o.plan(cycle)
+	if cycle > 0 && o.rng.IntN(4) == 0 {
+		if err := o.killEarly(ctx); err != nil {
+			return err
+		}
+	}
+	if err := o.start(ctx); err != nil {
+		return err
+	}
+	if err := o.glance(ctx); err != nil {
+		return err
+	}
+	if err := o.load(ctx); err != nil {
+		return err
+	}
+	return nil
+}
+
+// killEarly kills the server while it starts, or as soon as it is ready.
+func (o *oracle) killEarly(ctx context.Context) error {
+	if o.rng.IntN(2) == 0 {
+		o.restarts++
+		o.begin()
+		if err := o.server.launch(ctx); err != nil {
+			return err
+		}
+		pause(ctx, time.Duration(o.rng.IntN(80))*time.Millisecond)
+		return o.kill(ctx)
+	}
+	if err := o.start(ctx); err != nil {
+		return err
+	}
+	return o.kill(ctx)
+}
+
+// begin notes that another life of the server begins.
+func (o *oracle) begin() {
+	for _, s := range o.streams {
+		s.receiver.begin(o.restarts)
+	}
+}
+
+// kill kills the server and waits until every request that it had sent has been
+// judged: those that come later are of another life.
+func (o *oracle) kill(ctx context.Context) error {
+	if err := o.server.kill(); err != nil {
+		return err
+	}
+	return o.quiet(ctx)
+}
+
+func (o *oracle) quiet(ctx context.Context) error {
+	var g errgroup.Group
+	for _, s := range o.streams {
+		if !s.deleted {
+			g.Go(func() error { return s.receiver.quiet(ctx) })
+		}
+	}
+	return g.Wait()
+}
+
+// start starts the server and waits until it is ready.
+func (o *oracle) start(ctx context.Context) error {
+	o.restarts++
+	o.begin()
+	begin := time.Now()
+	if err := o.server.start(ctx); err != nil {
+		return err
+	}
+	o.slowest = max(o.slowest, time.Since(begin))
+	return nil
+}
+
+// load posts events and does the deeds that are planned, and kills the server in
+// the middle of it.
+func (o *oracle) load(ctx context.Context) error {
+	_, before := o.books.totals()
+	target := before + o.cfg.Acknowledged + o.rng.IntN(o.cfg.Acknowledged/4+1)
+	linger := time.Duration(o.rng.IntN(300)) * time.Millisecond
+	calm := o.rng.IntN(3) == 0 // the load ends before the kill
+	flip := o.rng.IntN(2) == 0
+
+	posting, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	for _, p := range o.producers {
+		wg.Go(func() { p.run(posting, o.server) })
+	}
+	defer wg.Wait()
+	defer stop()
+	if err := o.books.await(ctx, before+o.cfg.Acknowledged/2, loadTimeout); err != nil {
+		return errors.Join(err, o.server.kill())
+	}
+	acting, abandon := context.WithCancel(ctx)
+	defer abandon()
+	deeds := make(chan struct{})
+	wg.Go(func() {
+		defer close(deeds)
+		if flip {
+			o.flip()
+		}
+		o.act(acting)
+	})
+	if err := o.books.await(ctx, target, loadTimeout); err != nil {
+		return errors.Join(err, o.server.kill())
+	}
+	if calm {
+		stop()
+	}
+	pause(ctx, linger)
+	err := o.server.kill()
+	stop()
+	abandon()
+	<-deeds
+	return errors.Join(err, o.quiet(ctx))
+}
+
+// pause waits for d or for the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+func (o *oracle) result() Result {
+	_, acked := o.books.totals()
+	r := Result{Cycles: o.cfg.Cycles, Restarts: o.restarts, Acknowledged: acked, SlowestStart: o.slowest}
+	for _, s := range o.streams {
+		again := s.receiver.repeated()
+		r.Unanswered += again.unanswered
+		r.Killed += again.killed
+		r.Streams++
+		r.Summary = append(r.Summary, s.summary())
+	}
+	r.Findings, r.Wrong = o.findings.list()
+	return r
+}
+
+// maxFindings bounds what is told in words.
+const maxFindings = 20
+
+// findings are what is wrong. They may be added to at once.
+type findings struct {
+	mu    sync.Mutex
+	first []string
+	count int
+}
+
+func (f *findings) add(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.count++; len(f.first) < maxFindings {
+		f.first = append(f.first, fmt.Sprintf(format, args...))
+	}
+}
+
+func (f *findings) total() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.count
+}
+
+func (f *findings) list() ([]string, int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.first...), f.count
+}

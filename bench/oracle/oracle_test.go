@@ -1,0 +1,73 @@
+package oracle
+
+import (
+	"flag"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+var (
+	cyclesFlag = flag.Int("cycles", 50, "how often the server is killed under load")
+	eventsFlag = flag.Int("events", 1000, "events acknowledged in each cycle, at least")
+	seedFlag   = flag.Uint64("seed", 0, "seed of all that is random; 0 takes a new one")
+)
+
+const shortCycles = 3
+
+// TestOracleKillCycles kills the server again and again under load and compares
+// what became of every event. With -short it does so three times.
+func TestOracleKillCycles(t *testing.T) {
+	cycles, seed := *cyclesFlag, *seedFlag
+	if testing.Short() {
+		cycles = min(cycles, shortCycles)
+	}
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	dir, err := os.MkdirTemp("", "sluice-oracle-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("seed %d, data in %s", seed, dir)
+	result, err := Run(t.Context(), Config{
+		Binary: build(t), Dir: dir, Cycles: cycles, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
+	})
+	for _, line := range result.Summary {
+		t.Log(line)
+	}
+	t.Logf("%d cycles, %d starts (slowest ready after %v), %d events acknowledged, %d streams judged, repeated deliveries: %d after lost answers, %d after kills",
+		result.Cycles, result.Restarts, result.SlowestStart, result.Acknowledged, result.Streams, result.Unanswered, result.Killed)
+	for _, f := range result.Findings {
+		t.Error(f)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if got, want := result.Wrong, 0; got != want {
+		t.Errorf("findings: got %d, want %d", got, want)
+	}
+	if got, want := result.Acknowledged, cycles**eventsFlag; err == nil && got < want {
+		t.Errorf("acknowledged: got %d events, want %d or more", got, want)
+	}
+	if t.Failed() {
+		t.Logf("repeat with -seed %d; data and logs are kept in %s", seed, dir)
+		return
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Error(err)
+	}
+}
+
+// build makes the server.
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "sluice")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/sluice")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the server: %v\n%s", err, out)
+	}
+	return binary
+}
