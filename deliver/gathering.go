@@ -1,6 +1,8 @@
 package deliver
 
 import (
+	"slices"
+
 	"github.com/sluicelog/sluice/destination"
 	"github.com/sluicelog/sluice/eventlog"
 )
@@ -27,12 +29,9 @@ func (g *gathering) passReserved(at Start) Start {
 	}
 	g.l.mu.Lock()
 	defer g.l.mu.Unlock()
-	if to.Total > at.Total {
-		g.l.gap(to.Total-at.Total, at.Seq+1, to.Seq, g.d.log.Lost(p.name, at.Seq+1, to.Seq))
-	}
-	g.l.moveTo(to)
-	g.w.end = to
-	return to
+	g.l.moveTo(at)
+	g.w.end = g.l.lose(to, hole{First: at.Seq + 1, Last: to.Seq, Cause: g.d.log.Lost(p.name, at.Seq+1, to.Seq)})
+	return g.w.end
 }
 
 // block examines one block from position at on and returns the position after
@@ -58,6 +57,10 @@ func (g *gathering) block(b *eventlog.Block, at Start) (Start, error) {
 		if !ok {
 			after = at.Total
 		}
+		if at.Seq < b.First-1 {
+			w.more = true // the stream ends in the hole
+			return at, nil
+		}
 	}
 	if !conf.Until.IsZero() && b.Accepted.After(conf.Until) {
 		w.more = true
@@ -70,6 +73,9 @@ func (g *gathering) block(b *eventlog.Block, at Start) (Start, error) {
 	}
 	if ok {
 		list, all := wanted(m, b, idx, from)
+		if !all {
+			list = l.withDelivered(list, b, idx)
+		}
 		if err := g.events(b, all, list, idx, from, n, before); err != nil || w.more {
 			return at, err
 		}
@@ -82,29 +88,22 @@ func (g *gathering) block(b *eventlog.Block, at Start) (Start, error) {
 // the totals say was in it. A hole whose loss does not show yet is remembered.
 func (g *gathering) pass(b *eventlog.Block, at Start, before uint64, hidden bool) Start {
 	l := g.l
+	h := hole{First: at.Seq + 1, Last: b.First - 1}
+	if hidden {
+		h.Cause = g.d.log.Lost(l.p.name, h.First, h.Last)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if hidden {
-		h := hole{First: at.Seq + 1, Last: b.First - 1}
-		h.Cause = g.d.log.Lost(l.p.name, h.First, h.Last)
-		if old := l.rec.Hole; old != nil {
-			h.First, h.Cause = old.First, old.Cause
-		}
-		l.rec.Hole = &h
-		at.Seq = b.First - 1
+	if old := l.rec.Hole; old != nil && hidden {
+		h.First, h.Cause = old.First, old.Cause
+	} else if old != nil {
+		h = *old
+	} else if !hidden {
+		h = hole{First: at.Seq, Last: at.Seq, Cause: "missing from the log"}
 	}
-	if before > at.Total {
-		h := l.rec.Hole
-		if h == nil {
-			h = &hole{First: at.Seq, Last: at.Seq, Cause: "missing from the log"}
-		}
-		l.gap(before-at.Total, h.First, h.Last, h.Cause)
-		at.Total = before
-	}
-	l.rec.Cursor, l.rec.Total = at.Seq, at.Total
-	l.mark()
-	g.w.end = at
-	return at
+	l.moveTo(at)
+	g.w.end = l.lose(Start{Seq: max(at.Seq, b.First-1), Total: before}, h)
+	return g.w.end
 }
 
 // events adds the wanted events of a block to the work.
@@ -170,6 +169,31 @@ func (g *gathering) event(b *eventlog.Block, at int, total uint64) error {
 // while some of that range is in the batch: it is split by itself.
 func (g *gathering) pastCut(seq uint64) bool {
 	return g.l.badEnd != 0 && seq > g.l.badEnd && len(g.w.events) > 0
+}
+
+// withDelivered adds the events of block b that were delivered beyond the cursor
+// to list, positions in idx: they stay delivered whatever the filter wants now.
+func (l *lane) withDelivered(list []uint16, b *eventlog.Block, idx []uint16) []uint16 {
+	n := len(list)
+	for seq := range l.beyond {
+		if seq < b.First || seq > b.Last() {
+			continue
+		}
+		at := uint16(seq - b.First)
+		if idx != nil {
+			i, ok := slices.BinarySearch(idx, at)
+			if !ok {
+				continue
+			}
+			at = uint16(i)
+		}
+		list = append(list, at)
+	}
+	if len(list) > n {
+		slices.Sort(list)
+		list = slices.Compact(list)
+	}
+	return list
 }
 
 // halve leaves only the first half of the events to be sent when they are known

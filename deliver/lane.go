@@ -49,8 +49,9 @@ type lane struct {
 
 	behind   bool
 	queue    []portion
-	queued   int  // bytes of queue
-	inFlight bool // a batch taken from queue is being sent
+	queued   int       // bytes of queue
+	inFlight bool      // a batch taken from queue is being sent
+	moved    time.Time // when queue began to fill, or something of it was last delivered
 
 	blame
 	health

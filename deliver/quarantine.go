@@ -25,9 +25,10 @@ type QuarantineKey struct {
 const maxQuarantined = 10_000
 
 // quarantine copies suspects aside and takes them out of the way: first the
-// copies, then the lane record that lists them, each durable before the next
-// step. When there is no room the lane is held and errQuarantineFull returned.
-func (d *Deliverer) quarantine(ctx context.Context, l *lane, suspects []suspect) error {
+// copies, then the lane record that lists them and whose cursor has passed them,
+// each durable before the next step. When there is no room the lane is held and
+// errQuarantineFull returned.
+func (d *Deliverer) quarantine(ctx context.Context, l *lane, w *work, suspects []suspect) error {
 	changes := make([]store.Change, 0, len(suspects))
 	bytes := 0
 	for _, s := range suspects {
@@ -64,7 +65,8 @@ func (d *Deliverer) quarantine(ctx context.Context, l *lane, suspects []suspect)
 		d.opts.Logger.Warn("event quarantined", "stream", l.s.id, "partition", l.p.name, "seq", s.seq, "reason", s.reason)
 	}
 	l.rec.QuarantinedBytes += bytes
-	l.suspects = nil
+	l.suspects = slices.DeleteFunc(l.suspects, func(s suspect) bool { return slices.Contains(suspects, s) })
+	l.pass(w)
 	l.mark()
 	l.mu.Unlock()
 	return d.flush.durable(ctx, l)

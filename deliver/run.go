@@ -33,6 +33,7 @@ type Deliverer struct {
 	catchUp throttle
 	used    atomic.Int64 // bytes held by chunks
 	outbox  chan struct{}
+	freed   chan struct{} // used fell below quickBytes
 
 	retentionStopped atomic.Bool
 
@@ -70,7 +71,7 @@ func New(l *eventlog.Log, s store.Store, opts Options) *Deliverer {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	d := &Deliverer{log: l, store: s, opts: opts, quickBytes: int64(opts.Memory / 2),
-		parts: map[string]*part{}, outbox: make(chan struct{}, 1),
+		parts: map[string]*part{}, outbox: make(chan struct{}, 1), freed: make(chan struct{}, 1),
 		streams: map[sluice.StreamID]*stream{}, stored: map[string]storedLane{}}
 	d.senders = &senders{d: d, limit: opts.Senders}
 	d.flush = newFlusher(d)

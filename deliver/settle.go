@@ -24,7 +24,7 @@ func (d *Deliverer) settle(ctx context.Context, l *lane, w *work, dest destinati
 			l.rec.Delivered += uint64(len(w.items))
 			l.moveTo(w.end)
 			l.mark()
-			l.inFlight = false
+			l.inFlight, l.moved = false, time.Now()
 			l.recovered()
 		} else {
 			l.deliver(w.events)
@@ -101,6 +101,24 @@ func (l *lane) suspect(seq uint64, why string) {
 		return 1
 	})
 	l.refusals++
+}
+
+// guilty returns the suspects that nothing unsettled lies in front of. Those
+// behind stay suspects: a quarantined event never lies beyond the cursor, so that
+// no event can be counted twice. The lane is locked.
+func (l *lane) guilty(w *work) []suspect {
+	var out []suspect
+	for _, it := range w.items {
+		if it.seq <= l.rec.Cursor || l.beyond[it.seq] {
+			continue
+		}
+		i := l.suspected(it.seq)
+		if i < 0 {
+			break
+		}
+		out = append(out, l.suspects[i])
+	}
+	return out
 }
 
 // pass moves the cursor over what is settled at its front: delivered, or no

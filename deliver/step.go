@@ -150,6 +150,14 @@ func (d *Deliverer) nothingToSend(ctx context.Context, l *lane, w *work, dest de
 	switch {
 	case !behind:
 		return nil
+	case !open && len(w.items) > 0:
+		// All that is in sight was delivered before what stood in front of it
+		// went away, by a change of the filter for example.
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.pass(w)
+		l.again = true
+		return nil
 	case open && (!more || len(w.items) > 0):
 		return d.prove(ctx, l, w, dest)
 	case more:
@@ -228,10 +236,11 @@ const checkTimeout = 30 * time.Second
 func (d *Deliverer) accepted(ctx context.Context, l *lane, w *work) error {
 	l.mu.Lock()
 	l.recovered()
-	suspects := append([]suspect(nil), l.suspects...)
+	l.delay = 0 // whatever the turn met before, there is nothing to wait for
+	guilty := l.guilty(w)
 	l.mu.Unlock()
-	if len(suspects) > 0 {
-		if err := d.quarantine(ctx, l, suspects); err != nil {
+	if len(guilty) > 0 {
+		if err := d.quarantine(ctx, l, w, guilty); err != nil {
 			if errors.Is(err, errQuarantineFull) {
 				return nil
 			}

@@ -54,10 +54,48 @@ func (p *part) run(ctx context.Context) error {
 		case err != nil:
 			return fmt.Errorf("follow partition %s: %w", p.name, err)
 		default:
+			p.room(ctx)
 			if err := p.distribute(b); err != nil {
 				return err
 			}
 		}
+	}
+}
+
+// How long the tail waits for memory before it makes lanes fall behind that have
+// not moved for as long, and how often it looks.
+const (
+	stalledAfter = time.Second
+	stalledCheck = 100 * time.Millisecond
+)
+
+// room waits until deliveries have freed memory. That the whole tail waits is
+// cheap: it reads each block once for all lanes, while each lane that falls
+// behind reads for itself. Only those that do not move are made to.
+func (p *part) room(ctx context.Context) {
+	for p.d.used.Load() > p.d.quickBytes {
+		select {
+		case <-p.d.freed:
+		case <-time.After(stalledCheck):
+			p.evict(time.Now().Add(-stalledAfter))
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// evict makes lanes fall behind that have had events since before then without
+// delivering any.
+func (p *part) evict(then time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.debts {
+		l.mu.Lock()
+		if len(l.queue) > 0 && l.moved.Before(then) {
+			l.fallBehind(time.Now())
+			p.d.wake(l)
+		}
+		l.mu.Unlock()
 	}
 }
 
@@ -224,6 +262,7 @@ func (p *part) offer(b *eventlog.Block, l *lane, c **chunk, idx []uint16, n int,
 			l.safe = p.processed
 		}
 		p.debts[l] = true
+		l.moved = time.Now()
 	}
 	if all {
 		list = nil
@@ -238,7 +277,7 @@ func (l *lane) push(c *chunk, pick []uint16) {
 	if c.refs.Add(1) == 1 {
 		d.used.Add(int64(c.bytes))
 	}
-	if l.queued > 0 && (l.queued+c.bytes > maxQueue || d.used.Load() > d.quickBytes) {
+	if l.queued > 0 && l.queued+c.bytes > maxQueue {
 		c.release(d)
 		l.fallBehind(time.Now())
 		d.wake(l)
