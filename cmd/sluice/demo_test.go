@@ -4,15 +4,20 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"testing"
 )
 
-// The hooks of the demo execute this test binary as sluice.
+// The demo and its hooks execute this test binary as sluice.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "git" && os.Args[2] == "hook" {
+	if len(os.Args) == 3 && os.Args[1] == "git" && os.Args[2] == "hook" || len(os.Args) > 1 && os.Args[1] == "serve" {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		env := &Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ()}
-		os.Exit(run(context.Background(), env, os.Args[1:]))
+		code := run(ctx, env, os.Args[1:])
+		stop()
+		os.Exit(code)
 	}
 	os.Exit(m.Run())
 }

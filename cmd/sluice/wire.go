@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -61,10 +62,10 @@ func prepareData(cfg *Config) (fresh bool, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == logFolder }) {
+		return false, fmt.Errorf("%s holds a log without its %s: restore that file from a backup, or choose another folder", cfg.Data, controlFile)
+	}
 	for _, e := range entries {
-		if e.Name() == logFolder {
-			return false, fmt.Errorf("%s holds a log without its %s: restore that file from a backup, or choose another folder", cfg.Data, controlFile)
-		}
 		if e.Name() != "lost+found" && filepath.Join(cfg.Data, e.Name()) != cfg.KeyPath() {
 			return false, fmt.Errorf("%s is not empty and holds no state of Sluice: choose an empty or absent folder", cfg.Data)
 		}
@@ -175,9 +176,11 @@ func openParts(ctx context.Context, cfg *Config, lg *slog.Logger) (_ *parts, err
 			err = errors.Join(err, p.close())
 		}
 	}()
-	if p.store, err = sqlite.OpenStore(filepath.Join(cfg.Data, controlFile), sqlite.Options{}); err != nil {
-		return p, err
+	db, err := sqlite.OpenStore(filepath.Join(cfg.Data, controlFile), sqlite.Options{})
+	if err != nil {
+		return nil, err
 	}
+	p.store = db
 	if err := p.openLog(ctx, cfg, lg, fresh); err != nil {
 		return p, err
 	}
