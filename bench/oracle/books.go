@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -92,11 +93,11 @@ func (b *books) add(tenant string, more tally) {
 	}
 }
 
-// of returns how many events of a tenant were issued and acknowledged so far.
-func (b *books) of(tenant string) tally {
+// tallies returns how many events of each tenant were issued and acknowledged.
+func (b *books) tallies() map[string]tally {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.tally[tenant]
+	return maps.Clone(b.tally)
 }
 
 // await waits until so many events are acknowledged.

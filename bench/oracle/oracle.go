@@ -52,6 +52,9 @@ type Result struct {
 	Acknowledged int
 	Unanswered   int // deliveries that were repeated because an answer was lost
 	Killed       int // deliveries that were repeated because a kill took a cursor back
+	// Reach is how long before a kill, at most, something was delivered that was
+	// repeated after it.
+	Reach        time.Duration
 	Streams      int // judged
 	SlowestStart time.Duration
 	Findings     []string // what is wrong, at most maxFindings
@@ -139,8 +142,8 @@ func (o *oracle) report(cycles int) {
 		}
 		again.add(s.receiver.repeated())
 	}
-	fmt.Fprintf(o.cfg.Report, "%d cycles: %d starts, slowest ready after %d ms; %d events issued, %d acknowledged; %d streams; repeated: %d after lost answers, %d after kills; %d findings\n",
-		cycles, o.restarts, o.slowest.Milliseconds(), issued, acked, live, again.unanswered, again.killed, o.findings.total())
+	fmt.Fprintf(o.cfg.Report, "%d cycles: %d starts, slowest ready after %d ms; %d events issued, %d acknowledged; %d streams; repeated: %d after lost answers, %d after kills (delivered at most %d ms before); %d findings\n",
+		cycles, o.restarts, o.slowest.Milliseconds(), issued, acked, live, again.unanswered, again.killed, again.reach/1000, o.findings.total())
 }
 
 // cycle is one life of the server that ends with a kill under load, with some
@@ -192,10 +195,19 @@ func (o *oracle) begin() {
 // kill kills the server and waits until every request that it had sent has been
 // judged: those that come later are of another life.
 func (o *oracle) kill(ctx context.Context) error {
+	at := o.books.now()
 	if err := o.server.kill(); err != nil {
 		return err
 	}
+	o.ended(at)
 	return o.quiet(ctx)
+}
+
+// ended notes when the server was killed.
+func (o *oracle) ended(at int64) {
+	for _, s := range o.streams {
+		s.receiver.end(at)
+	}
 }
 
 func (o *oracle) quiet(ctx context.Context) error {
@@ -242,6 +254,8 @@ func (o *oracle) load(ctx context.Context) error {
 	}
 	acting, abandon := context.WithCancel(ctx)
 	defer abandon()
+	list := o.watched()
+	wg.Go(func() { o.watch(acting, list) })
 	deeds := make(chan struct{})
 	wg.Go(func() {
 		defer close(deeds)
@@ -257,10 +271,12 @@ func (o *oracle) load(ctx context.Context) error {
 		stop()
 	}
 	pause(ctx, linger)
+	at := o.books.now()
 	err := o.server.kill()
 	stop()
 	abandon()
 	<-deeds
+	o.ended(at)
 	return errors.Join(err, o.quiet(ctx))
 }
 
@@ -277,13 +293,13 @@ func pause(ctx context.Context, d time.Duration) {
 func (o *oracle) result() Result {
 	_, acked := o.books.totals()
 	r := Result{Cycles: o.cfg.Cycles, Restarts: o.restarts, Acknowledged: acked, SlowestStart: o.slowest}
+	var again repeats
 	for _, s := range o.streams {
-		again := s.receiver.repeated()
-		r.Unanswered += again.unanswered
-		r.Killed += again.killed
+		again.add(s.receiver.repeated())
 		r.Streams++
 		r.Summary = append(r.Summary, s.summary())
 	}
+	r.Unanswered, r.Killed, r.Reach = again.unanswered, again.killed, time.Duration(again.reach)*time.Microsecond
 	r.Findings, r.Wrong = o.findings.list()
 	return r
 }

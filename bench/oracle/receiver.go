@@ -39,6 +39,8 @@ type receiver struct {
 	silent  int64         // instant from which on nothing should arrive; 0 for none
 	counts  []uint8       // arrivals, by serial number
 	sure    []uint16      // the life in which it was answered with 200, by serial number
+	sureAt  []int64       // and when
+	ends    map[int]int64 // when lives ended
 	own     map[string]int
 	order   []ownEvent // own events in the order of their first arrival
 	last    [maxProducers][2]number
@@ -56,11 +58,15 @@ type receiver struct {
 type repeats struct {
 	unanswered int // the answer before was lost
 	killed     int // it was answered with 200 in an earlier life of the server
+	// reach is how long before a kill something was answered that came again, in
+	// microseconds at most, where nothing but the cursor keeps count.
+	reach int64
 }
 
 func (r *repeats) add(o repeats) {
 	r.unanswered += o.unanswered
 	r.killed += o.killed
+	r.reach = max(r.reach, o.reach)
 }
 
 // ownEvent is an event that Sluice wrote about itself.
@@ -76,7 +82,7 @@ type ownEvent struct {
 
 func newReceiver(sp spec, seed uint64, b *books, f *findings, t *trace) *receiver {
 	r := &receiver{spec: sp, books: b, findings: f, rng: rand.New(rand.NewPCG(seed, mix(uint64(len(sp.Name))))),
-		changed: make(chan struct{}), own: map[string]int{}, refused: map[number]bool{}, trace: t}
+		changed: make(chan struct{}), own: map[string]int{}, refused: map[number]bool{}, trace: t, ends: map[int]int64{}}
 	r.conns.init()
 	r.server = httptest.NewUnstartedServer(r)
 	r.server.Config.ConnState = r.conns.note
@@ -87,6 +93,14 @@ func newReceiver(sp spec, seed uint64, b *books, f *findings, t *trace) *receive
 func (r *receiver) close() {
 	r.set(healthy) // lets go of those that hang
 	r.server.Close()
+}
+
+// retire ends the receiver of a stream that is gone and was judged.
+func (r *receiver) retire() {
+	r.close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts, r.sure, r.sureAt = nil, nil, nil
 }
 
 // set changes the mode.
@@ -113,13 +127,24 @@ func (r *receiver) begin(life int) {
 	r.life = life
 }
 
+// end notes that the server was killed at an instant.
+func (r *receiver) end(at int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ends[r.life] = at
+}
+
+// silence is after how many microseconds nothing should arrive any more: what was
+// on its way may still come.
+const silence = 1_000_000
+
 // expectSilence says that nothing should arrive from now on, or that it may again.
 func (r *receiver) expectSilence(on bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.silent = 0
 	if on {
-		r.silent = r.books.now() + 1_000_000 // what was on its way may still arrive
+		r.silent = r.books.now() + silence
 	}
 }
 
@@ -308,11 +333,14 @@ func (r *receiver) take(events [][]byte, sure bool) {
 func (r *receiver) count(n number, sure, alone bool) {
 	i := n.serial()
 	for uint64(len(r.counts)) <= i {
-		r.counts, r.sure = append(r.counts, 0), append(r.sure, 0)
+		r.counts, r.sure, r.sureAt = append(r.counts, 0), append(r.sure, 0), append(r.sureAt, 0)
 	}
 	life := uint16(r.life)
 	if r.counts[i] > 0 {
 		r.again(r.sure[i] != 0)
+		if end := r.ends[int(r.sure[i])]; end != 0 && r.spec.PoisonRate == 0 && r.spec.Name != changing {
+			r.repeats.reach = max(r.repeats.reach, end-r.sureAt[i])
+		}
 		if r.sure[i] == life {
 			r.findings.add("%s: event %d came again although it was answered with 200 in the same life %d of the server", r.spec.Name, n, life)
 		}
@@ -324,7 +352,7 @@ func (r *receiver) count(n number, sure, alone bool) {
 		r.counts[i]++
 	}
 	if sure {
-		r.sure[i] = life
+		r.sure[i], r.sureAt[i] = life, r.books.now()
 	}
 }
 

@@ -176,7 +176,14 @@ type ledger struct {
 	Expired     uint64 `json:"expired"`
 }
 
+// balanced reports whether the account adds up; none of its parts can be more
+// than the whole.
 func (l ledger) balanced() bool {
+	for _, part := range []uint64{l.Delivered, l.Filtered, l.Pending, l.Quarantined, l.Expired} {
+		if part > l.Accepted {
+			return false
+		}
+	}
 	return l.Accepted == l.Delivered+l.Filtered+l.Pending+l.Quarantined+l.Expired
 }
 

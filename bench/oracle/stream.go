@@ -94,6 +94,7 @@ type stream struct {
 	ownFrom int
 	filters []filter // all that were in force
 	deleted bool
+	judged  bool // after its deletion
 	paused  bool
 	final   ledger // as judged
 	// done counts what was done to the stream, by the type of event that tells it.

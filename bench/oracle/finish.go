@@ -1,0 +1,137 @@
+package oracle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// finish completes every request, heals every receiver, waits until all is
+// settled, and judges; then it does so again after an orderly restart and after
+// a kill, when nothing may have changed.
+func (o *oracle) finish(ctx context.Context) error {
+	for _, s := range o.streams {
+		s.receiver.set(healthy)
+	}
+	if err := o.start(ctx); err != nil {
+		return err
+	}
+	for _, p := range o.producers {
+		p.client = newClient()
+		for try := 0; p.open != nil && !p.complete(o.server); try++ {
+			if try == 100 {
+				return errors.New("a request that was not answered cannot be completed")
+			}
+			pause(ctx, 20*time.Millisecond)
+		}
+		p.client.CloseIdleConnections()
+	}
+	acting, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if p := o.named(pausing); p.paused {
+		o.due("resume", func(ctx context.Context) error { return o.setActive(ctx, p, true) })
+	}
+	if o.act(acting); len(o.deeds) > 0 {
+		return fmt.Errorf("cannot %s", o.deeds[0].what)
+	}
+	if err := o.settle(ctx); err != nil {
+		return err
+	}
+	o.judge(ctx)
+	for _, end := range []func() error{o.server.stop, o.server.kill} {
+		if err := errors.Join(end(), o.quiet(ctx)); err != nil {
+			return err
+		}
+		if err := o.start(ctx); err != nil {
+			return err
+		}
+		if err := o.same(ctx); err != nil {
+			return err
+		}
+	}
+	return o.server.kill()
+}
+
+// settle waits until nothing is pending any more. Streams that wait for their
+// next try are poked, as an owner would do it: by a change.
+func (o *oracle) settle(ctx context.Context) error {
+	patience, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	for round := 0; ; round++ {
+		list, err := o.server.list(ctx)
+		if err != nil {
+			return fmt.Errorf("list streams: %w", err)
+		}
+		open := ""
+		for _, s := range o.streams {
+			for _, v := range list {
+				if s.alive() && v.ID == s.id && v.Ledger.Pending > 0 {
+					open += fmt.Sprintf("\n%s is %s: %v %s", s.spec.Name, v.Status, v.Ledger, v.Lanes)
+					if v.Status != "active" && v.Status != "done" && round%50 == 0 {
+						if err := o.poke(ctx, s); err != nil {
+							return err
+						}
+					}
+				}
+			}
+		}
+		if open == "" && o.told() {
+			return nil
+		}
+		if patience.Err() != nil {
+			o.findings.add("not everything was delivered and told (%v) within %v of the end: %s", o.told(), settleTimeout, open)
+			return nil
+		}
+		pause(patience, 20*time.Millisecond)
+	}
+}
+
+// told reports whether every deed has been told in the log.
+func (o *oracle) told() bool {
+	seen := map[string]int{}
+	for _, e := range o.streams[0].receiver.shelf().own {
+		seen[e.Type+" "+string(e.Target)]++
+	}
+	for _, s := range o.streams {
+		for _, kind := range toldTypes() {
+			if seen[fmt.Sprint(kind, " ", s.id)] < s.done[kind] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// toldTypes are the types of Sluice's own events about a stream.
+func toldTypes() []string {
+	return []string{"stream.create", "stream.update", "stream.pause", "stream.resume", "stream.delete"}
+}
+
+func (o *oracle) poke(ctx context.Context, s *stream) error {
+	s.pokes++
+	body := map[string]any{"name": fmt.Sprintf("%s, poke %d", s.spec.Name, s.pokes)}
+	if err := o.server.call(ctx, http.MethodPatch, fmt.Sprintf("/api/v1/streams/%d", s.id), body, nil); err != nil {
+		return fmt.Errorf("poke %s: %w", s.spec.Name, err)
+	}
+	s.done["stream.update"]++
+	return nil
+}
+
+// same looks whether every ledger is what it was when it was judged.
+func (o *oracle) same(ctx context.Context) error {
+	for _, s := range o.streams {
+		if !s.alive() {
+			continue
+		}
+		v, err := o.server.stream(ctx, s.id)
+		if err != nil {
+			return err
+		}
+		if v.Ledger != s.final {
+			o.findings.add("%s: the ledger changed with a restart without events: got %v, want %v", s.spec.Name, v.Ledger, s.final)
+		}
+	}
+	return nil
+}
