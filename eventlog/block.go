@@ -89,7 +89,7 @@ func (b *Block) Payload(i int) ([]byte, error) {
 		frame := &b.Frames[f]
 		if n += int(frame.Events); i < n {
 			if b.frames[f] == nil {
-				out, err := b.decode(f, rest, make([]byte, 0, frame.Raw))
+				out, err := b.decode(f, rest, nil)
 				if err != nil {
 					return nil, err
 				}
@@ -114,21 +114,27 @@ func (b *Block) ID(i int) ([]byte, error) {
 }
 
 // decode verifies and decodes frame i, which starts at stored, into out's
-// capacity, which is at least the frame's raw size.
+// capacity, which is at least the frame's raw size, or into new memory if out is
+// nil.
 func (b *Block) decode(i int, stored, out []byte) ([]byte, error) {
 	f := &b.Frames[i]
 	stored = stored[:f.Stored]
 	if Checksum(stored) != f.CRC {
 		return nil, errChecksum
 	}
+	if b.Codec == S2 {
+		if n, err := s2.DecodedLen(stored); err != nil || n != int(f.Raw) {
+			return nil, fmt.Errorf("%w: frame %d has another length", ErrDamaged, i)
+		}
+	}
+	if out == nil {
+		out = make([]byte, 0, f.Raw)
+	}
 	var err error
 	switch b.Codec {
 	case Raw:
 		out = append(out, stored...)
 	case S2:
-		if n, lerr := s2.DecodedLen(stored); lerr != nil || n != int(f.Raw) {
-			return nil, fmt.Errorf("%w: frame %d has another length", ErrDamaged, i)
-		}
 		out, err = s2.Decode(out[:f.Raw], stored)
 	case Zstd:
 		out, err = zstdDecoder.DecodeAll(stored, out[:0:f.Raw])
