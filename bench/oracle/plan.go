@@ -102,7 +102,12 @@ func (o *oracle) create(ctx context.Context, s *stream) error {
 	}
 	if s.id == 0 {
 		var v view
-		err := o.server.call(ctx, http.MethodPost, "/api/v1/streams", s.spec.body(s.name, s.receiver.server.URL+"/"+s.spec.Name), &v)
+		var until time.Time
+		if s.spec.Lasts > 0 {
+			until = time.Now().Add(s.spec.Lasts)
+			s.to = edge{o.books.at(until), o.books.at(until)}
+		}
+		err := o.server.call(ctx, http.MethodPost, "/api/v1/streams", s.spec.body(s.name, s.receiver.server.URL+"/"+s.spec.Name, until), &v)
 		if isStatus(err, http.StatusConflict) {
 			// A kill came between the claim on the name and the stream. The claim
 			// is void only after a while; another name is as good.
@@ -204,8 +209,6 @@ func (o *oracle) planEpisode() {
 				start, _ := time.Parse(time.RFC3339Nano, c.Start) // it was made by Format
 				replay.from = edge{o.books.at(start), o.books.at(start)}
 			}
-			until, _ := time.Parse(time.RFC3339Nano, d.Until)
-			ending.to = edge{o.books.at(until), o.books.at(until)}
 		}
 		for _, s := range []*stream{doomed, middle, replay, ending} {
 			if s.id != 0 {

@@ -13,10 +13,10 @@ type spec struct {
 	Format      string
 	Concurrency int // of the format event
 	Filter      filter
-	PoisonRate  uint64 // one in so many events is refused for ever; 0 for none
-	Calm        bool   // the receiver never refuses anything for long
-	Start       string // "" for now
-	Until       string
+	PoisonRate  uint64        // one in so many events is refused for ever; 0 for none
+	Calm        bool          // the receiver never refuses anything for long
+	Start       string        // "" for now
+	Lasts       time.Duration // from its creation to its until; 0 for ever
 }
 
 // ordered reports whether an event reaches the receiver in the order of the log.
@@ -48,8 +48,8 @@ func (s *spec) poison(m maker, n number) bool {
 // inScope reports whether events of a tenant belong to the stream.
 func (s *spec) inScope(tenant string) bool { return s.Tenant == "" || s.Tenant == tenant }
 
-// body is the stream for the API.
-func (s *spec) body(name, url string) any {
+// body is the stream for the API. until may be zero.
+func (s *spec) body(name, url string, until time.Time) any {
 	config := map[string]any{"url": url, "format": s.Format}
 	if s.Concurrency > 0 {
 		config["concurrency"] = s.Concurrency
@@ -58,8 +58,8 @@ func (s *spec) body(name, url string) any {
 	if s.Start != "" {
 		b["start"] = s.Start
 	}
-	if s.Until != "" {
-		b["until"] = s.Until
+	if !until.IsZero() {
+		b["until"] = until.UTC().Format(time.RFC3339Nano)
 	}
 	return b
 }
@@ -186,7 +186,6 @@ func (o *oracle) episodeSpecs(episode int) (doomed, middle, replay, ending spec)
 	if episode > 0 {
 		replay.Start = time.Now().Add(-5 * time.Second).UTC().Format(time.RFC3339Nano)
 	}
-	ending = spec{Name: name("alpha-ending"), Tenant: "alpha", Format: "array",
-		Until: time.Now().Add(2500 * time.Millisecond).UTC().Format(time.RFC3339Nano)}
+	ending = spec{Name: name("alpha-ending"), Tenant: "alpha", Format: "array", Lasts: 2500 * time.Millisecond}
 	return doomed, middle, replay, ending
 }
