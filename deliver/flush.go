@@ -27,6 +27,8 @@ type flusher struct {
 	kick chan struct{} // something is dirty
 	now  chan struct{} // somebody waits
 
+	writing sync.Mutex // held while lane records are written
+
 	mu      sync.Mutex
 	lanes   map[*lane]bool
 	done    chan struct{} // closed after each flush
@@ -54,6 +56,9 @@ func poke(c chan struct{}) {
 	}
 }
 
+// errRemoved says that a lane was removed: its record is not written any more.
+var errRemoved = errors.New("the stream was removed")
+
 // durable returns when the lane's record as it is now is durable.
 func (f *flusher) durable(ctx context.Context, l *lane) error {
 	l.mu.Lock()
@@ -64,15 +69,19 @@ func (f *flusher) durable(ctx context.Context, l *lane) error {
 		done, ferr := f.done, f.err
 		f.mu.Unlock()
 		l.mu.Lock()
-		ok := l.flushed >= want
+		ok, gone := l.flushed >= want, l.gone
 		l.mu.Unlock()
 		if ok {
 			return nil
 		}
-		if ferr != nil && !errors.Is(ferr, store.ErrFull) {
+		switch {
+		case gone:
+			return errRemoved
+		case ferr == nil:
+			poke(f.now)
+		case !errors.Is(ferr, store.ErrFull): // a full disk is tried again by and by
 			return ferr
 		}
-		poke(f.now)
 		select {
 		case <-done:
 		case <-ctx.Done():
@@ -157,6 +166,8 @@ func (f *flusher) flush(ctx context.Context) error {
 }
 
 func (f *flusher) write(ctx context.Context, lanes map[*lane]bool) error {
+	f.writing.Lock()
+	defer f.writing.Unlock()
 	writes := make([]pendingWrite, 0, len(lanes))
 	changes := make([]store.Change, 0, len(lanes))
 	for l := range lanes {

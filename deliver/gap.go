@@ -1,8 +1,12 @@
 package deliver
 
 import (
+	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"time"
 )
 
@@ -17,6 +21,40 @@ func (l *lane) gap(n, first, last uint64, cause string) {
 	l.notice("stream.gap", map[string]any{
 		"partition": l.p.name, "first_seq": first, "last_seq": last, "events": n, "cause": cause,
 	})
+}
+
+// lose moves the cursor to the end of hole h, up to which there were to.Total
+// events, and returns where it stands: the end of the stream may lie in the hole.
+// What was delivered of it is counted as such, and the rest expires. A loss that
+// does not show yet is remembered. The lane is locked.
+func (l *lane) lose(to Start, h hole) Start {
+	if end := l.rec.End; end != nil && to.Seq > end.Seq {
+		to = *end
+	}
+	for seq := range l.beyond {
+		if seq <= to.Seq {
+			delete(l.beyond, seq)
+			l.rec.Delivered++
+			l.rec.Total++
+		}
+	}
+	l.suspects = slices.DeleteFunc(l.suspects, func(s suspect) bool { return s.seq <= to.Seq })
+	if to.Total > l.rec.Total {
+		l.gap(to.Total-l.rec.Total, h.First, min(h.Last, to.Seq), h.Cause)
+	} else if to.Seq > l.rec.Cursor {
+		l.rec.Hole = &h
+	}
+	to.Total = l.rec.Total
+	l.moveTo(to)
+	l.mark()
+	return to
+}
+
+// endsAt reports whether the stream ends at or before a position.
+func (l *lane) endsAt(at Start) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rec.End != nil && at.Seq >= l.rec.End.Seq
 }
 
 // notice puts an event about the stream into the lane's outbox, with its id, in
@@ -38,6 +76,34 @@ func (l *lane) finish(end Start) {
 	l.fallBehind(time.Now())
 	l.mark()
 	l.p.d.wake(l)
+}
+
+// findEnd sets where a stream whose until has passed ends, when a later block is
+// stored already. Only a lane that reads by itself needs it: the tail tells others.
+func (d *Deliverer) findEnd(ctx context.Context, l *lane, conf *Stream) error {
+	if !l.rec.Behind || l.rec.End != nil || !ended(conf) {
+		return nil
+	}
+	seq, err := d.log.Since(ctx, l.p.name, conf.Until.Add(time.Nanosecond))
+	if err != nil {
+		return fmt.Errorf("find the end of stream %d: %w", conf.ID, err)
+	}
+	at, err := d.log.AcceptedAt(ctx, l.p.name, seq)
+	if errors.Is(err, io.EOF) || err == nil && !at.After(conf.Until) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("find the end of stream %d: %w", conf.ID, err)
+	}
+	total, err := d.log.Before(ctx, l.p.name, l.s.scope, seq)
+	if err != nil {
+		return fmt.Errorf("find the end of stream %d: %w", conf.ID, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rec.End = &Start{Seq: max(seq-1, l.rec.Cursor), Total: max(total, l.rec.Total)}
+	l.mark()
+	return nil
 }
 
 // newID returns a UUIDv7 (RFC 9562, section 5.7).

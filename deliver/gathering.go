@@ -57,7 +57,7 @@ func (g *gathering) block(b *eventlog.Block, at Start) (Start, error) {
 		if !ok {
 			after = at.Total
 		}
-		if at.Seq < b.First-1 {
+		if l.endsAt(at) {
 			w.more = true // the stream ends in the hole
 			return at, nil
 		}

@@ -53,6 +53,9 @@ type lane struct {
 	inFlight bool      // a batch taken from queue is being sent
 	moved    time.Time // when queue began to fill, or something of it was last delivered
 
+	// seen is the highest total that was told before the stream's until passed.
+	seen uint64
+
 	blame
 	health
 	redeliver []uint64 // quarantined events that are to be tried again
@@ -105,7 +108,8 @@ func (l *lane) mark() {
 }
 
 // fallBehind makes the lane read the log by itself from its cursor on. What it
-// was given is dropped. The lane is locked.
+// was given is dropped. The cursor has to be where the lane stands: of a lane that
+// is up to date it may be old, see part.detach. The lane is locked.
 func (l *lane) fallBehind(now time.Time) {
 	l.drop()
 	if !l.behind {
@@ -128,12 +132,6 @@ func (l *lane) drop() {
 
 // upToDate reports whether the lane's position is the tail's.
 func (l *lane) upToDate() bool { return !l.behind && len(l.queue) == 0 && !l.inFlight }
-
-// forget clears what is known beyond the cursor.
-func (b *blame) forget() {
-	clear(b.beyond)
-	b.suspects, b.badEnd = nil, 0
-}
 
 // suspected returns the index of seq among the suspects, -1 when it is none.
 func (b *blame) suspected(seq uint64) int {
@@ -165,6 +163,10 @@ func (l *lane) done() bool {
 	return l.rec.End != nil && l.rec.Cursor >= l.rec.End.Seq && !l.inFlight && l.behind
 }
 
+// ended reports whether the stream's until has passed. Events that were accepted
+// before may still be on their way.
+func ended(conf *Stream) bool { return !conf.Until.IsZero() && time.Now().After(conf.Until) }
+
 // ledger returns the account. The partition and the lane are locked.
 func (l *lane) ledger() sluice.Ledger {
 	at := l.rec.Total
@@ -172,8 +174,14 @@ func (l *lane) ledger() sluice.Ledger {
 		at = l.p.totals[l.s.scope]
 	}
 	_, now := l.p.d.log.Position(l.p.name, l.s.scope)
-	if l.rec.End != nil {
+	conf, _ := l.s.config()
+	switch {
+	case l.rec.End != nil:
 		now = l.rec.End.Total
+	case !ended(&conf):
+		l.seen = now
+	default: // the tail finds out which blocks are still the stream's
+		now = max(l.seen, at, l.p.totals[l.s.scope])
 	}
 	r := &l.rec
 	g := sluice.Ledger{

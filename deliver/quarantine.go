@@ -159,7 +159,9 @@ func (d *Deliverer) Redeliver(_ context.Context, id sluice.StreamID, items []Qua
 			}
 			n++
 		}
-		if len(l.redeliver) > 0 {
+		if len(l.redeliver) > 0 && l.phase == stopped {
+			d.rouse(l) // it may be done
+		} else if len(l.redeliver) > 0 {
 			d.wake(l)
 		}
 		l.mu.Unlock()
@@ -276,7 +278,14 @@ func (d *Deliverer) redeliverStep(ctx context.Context, l *lane) error {
 		if err != nil {
 			return err
 		}
-		return applied(d.store.Apply(ctx, store.Change{Key: rec.Key, Value: value, Version: rec.Version}), store.ErrConflict)
+		errs := d.store.Apply(ctx, store.Change{Key: rec.Key, Value: value, Version: rec.Version})
+		if errs == nil {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.rec.QuarantinedBytes += len(value) - len(rec.Value)
+			l.mark()
+		}
+		return applied(errs, store.ErrConflict)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

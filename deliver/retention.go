@@ -118,19 +118,8 @@ func (d *Deliverer) expireBelow(ctx context.Context, l *lane, first uint64) erro
 	if !l.behind || l.gone || l.phase == running || l.rec.Cursor+1 >= first {
 		return nil
 	}
-	from := l.rec.Cursor + 1
-	for seq := range l.beyond {
-		if seq < first {
-			l.rec.Delivered++
-			l.rec.Total++
-		}
-	}
-	if total > l.rec.Total {
-		l.gap(total-l.rec.Total, from, first-1, "retention")
-	}
-	l.rec.Cursor = first - 1
-	l.forget()
-	l.mark()
+	l.lose(Start{Seq: first - 1, Total: total}, hole{First: l.rec.Cursor + 1, Last: first - 1, Cause: "retention"})
+	l.rec.Hole = nil // what is missing is known
 	return nil
 }
 

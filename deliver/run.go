@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,7 +122,7 @@ func (p *part) load(ctx context.Context) error {
 	default:
 		return fmt.Errorf("read checkpoint: %w", err)
 	}
-	if p.totals, err = p.d.log.TotalsBefore(ctx, p.name, p.processed+1); err != nil {
+	if p.totals, err = p.totalsAt(ctx, p.processed); err != nil {
 		return fmt.Errorf("read totals: %w", err)
 	}
 	epoch, err := store.NextID(ctx, p.d.store, epochPrefix+p.name)
@@ -131,6 +131,29 @@ func (p *part) load(ctx context.Context) error {
 	}
 	p.epoch = uint64(epoch)
 	return nil
+}
+
+// totalsAt returns the totals of all scopes up to seq. What is lost right behind
+// seq does not count, as far as the block that holds seq is there to tell.
+func (p *part) totalsAt(ctx context.Context, seq uint64) (map[string]uint64, error) {
+	b, err := p.d.log.Block(ctx, p.name, seq)
+	if errors.Is(err, io.EOF) || err == nil && b.First > seq {
+		return p.d.log.TotalsBefore(ctx, p.name, seq+1)
+	}
+	if err != nil {
+		return nil, err
+	}
+	totals, err := p.d.log.TotalsBefore(ctx, p.name, b.First)
+	if err != nil {
+		return nil, err
+	}
+	for i := range b.Entries[:seq-b.First+1] {
+		if top := b.Tops[b.Namespaces[b.Entries[i].Namespace].Top].Name; top != sluice.Instance {
+			totals[top]++
+		}
+		totals[sluice.Instance]++
+	}
+	return totals, nil
 }
 
 // lanes returns the lanes of the partition.
@@ -281,6 +304,9 @@ func (d *Deliverer) Put(ctx context.Context, conf Stream) error {
 		d.streams[conf.ID] = s
 		d.mu.Unlock()
 		for _, l := range s.lanes {
+			if err := d.findEnd(ctx, l, &conf); err != nil {
+				return err
+			}
 			l.p.join(l)
 		}
 		return nil
@@ -334,6 +360,7 @@ func (p *part) join(l *lane) {
 	case l.rec.Behind:
 		l.behind = true
 	case l.rec.Cursor <= p.processed:
+		p.totals[l.s.scope] = max(p.totals[l.s.scope], l.rec.Total) // what was lost since does not lessen it
 		l.rec.Cursor, l.rec.Total = p.processed, p.totals[l.s.scope]
 	default: // ahead of the checkpoint: it waits for the tail
 		l.behind = true
@@ -345,95 +372,6 @@ func (p *part) join(l *lane) {
 	if conf, _ := l.s.config(); l.behind || conf.Paused {
 		p.d.wake(l)
 	}
-}
-
-// Remove stops a stream at once, deletes what delivery keeps of it, and returns
-// its last state.
-func (d *Deliverer) Remove(ctx context.Context, id sluice.StreamID) (State, error) {
-	s, err := d.stream(id)
-	if err != nil {
-		return State{}, err
-	}
-	for _, l := range s.lanes {
-		if err := l.stop(ctx); err != nil {
-			return State{}, err
-		}
-	}
-	final, _ := d.State(ctx, id)
-	d.mu.Lock()
-	delete(d.streams, id)
-	d.mu.Unlock()
-	for _, l := range s.lanes {
-		if err := d.erase(ctx, l); err != nil {
-			return State{}, err
-		}
-	}
-	s.close()
-	return final, nil
-}
-
-// stop ends the lane's part in delivery and waits for its turn to end.
-func (l *lane) stop(ctx context.Context) error {
-	l.p.detach(l)
-	l.mu.Lock()
-	var ended chan struct{}
-	if !l.gone {
-		l.gone = true
-		l.ended = make(chan struct{})
-		if l.timer != nil {
-			l.timer.Stop()
-		}
-		if l.phase == running {
-			ended = l.ended
-			if l.cancel != nil {
-				l.cancel()
-			}
-		}
-	}
-	l.mu.Unlock()
-	if ended != nil {
-		select {
-		case <-ended:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
-}
-
-// erase deletes the lane's records: the copies in quarantine first, then the
-// record that lists them.
-func (d *Deliverer) erase(ctx context.Context, l *lane) error {
-	p := l.p
-	p.mu.Lock()
-	p.routes[l.s.scope] = slices.DeleteFunc(p.routes[l.s.scope], func(o *lane) bool { return o == l })
-	p.ahead = slices.DeleteFunc(p.ahead, func(o *lane) bool { return o == l })
-	if len(p.routes[l.s.scope]) == 0 {
-		delete(p.routes, l.s.scope)
-	}
-	delete(p.debts, l)
-	p.mu.Unlock()
-	prefixes := []string{quarantinePrefix + strings.TrimPrefix(laneKey(l.s.id, p.name), lanePrefix) + "/"}
-	var changes []store.Change
-	for _, prefix := range prefixes {
-		for rec, err := range d.store.List(ctx, prefix) {
-			if err != nil {
-				return fmt.Errorf("list quarantine: %w", err)
-			}
-			changes = append(changes, store.Change{Key: rec.Key, Version: rec.Version})
-		}
-	}
-	key := laneKey(l.s.id, p.name)
-	rec, err := d.store.Get(ctx, key)
-	if err == nil {
-		changes = append(changes, store.Change{Key: key, Version: rec.Version})
-	} else if !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("delete lane record: %w", err)
-	}
-	if len(changes) == 0 {
-		return nil
-	}
-	return applied(d.store.Apply(ctx, changes...), store.ErrConflict)
 }
 
 // State returns what a stream does at this moment.
@@ -472,6 +410,9 @@ func (d *Deliverer) laneState(l *lane) (LaneState, bool) {
 		Partition: l.p.name, Status: l.status(&conf), Ledger: l.ledger(), Cursor: l.rec.Cursor,
 		Behind: l.rec.Behind, BehindSince: l.rec.Since, LastSuccess: l.lastSuccess, NextRetry: l.nextRetry,
 		Errors: maps.Clone(l.errors), Sends: l.sends,
+	}
+	if l.rec.End == nil && ended(&conf) && st.Ledger.Pending == 0 {
+		st.Status = sluice.StatusDone // no later block has come yet to show where it ends
 	}
 	if l.upToDate() {
 		st.Cursor = max(st.Cursor, l.p.processed)

@@ -78,7 +78,10 @@ func (s *senders) serve(ctx context.Context, slow bool) {
 			return
 		}
 		if ctx.Err() != nil {
-			continue // the queue is emptied; lanes keep their cursors
+			l.mu.Lock() // the queue is emptied; lanes keep their cursors
+			l.rest()
+			l.mu.Unlock()
+			continue
 		}
 		moved := slow
 		timer := time.AfterFunc(slowSend, func() {
@@ -155,6 +158,9 @@ func (f *fifo) pop() *lane {
 // wake makes an idle lane ready. A running one gets another turn; one that waits
 // or is stopped is left alone. The lane is locked.
 func (d *Deliverer) wake(l *lane) {
+	if l.gone {
+		return
+	}
 	switch l.phase {
 	case idle:
 		l.phase = ready
@@ -168,7 +174,7 @@ func (d *Deliverer) wake(l *lane) {
 // rouse makes a lane ready whatever it waits for: somebody acted. The lane is
 // locked.
 func (d *Deliverer) rouse(l *lane) {
-	if l.phase == waiting || l.phase == stopped {
+	if !l.gone && (l.phase == waiting || l.phase == stopped) {
 		if l.timer != nil {
 			l.timer.Stop()
 		}
@@ -180,6 +186,14 @@ func (d *Deliverer) rouse(l *lane) {
 // wait makes the running lane wait after its turn. The lane is locked.
 func (d *Deliverer) wait(l *lane, delay time.Duration) { l.delay = delay }
 
+// rest ends the lane's turns; a removal may wait for that. The lane is locked.
+func (l *lane) rest() {
+	l.phase = stopped
+	if l.gone {
+		close(l.ended) // a removed lane gets no other turn
+	}
+}
+
 // finish decides what a lane does after its turn. The lane is locked.
 func (d *Deliverer) finish(l *lane) {
 	conf, _ := l.s.config()
@@ -188,11 +202,10 @@ func (d *Deliverer) finish(l *lane) {
 	l.phase = idle
 	switch {
 	case l.gone:
-		l.phase = stopped
-		close(l.ended)
+		l.rest()
 	case l.changed:
 		d.wake(l)
-	case conf.Paused || l.done():
+	case conf.Paused || l.done() && len(l.redeliver) == 0:
 		l.phase = stopped
 	case delay > 0:
 		l.phase = waiting

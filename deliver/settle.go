@@ -48,7 +48,11 @@ func (d *Deliverer) settle(ctx context.Context, l *lane, w *work, dest destinati
 		}
 		l.mu.Lock()
 		l.again = false
+		full := l.held // quarantine is full: there is nothing to go on with
 		l.mu.Unlock()
+		if full {
+			return nil
+		}
 	}
 	return d.react(ctx, l, w, dest, res)
 }
@@ -299,6 +303,9 @@ func (d *Deliverer) stuck(ctx context.Context, l *lane, w *work, dest destinatio
 	return nil
 }
 
+// maxOthers is the number of events behind the head that take turns.
+const maxOthers = 8
+
 // tryAnother sends one event behind the head, or a test event when there is none,
 // to learn whether the destination accepts others.
 func (d *Deliverer) tryAnother(ctx context.Context, l *lane, w *work, dest destination.Destination) (bool, error) {
@@ -308,15 +315,15 @@ func (d *Deliverer) tryAnother(ctx context.Context, l *lane, w *work, dest desti
 	l.mu.Unlock()
 	var next work
 	if !full {
-		if err := d.gather(ctx, l, &next, limits{events: 2, bytes: len(head.Payload) + cautiousBytes}); err != nil {
+		if err := d.gather(ctx, l, &next, limits{events: 1 + maxOthers, bytes: len(head.Payload) + cautiousBytes}); err != nil {
 			return false, err
 		}
 	}
-	for i := range next.events {
-		if next.events[i].Seq == head.Seq {
-			continue
-		}
-		one := next.events[i : i+1]
+	others := slices.DeleteFunc(next.events, func(e destination.Event) bool { return e.Seq == head.Seq })
+	if len(others) > 0 {
+		// Another one may be stuck, too: each time it is the next one's turn.
+		at := l.alone.tries % len(others)
+		one := others[at : at+1]
 		res := d.try(ctx, l, dest, &destination.Batch{Stream: int64(l.s.id), Partition: l.p.name, Events: one})
 		if res.Err != nil {
 			return false, nil

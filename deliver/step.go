@@ -33,16 +33,21 @@ func (d *Deliverer) step(ctx context.Context, l *lane, w *work) {
 	}
 
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.cancel = nil
 	if l.inFlight {
 		// The turn ended before the outcome was known: the events are read again.
 		l.inFlight = false
 		l.fallBehind(time.Now())
 	}
-	if err != nil && ctx.Err() == nil {
+	l.mu.Unlock()
+	failed := err != nil && ctx.Err() == nil
+	if failed {
 		d.opts.Logger.Error("delivery step failed", "stream", l.s.id, "partition", l.p.name, "err", err)
-		l.fallBehind(time.Now())
+		l.p.detach(l)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if failed {
 		d.wait(l, time.Second)
 	}
 	d.finish(l)
@@ -51,25 +56,24 @@ func (d *Deliverer) step(ctx context.Context, l *lane, w *work) {
 // turn is the body of step. An error is trouble of our own: the log or the
 // control state could not be read or written.
 func (d *Deliverer) turn(ctx context.Context, l *lane, w *work) error {
+	l.reconfigure()
 	conf, _ := l.s.config()
 	l.mu.Lock()
-	d.reconfigure(l)
-	switch {
-	case l.done():
-		l.mu.Unlock()
-		return nil
-	case conf.Paused:
-		l.fallBehind(time.Now())
-		l.mu.Unlock()
-		return nil
-	case len(l.redeliver) > 0 && !l.held:
-		l.mu.Unlock()
-		return d.redeliverStep(ctx, l)
-	}
+	done, redeliver := l.done(), len(l.redeliver) > 0 && !l.held
 	l.mu.Unlock()
+	switch {
+	case conf.Paused:
+		l.p.detach(l)
+		return nil
+	case redeliver:
+		return d.redeliverStep(ctx, l)
+	case done:
+		return nil
+	}
 
 	dest, err := l.s.acquire()
 	if err != nil {
+		l.p.detach(l)
 		l.mu.Lock()
 		d.hold(l, &destination.Error{Class: destination.Misconfigured, Message: err.Error()})
 		l.mu.Unlock()
@@ -87,12 +91,17 @@ func (d *Deliverer) turn(ctx context.Context, l *lane, w *work) error {
 
 // reconfigure takes up a change of the stream: what was examined beyond the
 // cursor is examined again, and a hold is lifted, since somebody acted.
-func (d *Deliverer) reconfigure(l *lane) {
-	if !l.changed {
+func (l *lane) reconfigure() {
+	l.mu.Lock()
+	changed := l.changed
+	l.changed = false
+	l.mu.Unlock()
+	if !changed {
 		return
 	}
-	l.changed = false
-	l.fallBehind(time.Now())
+	l.p.detach(l)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.held, l.probing, l.tries, l.refusals, l.alone = false, false, 0, 0, alone{}
 	l.suspects, l.badEnd = nil, 0
 }

@@ -27,6 +27,7 @@ type part struct {
 	routes    map[string][]*lane
 	debts     map[*lane]bool // lanes whose durable record does not cover what they were given
 	ahead     []*lane        // lanes that wait for the tail to reach their cursor
+	hole      *hole          // the last one; nil when there was none since the start
 	caughtUp  bool           // the tail has met the end of the log since the start
 
 	epoch   uint64        // of this owner of the partition; never changes
@@ -40,15 +41,14 @@ func (p *part) run(ctx context.Context) error {
 		p.mu.Lock()
 		next := p.processed + 1
 		p.mu.Unlock()
+		stored := p.d.log.Stored(p.name)
 		b, err := p.d.log.Block(ctx, p.name, next)
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, io.EOF):
-			if p.reachEnd(next) {
-				continue
-			}
-			if err := p.d.log.Wait(ctx, p.name, next); err != nil {
+			p.reachEnd(next, stored)
+			if err := p.d.log.Wait(ctx, p.name, max(next, stored+1)); err != nil {
 				return nil //nolint:nilerr // ctx ended
 			}
 		case err != nil:
@@ -99,35 +99,36 @@ func (p *part) evict(then time.Time) {
 	}
 }
 
-// reachEnd is called when nothing is stored from next on. Numbers that may have
-// been given out before the start and are gone are passed over, once. It reports
-// whether the position moved.
-func (p *part) reachEnd(next uint64) bool {
+// reachEnd is called when nothing can be read from next on, of what was stored up
+// to stored. Numbers whose blocks cannot be read, or that may have been given out
+// before the start and are gone, are passed over.
+func (p *part) reachEnd(next, stored uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.caughtUp {
-		return false
+	if p.caughtUp && stored < next {
+		return
 	}
 	last, totals := p.d.log.Totals(p.name)
-	if p.d.log.Stored(p.name) >= next {
-		return true // a block came meanwhile
+	if p.d.log.Stored(p.name) > stored {
+		return // a block came meanwhile: it is read first
 	}
 	p.caughtUp = true
 	if last >= next {
-		p.lost(totals, next, last)
+		p.hole = &hole{First: next, Last: last}
+		p.lost(totals)
 		p.processed = last
 		p.wakeAhead()
+		poke(p.d.flush.kick)
 	}
-	return false
 }
 
-// lost moves the totals to what they are known to be behind a hole; what the
-// up-to-date lanes did not see of it expires.
-func (p *part) lost(totals map[string]uint64, first, last uint64) {
+// lost moves the totals to what they are known to be behind the last hole; what
+// the up-to-date lanes did not see of it expires.
+func (p *part) lost(totals map[string]uint64) {
 	for scope, now := range totals {
 		if before := p.totals[scope]; now > before {
 			for _, l := range p.routes[scope] {
-				p.expire(l, before, now, first, last)
+				p.expire(l, before, now)
 			}
 			p.totals[scope] = now
 		}
@@ -135,10 +136,10 @@ func (p *part) lost(totals map[string]uint64, first, last uint64) {
 }
 
 // expire counts the events between two totals as expired for an up-to-date lane.
-func (p *part) expire(l *lane, before, now, first, last uint64) {
+func (p *part) expire(l *lane, before, now uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.behind || l.gone || l.rec.Cursor >= last {
+	if l.behind || l.gone {
 		return
 	}
 	if !l.upToDate() {
@@ -152,8 +153,12 @@ func (p *part) expire(l *lane, before, now, first, last uint64) {
 		l.safe = p.processed
 	}
 	p.debts[l] = true
-	l.rec.Cursor, l.rec.Total = last, before
-	l.gap(now-before, first, last, p.d.log.Lost(p.name, first, last))
+	h := p.hole
+	if h == nil {
+		h = &hole{First: p.processed, Last: p.processed}
+	}
+	l.rec.Cursor, l.rec.Total = max(h.Last, p.processed), before
+	l.gap(now-before, h.First, h.Last, p.d.log.Lost(p.name, h.First, h.Last))
 }
 
 // distribute hands block b to the lanes.
@@ -187,6 +192,7 @@ func (p *part) distribute(b *eventlog.Block) error {
 	p.totals[sluice.Instance] = b.Total
 	p.processed = b.Last()
 	p.wakeAhead()
+	poke(p.d.flush.kick) // for the checkpoint, should no lane want anything
 	return nil
 }
 
@@ -204,7 +210,8 @@ func (p *part) holeBefore(b *eventlog.Block) {
 			totals[o.Name] = o.Total
 		}
 	}
-	p.lost(totals, p.processed+1, b.First-1)
+	p.hole = &hole{First: p.processed + 1, Last: b.First - 1}
+	p.lost(totals)
 }
 
 // hand gives the events idx of block b to the lanes of one scope.
@@ -223,6 +230,9 @@ func (p *part) hand(b *eventlog.Block, lanes []*lane, idx []uint16, n int, after
 	if n == 0 {
 		return nil
 	}
+	if scope := lanes[0].s.scope; after-uint64(n) > p.totals[scope] {
+		p.lost(map[string]uint64{scope: after - uint64(n)}) // the block behind the hole had none of the scope
+	}
 	for _, l := range lanes {
 		if err := p.offer(b, l, &c, idx, n, after); err != nil {
 			return err
@@ -236,14 +246,19 @@ func (p *part) hand(b *eventlog.Block, lanes []*lane, idx []uint16, n int, after
 func (p *part) offer(b *eventlog.Block, l *lane, c **chunk, idx []uint16, n int, after uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.behind || l.gone {
+	if l.gone {
 		return nil
 	}
 	conf, m := l.s.config()
 	before := after - uint64(n)
 	if !conf.Until.IsZero() && b.Accepted.After(conf.Until) {
-		p.debts[l] = true
-		l.finish(Start{Seq: p.processed, Total: before})
+		if l.rec.End == nil { // of a lane that is behind, too: what is pending is known at once
+			p.debts[l] = true
+			l.finish(Start{Seq: p.processed, Total: before})
+		}
+		return nil
+	}
+	if l.behind {
 		return nil
 	}
 	list, all := wanted(m, b, idx, 0)

@@ -1,0 +1,121 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/store"
+)
+
+// Remove stops a stream at once, deletes what delivery keeps of it, and returns
+// its last state.
+func (d *Deliverer) Remove(ctx context.Context, id sluice.StreamID) (State, error) {
+	s, err := d.stream(id)
+	if err != nil {
+		return State{}, err
+	}
+	for _, l := range s.lanes {
+		if err := l.stop(ctx); err != nil {
+			return State{}, err
+		}
+	}
+	final, _ := d.State(ctx, id)
+	for _, l := range s.lanes {
+		if err := d.tell(ctx, l); err != nil {
+			return State{}, err
+		}
+		if err := d.erase(ctx, l); err != nil {
+			return State{}, err
+		}
+	}
+	d.mu.Lock()
+	delete(d.streams, id) // last, so that a failed removal can be repeated
+	d.mu.Unlock()
+	s.close()
+	return final, nil
+}
+
+// stop ends the lane's part in delivery and waits for its turn to end.
+func (l *lane) stop(ctx context.Context) error {
+	l.p.detach(l)
+	l.mu.Lock()
+	var ended chan struct{}
+	if !l.gone {
+		l.gone = true
+		l.ended = make(chan struct{})
+		if l.timer != nil {
+			l.timer.Stop()
+		}
+		if l.cancel != nil {
+			l.cancel()
+		}
+	}
+	if l.phase == running {
+		ended = l.ended
+	}
+	l.mu.Unlock()
+	if ended != nil {
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// tell appends what a removed lane still has to report.
+func (d *Deliverer) tell(ctx context.Context, l *lane) error {
+	l.mu.Lock()
+	notices := slices.Clone(l.rec.Outbox)
+	l.mu.Unlock()
+	for _, n := range notices {
+		if d.opts.Emit == nil {
+			break
+		}
+		if err := d.opts.Emit(ctx, n); err != nil {
+			return fmt.Errorf("report on a removed stream: %w", err)
+		}
+	}
+	return nil
+}
+
+// erase deletes a removed lane's records, and its copies in quarantine.
+func (d *Deliverer) erase(ctx context.Context, l *lane) error {
+	d.flush.writing.Lock() // what is being written now must not come after
+	defer d.flush.writing.Unlock()
+	p := l.p
+	p.mu.Lock()
+	p.routes[l.s.scope] = slices.DeleteFunc(p.routes[l.s.scope], func(o *lane) bool { return o == l })
+	p.ahead = slices.DeleteFunc(p.ahead, func(o *lane) bool { return o == l })
+	if len(p.routes[l.s.scope]) == 0 {
+		delete(p.routes, l.s.scope)
+	}
+	delete(p.debts, l)
+	p.mu.Unlock()
+	prefixes := []string{quarantinePrefix + strings.TrimPrefix(laneKey(l.s.id, p.name), lanePrefix) + "/"}
+	var changes []store.Change
+	for _, prefix := range prefixes {
+		for rec, err := range d.store.List(ctx, prefix) {
+			if err != nil {
+				return fmt.Errorf("list quarantine: %w", err)
+			}
+			changes = append(changes, store.Change{Key: rec.Key, Version: rec.Version})
+		}
+	}
+	key := laneKey(l.s.id, p.name)
+	rec, err := d.store.Get(ctx, key)
+	if err == nil {
+		changes = append(changes, store.Change{Key: key, Version: rec.Version})
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("delete lane record: %w", err)
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return applied(d.store.Apply(ctx, changes...), store.ErrConflict)
+}
