@@ -20,6 +20,7 @@ type Block struct {
 	raw    []byte   // all events, nil until Load
 	frames [][]byte // decoded frames while raw is nil
 	byTop  [][]uint16
+	tops   map[string]int // index of Tops by name, nil until it is asked for
 }
 
 // ParseBlock reads a whole stored block. It keeps b.
@@ -189,10 +190,30 @@ func (b *Block) ByTop() [][]uint16 {
 // Top returns the index in Tops of the folded top-level namespace, -1 when it has
 // no event in the block.
 func (b *Block) Top(folded string) int {
+	const few = 8
+	if len(b.Tops) > few {
+		return b.indexedTop(folded)
+	}
 	for i := range b.Tops {
 		if b.Tops[i].Name == folded {
 			return i
 		}
+	}
+	return -1
+}
+
+// indexedTop is Top by a map, for blocks that many lanes ask.
+func (b *Block) indexedTop(folded string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.tops == nil {
+		b.tops = make(map[string]int, len(b.Tops))
+		for i := range b.Tops {
+			b.tops[b.Tops[i].Name] = i
+		}
+	}
+	if i, ok := b.tops[folded]; ok {
+		return i
 	}
 	return -1
 }
