@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,7 @@ type world struct {
 	dests  map[sluice.StreamID]*receiver
 	confs  map[sluice.StreamID]Stream
 	notes  []Notice
+	full   atomic.Bool // the store has no space
 }
 
 func newWorld(t *testing.T, opts Options) *world {
@@ -41,6 +43,14 @@ func newWorld(t *testing.T, opts Options) *world {
 
 func (w *world) start() {
 	w.t.Helper()
+	if w.store.Before == nil {
+		w.store.Before = func(store.Change) error {
+			if w.full.Load() {
+				return store.ErrFull
+			}
+			return nil
+		}
+	}
 	w.engine = w.engine.Restart(eventlog.MemoryOptions{Log: eventlog.LogID{1}})
 	ctx, cancel := context.WithCancel(context.Background())
 	floors, err := Floors(ctx, w.store)
@@ -161,10 +171,35 @@ func (w *world) ledger(id sluice.StreamID) sluice.Ledger {
 	if !ok {
 		w.t.Fatalf("stream %d is not there", id)
 	}
-	if !st.Ledger.Balanced() {
-		w.t.Fatalf("ledger does not balance: %+v", st.Ledger)
-	}
+	w.sane(id, st.Ledger)
 	return st.Ledger
+}
+
+// sane fails the test unless the ledger adds up with no count below zero.
+func (w *world) sane(id sluice.StreamID, l sluice.Ledger) {
+	if !l.Balanced() || max(l.Delivered, l.Filtered, l.Pending, l.Quarantined, l.Expired) > l.Accepted {
+		w.t.Errorf("ledger of stream %d does not add up: %+v", id, l)
+	}
+}
+
+// watch looks at the ledgers of all streams each millisecond for a while: they
+// add up at every moment, and what was accepted stays accepted.
+func (w *world) watch(d *Deliverer, ids []sluice.StreamID, while time.Duration) {
+	accepted := map[sluice.StreamID]uint64{}
+	for range while / time.Millisecond {
+		for _, id := range ids {
+			st, ok := d.State(context.Background(), id)
+			if !ok {
+				continue
+			}
+			w.sane(id, st.Ledger)
+			if st.Ledger.Accepted < accepted[id] {
+				w.t.Errorf("stream %d had accepted %d events, now %d", id, accepted[id], st.Ledger.Accepted)
+			}
+			accepted[id] = st.Ledger.Accepted
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (w *world) status(id sluice.StreamID) sluice.Status {
@@ -193,7 +228,10 @@ type receiver struct {
 	// check decides about a test event.
 	check  bool
 	single bool // reports an outcome for each event
-	delay  time.Duration
+	// glitches is the number of sends that report a failure after the events
+	// were accepted, when single of every other one of them.
+	glitches int
+	delay    time.Duration
 }
 
 var _ destination.Destination = (*receiver)(nil)
@@ -208,6 +246,33 @@ func (r *receiver) Send(ctx context.Context, b *destination.Batch) destination.R
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sends++
+	if r.glitches > 0 {
+		r.glitches--
+		return r.glitch(b.Events)
+	}
+	return r.judge(b)
+}
+
+// glitch accepts what is not refused and reports a failure all the same.
+func (r *receiver) glitch(events []destination.Event) destination.Result {
+	res := destination.Result{Err: &destination.Error{Class: destination.Unavailable, Message: "connection lost"}}
+	for i := range events {
+		outcome := destination.Unsent
+		if r.refuse == nil || r.refuse(events[i:i+1]) == nil {
+			r.accept(events[i : i+1])
+			if i%2 == 1 {
+				outcome = destination.Delivered
+			}
+		}
+		if r.single {
+			res.Events = append(res.Events, outcome)
+		}
+	}
+	return res
+}
+
+// judge decides about a batch by the receiver's rules.
+func (r *receiver) judge(b *destination.Batch) destination.Result {
 	if r.refuse == nil {
 		r.accept(b.Events)
 		return destination.Result{}
@@ -292,11 +357,5 @@ func poison(class destination.Class, ids ...string) func([]destination.Event) *d
 			}
 		}
 		return nil
-	}
-}
-
-func (w *world) dump(what string) {
-	for rec, _ := range w.store.List(context.Background(), "") {
-		fmt.Println(what, rec.Key, string(rec.Value))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,7 +141,7 @@ func (h *history) mode(id sluice.StreamID, mode string) {
 func (h *history) act() string {
 	id := h.ids[h.r.IntN(len(h.ids))]
 	m := h.models[id]
-	switch n := h.r.IntN(20); {
+	switch n := h.r.IntN(26); {
 	case n < 8:
 		h.events()
 		return "post"
@@ -158,8 +159,38 @@ func (h *history) act() string {
 	case n < 16 && len(h.ids) < 6:
 		h.add()
 		return "add"
+	case n < 20:
+		return h.interrupt()
 	}
-	return h.interrupt()
+	return h.trouble(id)
+}
+
+func (h *history) trouble(id sluice.StreamID) string {
+	w, m := h.w, h.models[id]
+	switch h.r.IntN(5) {
+	case 0, 1:
+		w.dests[id].set(func(r *receiver) { r.glitches = 1 + h.r.IntN(4) })
+		h.events()
+		return fmt.Sprintf("glitches %d", id)
+	case 2:
+		w.full.Store(true)
+		h.events()
+		time.Sleep(time.Duration(h.r.IntN(180)) * time.Second)
+		w.full.Store(false)
+		return "full store"
+	case 3:
+		n, err := w.d.Drop(context.Background(), id, nil)
+		if err != nil || uint64(n) != m.want.Quarantined {
+			w.t.Errorf("drop from stream %d: got %d, %v, want %d", id, n, err, m.want.Quarantined)
+		}
+		m.want.Expired, m.want.Quarantined = m.want.Expired+m.want.Quarantined, 0
+		return fmt.Sprintf("drop %d", id)
+	}
+	n, err := w.d.Redeliver(context.Background(), id, nil)
+	if err != nil || uint64(n) != m.want.Quarantined {
+		w.t.Errorf("redeliver of stream %d: got %d, %v, want %d", id, n, err, m.want.Quarantined)
+	}
+	return fmt.Sprintf("redeliver %d", id)
 }
 
 func (h *history) interrupt() string {
@@ -216,6 +247,9 @@ func playHistory(t *testing.T, s uint64) {
 		h.add()
 		var acts []string
 		for range 25 {
+			var watching sync.WaitGroup
+			d, ids := h.w.d, slices.Clone(h.ids)
+			watching.Go(func() { h.w.watch(d, ids, 150*time.Millisecond) })
 			act := h.act()
 			acts = append(acts, act)
 			if act == "post" && h.r.IntN(3) == 0 {
@@ -223,6 +257,7 @@ func playHistory(t *testing.T, s uint64) {
 				acts = append(acts, h.interrupt())
 			}
 			time.Sleep(12 * time.Minute)
+			watching.Wait()
 			synctest.Wait()
 			h.check()
 			if t.Failed() {

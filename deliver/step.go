@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/sluicelog/sluice/destination"
@@ -188,11 +191,30 @@ func (d *Deliverer) again(l *lane) {
 // send sends w's events and settles the outcome.
 func (d *Deliverer) send(ctx context.Context, l *lane, w *work, dest destination.Destination) error {
 	batch := destination.Batch{Stream: int64(l.s.id), Partition: l.p.name, Events: w.events}
-	res := d.try(ctx, l, dest, &batch)
+	res := d.trySlowly(ctx, l, w, dest, &batch)
 	if ctx.Err() != nil && res.Err != nil {
 		return nil // stopped in the middle: it is sent again
 	}
 	return d.settle(ctx, l, w, dest, &res)
+}
+
+// trySlowly is try for events that may come from the tail. Once the send is a slow
+// one, they no longer count against the memory that the tail waits for: hanging
+// destinations would stop it for all. The number of slow sends bounds them.
+func (d *Deliverer) trySlowly(ctx context.Context, l *lane, w *work, dest destination.Destination, b *destination.Batch) destination.Result {
+	if len(w.portions) == 0 {
+		return d.try(ctx, l, dest, b)
+	}
+	held := slices.Clone(w.portions)
+	w.portions = w.portions[:0]
+	release := sync.OnceFunc(func() {
+		for i := range held {
+			held[i].chunk.release(d)
+		}
+	})
+	defer release()
+	defer time.AfterFunc(slowSend, release).Stop()
+	return d.try(ctx, l, dest, b)
 }
 
 // try is one call of Send, with its deadline and its mark in the lane's figures.
@@ -201,7 +223,7 @@ func (d *Deliverer) try(ctx context.Context, l *lane, dest destination.Destinati
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
 	defer cancel()
 	start := time.Now()
-	res := dest.Send(ctx, b)
+	res := d.call(ctx, l, dest, b)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.slow = time.Since(start) >= slowSend
@@ -210,6 +232,18 @@ func (d *Deliverer) try(ctx context.Context, l *lane, dest destination.Destinati
 		l.lastSuccess = time.Now()
 	}
 	return res
+}
+
+// call is Send. A panic is a mistake in one kind of destination: it costs the
+// stream a try, and no other stream anything.
+func (d *Deliverer) call(ctx context.Context, l *lane, dest destination.Destination, b *destination.Batch) (res destination.Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.opts.Logger.Error("destination panicked", "stream", l.s.id, "panic", p, "stack", string(debug.Stack()))
+			res = destination.Result{Err: &destination.Error{Class: destination.Unavailable, Message: "internal error: see the server's log"}}
+		}
+	}()
+	return dest.Send(ctx, b)
 }
 
 // prove settles suspects when there is no event left whose acceptance would
