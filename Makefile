@@ -2,7 +2,7 @@
 # Everything is built with Go alone; see scripts/prepare for what the tests need.
 
 GO          ?= go
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 SECONDS     ?= 60
 ROUNDS      ?= 3
 CYCLES      ?= 1000

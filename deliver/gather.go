@@ -80,9 +80,9 @@ func (l *lane) take(w *work, lim limits) {
 	}
 }
 
-// maxScan bounds the blocks that a lane examines in one step without finding an
-// event, so that others get their turn.
-const maxScan = 32
+// maxScan bounds the blocks that a lane examines in one step: about what the
+// cache holds decoded, so that the lane after it finds them there.
+const maxScan = 16
 
 // gather reads the log from the lane's cursor into w, for a lane that is behind.
 // It counts what disappeared, and moves the cursor over what is not wanted. The
@@ -103,7 +103,7 @@ func (d *Deliverer) gather(ctx context.Context, l *lane, w *work, lim limits) er
 			w.atTail = true
 			break
 		}
-		if scanned == maxScan && len(w.items) == 0 || len(w.items) > 0 && scanned >= 4*maxScan {
+		if scanned == maxScan {
 			w.more = true
 			break
 		}

@@ -51,7 +51,7 @@ type lane struct {
 	queue    []portion
 	queued   int       // bytes of queue
 	inFlight bool      // a batch taken from queue is being sent
-	moved    time.Time // when queue began to fill, or something of it was last delivered
+	turn     time.Time // when the last turn began
 
 	// seen is the highest total that was told before the stream's until passed.
 	seen uint64

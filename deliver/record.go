@@ -56,14 +56,6 @@ type hole struct {
 	Cause string `json:"cause"`
 }
 
-// clone returns a copy that shares nothing that changes.
-func (r *record) clone() record {
-	c := *r
-	c.Quarantined = append([]uint64(nil), r.Quarantined...)
-	c.Outbox = append([]Notice(nil), r.Outbox...)
-	return c
-}
-
 // Keys of the records that delivery owns.
 const (
 	lanePrefix       = "lane/"

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"container/heap"
 	"context"
 	"sync"
 	"time"
@@ -20,9 +21,11 @@ type senders struct {
 	mu      sync.Mutex
 	ctx     func() context.Context // of run; nil before and after
 	wg      *sync.WaitGroup
-	quickly fifo
+	quickly fifo   // up to date, and quick the last time
+	behind  behind // read the log by themselves
 	slowly  fifo
-	quick   int // goroutines
+	turns   uint // taken by quick senders
+	quick   int  // goroutines
 	slow    int
 }
 
@@ -31,7 +34,7 @@ func (s *senders) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	s.mu.Lock()
 	s.ctx, s.wg = func() context.Context { return ctx }, &wg
-	for range s.quickly.len() {
+	for range s.quickly.len() + s.behind.len() {
 		s.start()
 	}
 	s.mu.Unlock()
@@ -42,7 +45,7 @@ func (s *senders) run(ctx context.Context) {
 	wg.Wait()
 }
 
-// add queues a lane that has just become ready.
+// add queues a lane that has just become ready. The lane is locked.
 func (s *senders) add(l *lane, slow bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,7 +58,11 @@ func (s *senders) add(l *lane, slow bool) {
 		}
 		return
 	}
-	s.quickly.push(l)
+	if l.behind {
+		s.behind.push(l)
+	} else {
+		s.quickly.push(l)
+	}
 	s.start()
 }
 
@@ -93,7 +100,7 @@ func (s *senders) serve(ctx context.Context, slow bool) {
 			moved = true
 			s.slow++
 			s.quick--
-			if s.quickly.len() > 0 {
+			if s.quickly.len()+s.behind.len() > 0 {
 				s.start()
 			}
 		})
@@ -108,17 +115,21 @@ func (s *senders) serve(ctx context.Context, slow bool) {
 
 // next returns the next ready lane for a sender; nil ends the sender.
 func (s *senders) next(slow bool) *lane {
+	l := s.take(slow)
+	if l != nil {
+		// Not under the senders' lock: whoever queues a lane holds the lane's.
+		l.mu.Lock()
+		l.phase, l.again, l.turn = running, false, time.Now()
+		l.mu.Unlock()
+	}
+	return l
+}
+
+// take takes the next lane out of its queue, or the sender out of their number.
+func (s *senders) take(slow bool) *lane {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	queue := &s.quickly
-	if slow {
-		queue = &s.slowly
-	}
-	if l := queue.pop(); l != nil {
-		l.mu.Lock()
-		l.phase = running
-		l.again = false
-		l.mu.Unlock()
+	if l := s.pick(slow); l != nil {
 		return l
 	}
 	if slow {
@@ -127,6 +138,86 @@ func (s *senders) next(slow bool) *lane {
 		s.quick--
 	}
 	return nil
+}
+
+// pick takes the next lane. Of four turns that quick senders give, one goes to a
+// lane that is behind, and more when there are no others.
+func (s *senders) pick(slow bool) *lane {
+	if slow {
+		return s.slowly.pop()
+	}
+	s.turns++
+	if s.turns%4 != 0 || s.behind.len() == 0 {
+		if l := s.quickly.pop(); l != nil {
+			return l
+		}
+	}
+	return s.behind.pop()
+}
+
+// behind queues lanes that read the log by themselves. Every other turn goes to
+// the one that is furthest behind: lanes that are about as far behind then come
+// one after another and find the blocks that they need decoded. The turns between
+// go to the one that has waited longest, so that nobody starves.
+type behind struct {
+	byCursor byCursor
+	byWait   []*cursorLane // some of them taken already
+	count    int
+	turn     bool
+}
+
+func (b *behind) len() int { return b.count }
+
+func (b *behind) push(l *lane) {
+	c := &cursorLane{l: l, cursor: l.rec.Cursor}
+	heap.Push(&b.byCursor, c)
+	b.byWait = append(b.byWait, c)
+	b.count++
+}
+
+func (b *behind) pop() *lane {
+	if b.count == 0 {
+		b.byCursor, b.byWait = nil, nil
+		return nil
+	}
+	b.count--
+	b.turn = !b.turn
+	for {
+		var c *cursorLane
+		if b.turn {
+			c = heap.Pop(&b.byCursor).(*cursorLane)
+		} else {
+			c, b.byWait[0] = b.byWait[0], nil
+			b.byWait = b.byWait[1:]
+		}
+		if !c.taken {
+			c.taken = true
+			return c.l
+		}
+	}
+}
+
+// byCursor is a heap of lanes, lowest cursor first.
+type byCursor []*cursorLane
+
+type cursorLane struct {
+	l      *lane
+	cursor uint64 // when it was queued
+	taken  bool
+}
+
+func (b byCursor) Len() int           { return len(b) }
+func (b byCursor) Less(i, j int) bool { return b[i].cursor < b[j].cursor }
+func (b byCursor) Swap(i, j int)      { b[i], b[j] = b[j], b[i] }
+func (b *byCursor) Push(x any)        { *b = append(*b, x.(*cursorLane)) }
+
+func (b *byCursor) Pop() any {
+	old := *b
+	n := len(old) - 1
+	x := old[n]
+	old[n] = nil
+	*b = old[:n]
+	return x
 }
 
 // fifo is a queue of lanes.

@@ -24,7 +24,7 @@ func (d *Deliverer) settle(ctx context.Context, l *lane, w *work, dest destinati
 			l.rec.Delivered += uint64(len(w.items))
 			l.moveTo(w.end)
 			l.mark()
-			l.inFlight, l.moved = false, time.Now()
+			l.inFlight = false
 			l.recovered()
 		} else {
 			l.deliver(w.events)

@@ -32,6 +32,7 @@ type part struct {
 
 	epoch   uint64        // of this owner of the partition; never changes
 	saved   atomic.Uint64 // checkpoint that is stored
+	short   atomic.Bool   // the tail waits for memory
 	version uint64        // of its record; the flusher's
 }
 
@@ -62,8 +63,8 @@ func (p *part) run(ctx context.Context) error {
 	}
 }
 
-// How long the tail waits for memory before it makes lanes fall behind that have
-// not moved for as long, and how often it looks.
+// How long a turn may take before its lane falls behind when the tail waits for
+// memory, and how often the tail looks.
 const (
 	stalledAfter = time.Second
 	stalledCheck = 100 * time.Millisecond
@@ -71,8 +72,13 @@ const (
 
 // room waits until deliveries have freed memory. That the whole tail waits is
 // cheap: it reads each block once for all lanes, while each lane that falls
-// behind reads for itself. Only those that do not move are made to.
+// behind reads for itself. Only slow ones are made to.
 func (p *part) room(ctx context.Context) {
+	if p.d.used.Load() <= p.d.quickBytes {
+		return
+	}
+	p.short.Store(true)
+	defer p.short.Store(false)
 	for p.d.used.Load() > p.d.quickBytes {
 		select {
 		case <-p.d.freed:
@@ -84,14 +90,14 @@ func (p *part) room(ctx context.Context) {
 	}
 }
 
-// evict makes lanes fall behind that have had events since before then without
-// delivering any.
+// evict makes lanes fall behind whose turn began before then and goes on: their
+// destinations are slow. A lane that waits for its turn is not to blame.
 func (p *part) evict(then time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for l := range p.debts {
 		l.mu.Lock()
-		if len(l.queue) > 0 && l.moved.Before(then) {
+		if len(l.queue) > 0 && l.phase == running && l.turn.Before(then) {
 			l.fallBehind(time.Now())
 			p.d.wake(l)
 		}
@@ -277,7 +283,6 @@ func (p *part) offer(b *eventlog.Block, l *lane, c **chunk, idx []uint16, n int,
 			l.safe = p.processed
 		}
 		p.debts[l] = true
-		l.moved = time.Now()
 	}
 	if all {
 		list = nil
