@@ -6,6 +6,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 SECONDS     ?= 60
 ROUNDS      ?= 3
 CYCLES      ?= 1000
+SEEDS       ?= 20000
 FUZZTIME    ?= 60s
 
 .PHONY: run build test lint unit bench torture fuzz clean
@@ -38,7 +39,8 @@ bench:
 
 # Long runs: kill -9 cycles, simulation with many seeds, fuzzing.
 torture: prepare
-	$(GO) test -count=1 -timeout 6h -run TestOracleKillCycles ./bench/oracle -args -cycles $(CYCLES)
+	$(GO) test -v -count=1 -timeout 6h -run TestOracleKillCycles ./bench/oracle -args -cycles $(CYCLES)
+	$(GO) test -count=1 -timeout 6h -run TestRandomHistories ./deliver -args -seeds $(SEEDS)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
 # Every fuzz target for FUZZTIME each.

@@ -45,6 +45,7 @@ func (s *Service) Accept(ctx context.Context, p *Producer, batches map[string]*e
 	if s.space.low.Load() {
 		return nil, errNoSpace()
 	}
+	s.cfg.Deliver.Pace(ctx)
 	began := time.Now()
 	out, err := s.log.Append(ctx, batches)
 	if err != nil {

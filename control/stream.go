@@ -116,11 +116,12 @@ func (st *stream) acquire(ctx context.Context) (free func(), err error) {
 
 // streams holds every stream that is not gone.
 type streams struct {
-	mu   sync.RWMutex
-	byID map[sluice.StreamID]*stream
+	mu    sync.RWMutex
+	byID  map[sluice.StreamID]*stream
+	count map[string]int // by folded namespace
 }
 
-func (t *streams) init() { t.byID = map[sluice.StreamID]*stream{} }
+func (t *streams) init() { t.byID, t.count = map[sluice.StreamID]*stream{}, map[string]int{} }
 
 func (t *streams) get(id sluice.StreamID) *stream {
 	t.mu.RLock()
@@ -131,13 +132,24 @@ func (t *streams) get(id sluice.StreamID) *stream {
 func (t *streams) add(st *stream) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.byID[st.id] == nil {
+		t.count[st.record().scope()]++
+	}
 	t.byID[st.id] = st
 }
 
 func (t *streams) remove(id sluice.StreamID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	st := t.byID[id]
+	if st == nil {
+		return
+	}
 	delete(t.byID, id)
+	scope := st.record().scope()
+	if t.count[scope]--; t.count[scope] == 0 {
+		delete(t.count, scope)
+	}
 }
 
 // list returns the streams in the order of their ids.
@@ -149,16 +161,11 @@ func (t *streams) list() []*stream {
 	return out
 }
 
-// in counts the streams of a namespace.
-func (t *streams) in(scope string) (n int) {
+// in returns the number of streams of a namespace.
+func (t *streams) in(scope string) int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for _, st := range t.byID {
-		if st.record().scope() == scope {
-			n++
-		}
-	}
-	return n
+	return t.count[scope]
 }
 
 func (s *Service) loadStreams(ctx context.Context) error {

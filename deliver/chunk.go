@@ -136,7 +136,7 @@ func fillEvent(ev *destination.Event, b *eventlog.Block, i int, payload []byte) 
 
 // release gives up one lane's hold of the chunk.
 func (c *chunk) release(d *Deliverer) {
-	if c.refs.Add(-1) == 0 && d.used.Add(-int64(c.bytes)) <= d.quickBytes {
+	if c.refs.Add(-1) == 0 && d.used.Add(-int64(c.bytes)) <= d.quickBytes() {
 		poke(d.freed)
 	}
 }

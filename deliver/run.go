@@ -21,10 +21,9 @@ import (
 // Deliverer delivers the events of a log to streams. After New, call Load, Put
 // every stream that exists, then Run. All methods may be called at once.
 type Deliverer struct {
-	log        *eventlog.Log
-	store      store.Store
-	opts       Options
-	quickBytes int64
+	log   *eventlog.Log
+	store store.Store
+	opts  Options
 
 	parts   map[string]*part
 	order   []*part
@@ -33,7 +32,7 @@ type Deliverer struct {
 	catchUp throttle
 	used    atomic.Int64 // bytes held by chunks
 	outbox  chan struct{}
-	freed   chan struct{} // used fell below quickBytes
+	freed   chan struct{} // used fell below quickBytes()
 
 	retentionStopped atomic.Bool
 
@@ -70,7 +69,7 @@ func New(l *eventlog.Log, s store.Store, opts Options) *Deliverer {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	d := &Deliverer{log: l, store: s, opts: opts, quickBytes: int64(opts.Memory / 2),
+	d := &Deliverer{log: l, store: s, opts: opts,
 		parts: map[string]*part{}, outbox: make(chan struct{}, 1), freed: make(chan struct{}, 1),
 		streams: map[sluice.StreamID]*stream{}, stored: map[string]storedLane{}}
 	d.senders = &senders{d: d, limit: opts.Senders}
@@ -82,6 +81,9 @@ func New(l *eventlog.Log, s store.Store, opts Options) *Deliverer {
 	}
 	return d
 }
+
+// quickBytes returns the memory for events on their way to quick destinations.
+func (d *Deliverer) quickBytes() int64 { return int64(d.opts.Memory / 2) }
 
 // Load reads lane records and checkpoints. It is called once, before Put.
 func (d *Deliverer) Load(ctx context.Context) error {

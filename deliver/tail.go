@@ -32,7 +32,8 @@ type part struct {
 
 	epoch   uint64        // of this owner of the partition; never changes
 	saved   atomic.Uint64 // checkpoint that is stored
-	short   atomic.Bool   // the tail waits for memory
+	short   atomic.Bool   // the tail had to wait for memory before the last block
+	handed  atomic.Uint64 // a copy of processed for those without the lock
 	version uint64        // of its record; the flusher's
 }
 
@@ -74,12 +75,12 @@ const (
 // cheap: it reads each block once for all lanes, while each lane that falls
 // behind reads for itself. Only slow ones are made to.
 func (p *part) room(ctx context.Context) {
-	if p.d.used.Load() <= p.d.quickBytes {
+	if p.d.used.Load() <= p.d.quickBytes() {
+		p.short.Store(false)
 		return
 	}
 	p.short.Store(true)
-	defer p.short.Store(false)
-	for p.d.used.Load() > p.d.quickBytes {
+	for p.d.used.Load() > p.d.quickBytes() {
 		select {
 		case <-p.d.freed:
 		case <-time.After(stalledCheck):
@@ -91,7 +92,8 @@ func (p *part) room(ctx context.Context) {
 }
 
 // evict makes lanes fall behind whose turn began before then and goes on: their
-// destinations are slow. A lane that waits for its turn is not to blame.
+// destinations are slow. A lane that waits for its turn is not to blame, and one
+// that holds much falls behind by itself, see maxQueue.
 func (p *part) evict(then time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -123,6 +125,7 @@ func (p *part) reachEnd(next, stored uint64) {
 		p.hole = &hole{First: next, Last: last}
 		p.lost(totals)
 		p.processed = last
+		p.handed.Store(last)
 		p.wakeAhead()
 		poke(p.d.flush.kick)
 	}
@@ -197,6 +200,7 @@ func (p *part) distribute(b *eventlog.Block) error {
 	}
 	p.totals[sluice.Instance] = b.Total
 	p.processed = b.Last()
+	p.handed.Store(p.processed)
 	p.wakeAhead()
 	poke(p.d.flush.kick) // for the checkpoint, should no lane want anything
 	return nil

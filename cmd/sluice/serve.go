@@ -141,7 +141,7 @@ Begin with:
 
   export SLUICE_SERVER=%s SLUICE_TOKEN=%s
   echo '{"event_type":"user.add","entity_path":"acme/web","author_name":"jane"}' | sluice emit
-  sluice stream create --namespace acme --kind http --config '{"url":"https://example.com/hook"}'
+  sluice stream create --namespace acme --url https://example.com/hook
 
 or see everything at work on this machine with: sluice demo
 
