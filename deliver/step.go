@@ -140,7 +140,7 @@ func (d *Deliverer) prepare(ctx context.Context, l *lane, w *work, lim limits) e
 		return nil
 	}
 	l.mu.Unlock()
-	if err := d.catchUp.wait(ctx, d, l); err != nil {
+	if err := d.catchUp.wait(ctx, d); err != nil {
 		return err
 	}
 	if err := d.gather(ctx, l, w, lim); err != nil {

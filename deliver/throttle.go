@@ -20,7 +20,7 @@ type throttle struct {
 }
 
 // wait returns when a lane may read from the log.
-func (t *throttle) wait(ctx context.Context, d *Deliverer, _ *lane) error {
+func (t *throttle) wait(ctx context.Context, d *Deliverer) error {
 	delay := t.delay(d)
 	if delay <= 0 {
 		return nil
