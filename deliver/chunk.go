@@ -137,6 +137,10 @@ func fillEvent(ev *destination.Event, b *eventlog.Block, i int, payload []byte) 
 // release gives up one lane's hold of the chunk.
 func (c *chunk) release(d *Deliverer) {
 	if c.refs.Add(-1) == 0 && d.used.Add(-int64(c.bytes)) <= d.quickBytes() {
-		poke(d.freed)
+		for _, p := range d.order {
+			if p.waits.Load() {
+				poke(p.freed)
+			}
+		}
 	}
 }

@@ -32,6 +32,7 @@ type world struct {
 	confs  map[sluice.StreamID]Stream
 	notes  []Notice
 	full   atomic.Bool // the store has no space
+	busy   atomic.Bool // the processors are
 }
 
 func newWorld(t *testing.T, opts Options) *world {
@@ -68,6 +69,7 @@ func (w *world) start() {
 		return nil
 	}
 	w.d = New(w.log, w.store, opts)
+	w.d.busy = w.busy.Load
 	if err := w.d.Load(ctx); err != nil {
 		w.t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func (l *lane) take(w *work, lim limits) {
 		}
 		w.end = Start{Seq: p.chunk.last, Total: p.chunk.after}
 		w.portions = append(w.portions, *p)
-		l.queued -= p.chunk.bytes
+		l.load(-p.chunk.bytes)
 		copy(l.queue, l.queue[1:])
 		l.queue[len(l.queue)-1] = portion{}
 		l.queue = l.queue[:len(l.queue)-1]

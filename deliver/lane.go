@@ -50,6 +50,7 @@ type lane struct {
 	behind   bool
 	queue    []portion
 	queued   int       // bytes of queue
+	given    uint64    // the last event of the block that the last portion is of
 	inFlight bool      // a batch taken from queue is being sent
 	turn     time.Time // when the last turn began
 
@@ -127,7 +128,8 @@ func (l *lane) drop() {
 		l.queue[i].chunk.release(l.p.d)
 		l.queue[i] = portion{}
 	}
-	l.queue, l.queued = l.queue[:0], 0
+	l.queue = l.queue[:0]
+	l.load(-l.queued)
 }
 
 // upToDate reports whether the lane's position is the tail's.

@@ -40,7 +40,7 @@ func (d *Deliverer) Pace(ctx context.Context) {
 // late reports whether the tail waits for memory and lags.
 func (d *Deliverer) late() bool {
 	for _, p := range d.order {
-		if p.short.Load() && d.log.Stored(p.name) > p.handed.Load()+paceEvents {
+		if p.waits.Load() && d.log.Stored(p.name) > p.handed.Load()+paceEvents {
 			return true
 		}
 	}

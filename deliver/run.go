@@ -32,7 +32,7 @@ type Deliverer struct {
 	catchUp throttle
 	used    atomic.Int64 // bytes held by chunks
 	outbox  chan struct{}
-	freed   chan struct{} // used fell below quickBytes()
+	busy    func() bool // our own processors are what delivery waits for
 
 	retentionStopped atomic.Bool
 
@@ -70,12 +70,13 @@ func New(l *eventlog.Log, s store.Store, opts Options) *Deliverer {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	d := &Deliverer{log: l, store: s, opts: opts,
-		parts: map[string]*part{}, outbox: make(chan struct{}, 1), freed: make(chan struct{}, 1),
+		parts: map[string]*part{}, outbox: make(chan struct{}, 1),
 		streams: map[sluice.StreamID]*stream{}, stored: map[string]storedLane{}}
 	d.senders = &senders{d: d, limit: opts.Senders}
+	d.busy = new(processors).areBusy
 	d.flush = newFlusher(d)
 	for _, name := range l.Partitions() {
-		p := &part{d: d, name: name, totals: map[string]uint64{}, routes: map[string][]*lane{}, debts: map[*lane]bool{}}
+		p := &part{d: d, name: name, freed: make(chan struct{}, 1), totals: map[string]uint64{}, routes: map[string][]*lane{}, debts: map[*lane]bool{}}
 		d.parts[name] = p
 		d.order = append(d.order, p)
 	}

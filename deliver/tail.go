@@ -32,7 +32,9 @@ type part struct {
 
 	epoch   uint64        // of this owner of the partition; never changes
 	saved   atomic.Uint64 // checkpoint that is stored
-	short   atomic.Bool   // the tail had to wait for memory before the last block
+	waits   atomic.Bool   // the tail has to wait before it hands out the next block
+	freed   chan struct{} // there may be room again
+	large   atomic.Int64  // lanes whose queue holds largeQueue or more
 	handed  atomic.Uint64 // a copy of processed for those without the lock
 	version uint64        // of its record; the flusher's
 }
@@ -56,7 +58,7 @@ func (p *part) run(ctx context.Context) error {
 		case err != nil:
 			return fmt.Errorf("follow partition %s: %w", p.name, err)
 		default:
-			p.room(ctx)
+			p.room(ctx, b)
 			if err := p.distribute(b); err != nil {
 				return err
 			}
@@ -64,42 +66,97 @@ func (p *part) run(ctx context.Context) error {
 	}
 }
 
-// How long a turn may take before its lane falls behind when the tail waits for
-// memory, and how often the tail looks.
+// How long a turn may take before its lane falls behind when the tail waits, and
+// how often the tail looks.
 const (
 	stalledAfter = time.Second
 	stalledCheck = 100 * time.Millisecond
 )
 
-// room waits until deliveries have freed memory. That the whole tail waits is
-// cheap: it reads each block once for all lanes, while each lane that falls
-// behind reads for itself. Only slow ones are made to.
-func (p *part) room(ctx context.Context) {
-	if p.d.used.Load() <= p.d.quickBytes() {
-		p.short.Store(false)
-		return
-	}
-	p.short.Store(true)
-	for p.d.used.Load() > p.d.quickBytes() {
+// room waits until deliveries have freed memory, or the greater part of the lanes
+// is not crowded any more. That the whole tail waits is cheap: it reads each block
+// once for all lanes, while each lane that falls behind reads for itself. Only
+// those fall behind whose destinations are slow.
+func (p *part) room(ctx context.Context, b *eventlog.Block) {
+	busy := p.d.busy()
+	for p.short() || busy && p.crowded(b) {
+		if !busy {
+			p.evictLarge()
+			if !p.short() {
+				break
+			}
+		}
+		p.waits.Store(true)
 		select {
-		case <-p.d.freed:
+		case <-p.freed:
 		case <-time.After(stalledCheck):
-			p.evict(time.Now().Add(-stalledAfter))
+			p.evictSlow(time.Now().Add(-stalledAfter))
 		case <-ctx.Done():
 			return
 		}
+		busy = p.d.busy()
 	}
+	p.waits.Store(false)
 }
 
-// evict makes lanes fall behind whose turn began before then and goes on: their
-// destinations are slow. A lane that waits for its turn is not to blame, and one
-// that holds much falls behind by itself, see maxQueue.
-func (p *part) evict(then time.Time) {
+// short reports whether chunks take more memory than they may.
+func (p *part) short() bool { return p.d.used.Load() > p.d.quickBytes() }
+
+// recently is how many events ago a lane may have been given something that is
+// asked whether it has much to send.
+const recently = 64 << 10
+
+// crowded reports whether most of the lanes that block b would go to have much to
+// send.
+func (p *part) crowded(b *eventlog.Block) bool {
+	if p.large.Load() == 0 {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all, large := 0, 0
+	count := func(lanes []*lane) {
+		for _, l := range lanes {
+			l.mu.Lock()
+			if !l.gone && !l.behind && l.given+recently > b.First {
+				all++
+				if l.queued >= largeQueue {
+					large++
+				}
+			}
+			l.mu.Unlock()
+		}
+	}
+	for i := range b.Tops {
+		if b.Tops[i].Name != sluice.Instance {
+			count(p.routes[b.Tops[i].Name])
+		}
+	}
+	count(p.routes[sluice.Instance])
+	return 2*large > all
+}
+
+// evictSlow makes lanes fall behind whose turn began before then and goes on:
+// their destinations are slow. A lane that waits for its turn is not to blame.
+func (p *part) evictSlow(then time.Time) {
+	p.evict(func(l *lane) bool { return l.phase == running && l.turn.Before(then) })
+}
+
+// evictLarge makes lanes fall behind that hold more than twice their share of the
+// memory. It is for times when processors are not what delivery waits for.
+func (p *part) evictLarge() {
+	p.mu.Lock()
+	share := int(p.d.quickBytes()) / max(1, len(p.debts))
+	p.mu.Unlock()
+	p.evict(func(l *lane) bool { return l.queued >= min(2*share, largeQueue) })
+}
+
+func (p *part) evict(which func(*lane) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for l := range p.debts {
 		l.mu.Lock()
-		if len(l.queue) > 0 && l.phase == running && l.turn.Before(then) {
+		if len(l.queue) > 0 && which(l) {
 			l.fallBehind(time.Now())
 			p.d.wake(l)
 		}
@@ -308,12 +365,30 @@ func (l *lane) push(c *chunk, pick []uint16) {
 		return
 	}
 	l.queue = append(l.queue, portion{chunk: c, pick: pick})
-	l.queued += c.bytes
+	l.given = c.last
+	l.load(c.bytes)
 	d.wake(l)
 }
 
-// maxQueue bounds the bytes that wait for one lane.
-const maxQueue = 8 << 20
+// Bytes that may wait for one lane, and from where on it is said to have much to
+// send.
+const (
+	maxQueue   = 16 << 20
+	largeQueue = 4 << 20
+)
+
+// load changes the bytes that wait for the lane.
+func (l *lane) load(by int) {
+	before := l.queued
+	l.queued += by
+	switch {
+	case before < largeQueue && l.queued >= largeQueue:
+		l.p.large.Add(1)
+	case before >= largeQueue && l.queued < largeQueue:
+		l.p.large.Add(-1)
+		poke(l.p.freed)
+	}
+}
 
 // attach makes a lane that has read up to the tail an up-to-date one. It reports
 // false when the tail has moved on.
