@@ -92,6 +92,7 @@ type Service struct {
 	outboxes   pump
 	intake     intake
 	checks     chan struct{} // one slot for each check under way
+	keys       keys
 }
 
 // New returns a service. It does nothing until Open.
@@ -127,6 +128,7 @@ func New(cfg Config) *Service {
 	s.namespaces.init()
 	s.streams.init()
 	s.outboxes.init()
+	s.keys.init()
 	return s
 }
 
@@ -148,14 +150,15 @@ func (s *Service) Open(ctx context.Context) error {
 }
 
 // Run appends what the outboxes hold, learns namespaces from the log, watches
-// the free space and finishes what a failure left half done, until ctx ends. It
-// then returns nil; what is left in outboxes is appended after the next start.
+// the free space, seals with the current key what an older one sealed, and
+// finishes what a failure left half done, until ctx ends. It then returns nil; what is left in outboxes is appended after the next start.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { s.runOutboxes(ctx) })
 	wg.Go(func() { s.runRepairs(ctx) })
 	wg.Go(func() { s.runSpace(ctx) })
+	wg.Go(func() { s.runReseal(ctx) })
 	for _, p := range s.log.Partitions() {
 		wg.Go(func() { s.runLearner(ctx, p) })
 	}

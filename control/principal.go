@@ -32,6 +32,7 @@ const (
 	actionReadNamespaces  action = "read namespaces"
 	actionManageNamespace action = "declare namespaces"
 	actionOperate         action = "read metrics"
+	actionManageKeys      action = "manage sealing keys"
 )
 
 // may is the one place that decides who may do what. The namespace is folded;

@@ -13,9 +13,13 @@ import (
 // out of the configuration and sealed together.
 const fieldHeaders = "config.headers"
 
+// sealContext names the place of a sealed value: the key of its record and the
+// field in it.
 func sealContext(id sluice.StreamID, field string) string {
-	return fmt.Sprintf("stream/%d/%s", id, field)
+	return sealedPlace(streamKey(id), field)
 }
+
+func sealedPlace(record, field string) string { return record + "/" + field }
 
 // seal puts configuration and secrets into the record.
 func (s *Service) seal(r *streamRecord, config json.RawMessage, secrets destination.Secrets) error {

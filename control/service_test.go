@@ -34,6 +34,7 @@ func TestSpace(t *testing.T) {
 	free.Store(1 << 30)
 	watch := func(c *control.Config) { c.FreeSpace = func() (uint64, error) { return free.Load(), nil } }
 	simulate(t, watch, func(t *testing.T, w *controltest.World) {
+		synctest.Wait() // the log is ready
 		if err := errors.Join(accept(w, "a"), w.Service.Ready()); err != nil {
 			t.Errorf("with space: %v", err)
 		}

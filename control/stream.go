@@ -217,19 +217,28 @@ func (s *Service) find(p Principal, a action, id sluice.StreamID) (*stream, erro
 func (s *Service) apply(ctx context.Context, st *stream) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 	defer cancel()
-	err := s.cfg.Deliver.Put(ctx, s.forDelivery(st.record()))
+	err := s.cfg.Deliver.Put(ctx, s.forDelivery(st))
 	st.broken.Store(err != nil)
 	if err != nil {
 		s.logger.ErrorContext(ctx, "stream not handed to delivery yet", "stream", st.id, "err", err)
 	}
 }
 
-// forDelivery returns what delivery knows of a stream.
-func (s *Service) forDelivery(r *streamRecord) deliver.Stream {
+// forDelivery returns what delivery knows of a stream. A destination is opened
+// with the newest secrets: those of r may be sealed with a key that was dropped
+// meanwhile.
+func (s *Service) forDelivery(st *stream) deliver.Stream {
+	r := st.record()
 	return deliver.Stream{
 		ID: r.ID, Namespace: r.scope(), Version: r.Version, Filter: r.Filter, Start: r.Start, Until: r.Until,
 		Strict: r.Strict, Paused: !r.Active || r.Deleting != nil,
-		Open: func() (destination.Destination, error) { return s.open(r) },
+		Open: func() (destination.Destination, error) {
+			newest := st.record()
+			if newest.Deleting != nil {
+				newest = r // the stream goes on until delivery is told to forget it
+			}
+			return s.open(newest)
+		},
 	}
 }
 

@@ -18,13 +18,28 @@ func (s *Service) CreateStream(ctx context.Context, p Principal, spec StreamSpec
 	if d.spec.Namespace, err = s.ensureTopLevel(ctx, p, spec.Namespace); err != nil {
 		return Stream{}, err
 	}
-	rec, err := s.newRecord(ctx, p, d)
+	s.keys.storing.RLock()
+	rec, err := s.createRecord(ctx, p, d)
+	s.keys.storing.RUnlock()
 	if err != nil {
 		return Stream{}, err
 	}
+	st := newStream(rec)
+	s.streams.add(st)
+	s.outboxes.wake(streamKey(rec.ID))
+	s.apply(ctx, st)
+	return s.view(ctx, rec)
+}
+
+// createRecord stores a new stream.
+func (s *Service) createRecord(ctx context.Context, p Principal, d *draft) (*streamRecord, error) {
+	rec, err := s.newRecord(ctx, p, d)
+	if err != nil {
+		return nil, err
+	}
 	claims, err := s.claimStream(ctx, rec)
 	if err != nil {
-		return Stream{}, err
+		return nil, err
 	}
 	if rec.Start, err = s.positions(ctx, d); err == nil {
 		err = s.create(ctx, streamKey(rec.ID), rec)
@@ -35,13 +50,9 @@ func (s *Service) CreateStream(ctx context.Context, p Principal, spec StreamSpec
 		if errors.Is(err, errNotCreated) {
 			claims.release(ctx)
 		}
-		return Stream{}, storeError("store a stream", err)
+		return nil, storeError("store a stream", err)
 	}
-	st := newStream(rec)
-	s.streams.add(st)
-	s.outboxes.wake(streamKey(rec.ID))
-	s.apply(ctx, st)
-	return s.view(ctx, rec)
+	return rec, nil
 }
 
 // newRecord returns the record of a stream that is to be created, without its
@@ -68,7 +79,7 @@ func (s *Service) newRecord(ctx context.Context, p Principal, d *draft) (*stream
 	r.add(s.compose(p, act{
 		Type: "stream.create", Namespace: r.Namespace, TargetType: targetStream, TargetID: r.ID, Target: r.title(),
 		Message: "Created a stream", Secrets: sortedNames(d.secrets), Fields: map[string]any{
-			"kind": r.Kind, "config": shown(r.Config), "filter": shown(plainFilter(r.Filter)),
+			"kind": r.Kind, "config": shown(maskConfig(r.Config)), "filter": shown(plainFilter(r.Filter)),
 			"start": r.StartAs, "until": timeOrNil(r.Until), "strict": r.Strict, "active": r.Active,
 		},
 	}))

@@ -71,6 +71,8 @@ func (s *Service) UpdateStream(ctx context.Context, p Principal, id sluice.Strea
 
 // update tries once to store a change. The stream is acquired.
 func (s *Service) update(ctx context.Context, p Principal, st *stream, patch StreamPatch) (changed bool, err error) {
+	s.keys.storing.RLock()
+	defer s.keys.storing.RUnlock()
 	key := streamKey(st.id)
 	old, version, err := store.Load[streamRecord](ctx, s.store, key)
 	if err != nil {
@@ -375,7 +377,9 @@ func difference(old, next *streamRecord) map[string]change {
 	_ = json.Unmarshal(next.Config, &to)
 	for _, m := range []map[string]any{from, to} {
 		for name := range m {
-			add("config."+name, from[name], to[name])
+			if !reflect.DeepEqual(from[name], to[name]) {
+				out["config."+name] = change{From: maskValue(from[name]), To: maskValue(to[name])}
+			}
 		}
 	}
 	return out

@@ -67,6 +67,14 @@ func ok(body any) (answer, error) { return answer{http.StatusOK, body}, nil }
 // methods are the ways to use a path.
 type methods map[string]func(context.Context, *call) (answer, error)
 
+// withoutBody answers with what do returns for the caller.
+func withoutBody[T any](do func(context.Context, control.Principal) (T, error)) func(context.Context, *call) (answer, error) {
+	return func(ctx context.Context, c *call) (answer, error) {
+		out, err := do(ctx, c.by)
+		return answer{http.StatusOK, out}, err
+	}
+}
+
 // routes is the table of all paths.
 func (a *API) routes() {
 	for path, m := range map[string]methods{
@@ -82,6 +90,9 @@ func (a *API) routes() {
 		"/api/v1/tokens":                            {"GET": a.listTokens, "POST": a.createToken},
 		"/api/v1/tokens/{id}":                       {"DELETE": a.revokeToken},
 		"/api/v1/namespaces":                        {"GET": a.listNamespaces, "POST": a.declareNamespace},
+		"/api/v1/secrets":                           {"GET": withoutBody(a.service.SealingKeys)},
+		"/api/v1/secrets/rotate":                    {"POST": withoutBody(a.service.RotateKeys)},
+		"/api/v1/secrets/prune":                     {"POST": withoutBody(a.service.PruneKeys)},
 	} {
 		a.mux.Handle(path, a.handle(m))
 	}

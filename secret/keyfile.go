@@ -63,25 +63,66 @@ func OpenKeyFile(path string) (*Ring, error) {
 func (r *Ring) Rotate() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	keys := maps.Clone(r.keys)
-	if r.path != "" {
-		_, inFile, err := readKeyFile(r.path)
-		if err != nil {
-			return fmt.Errorf("rotate keys: %w", err)
-		}
-		maps.Copy(keys, inFile)
+	keys, err := r.all()
+	if err != nil {
+		return fmt.Errorf("rotate keys: %w", err)
 	}
 	k := newKey()
 	for _, taken := keys[k.id]; taken; _, taken = keys[k.id] {
 		k = newKey()
 	}
 	keys[k.id] = k
+	if err := r.replace(k.id, keys); err != nil {
+		return fmt.Errorf("rotate keys: %w", err)
+	}
+	return nil
+}
+
+// Drop removes keys, from the key file first: what they sealed can never be
+// opened again, so the caller knows that there is nothing left. The current key
+// is refused, and then nothing is removed; ids that the ring lacks do no harm.
+func (r *Ring) Drop(ids ...string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slices.Contains(ids, r.current) {
+		return fmt.Errorf("drop keys: %s is the current key", r.current)
+	}
+	keys, err := r.all()
+	if err != nil {
+		return fmt.Errorf("drop keys: %w", err)
+	}
+	for _, id := range ids {
+		delete(keys, id)
+	}
+	if err := r.replace(r.current, keys); err != nil {
+		return fmt.Errorf("drop keys: %w", err)
+	}
+	return nil
+}
+
+// all returns the ring's keys and those that others added to the file. The ring
+// is locked.
+func (r *Ring) all() (map[string]key, error) {
+	keys := maps.Clone(r.keys)
+	if r.path == "" {
+		return keys, nil
+	}
+	_, inFile, err := readKeyFile(r.path)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(keys, inFile)
+	return keys, nil
+}
+
+// replace puts keys into the file, then into the ring, which is locked.
+func (r *Ring) replace(current string, keys map[string]key) error {
 	if r.path != "" {
-		if err := writeFile(r.path, encodeKeys(k.id, keys), os.Rename); err != nil {
-			return fmt.Errorf("rotate keys: %w", err)
+		if err := writeFile(r.path, encodeKeys(current, keys), os.Rename); err != nil {
+			return err
 		}
 	}
-	r.current, r.keys = k.id, keys
+	r.current, r.keys = current, keys
 	return nil
 }
 

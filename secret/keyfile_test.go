@@ -172,3 +172,40 @@ func TestRotateFails(t *testing.T) {
 			err, r.Current(), fs.ErrNotExist, before)
 	}
 }
+
+func TestDrop(t *testing.T) {
+	r, path := createKeyFile(t)
+	first := r.Current()
+	old := r.Seal([]byte(hidden), place)
+	if err := r.Drop(first); err == nil {
+		t.Error("Drop of the current key: got no error")
+	}
+	if err := r.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := r.Keys(), 2; len(got) != want {
+		t.Errorf("keys after the rotation: got %v, want %d", got, want)
+	}
+	sealed := r.Seal([]byte(hidden), place)
+	for range 2 { // what is gone already does no harm
+		if err := r.Drop(first, "00000000"); err != nil {
+			t.Fatalf("Drop: %v", err)
+		}
+	}
+	again, err := OpenKeyFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*Ring{r, again} {
+		if got := r.Keys(); len(got) != 1 || got[0] != r.Current() {
+			t.Errorf("keys: got %v, want the current one alone", got)
+		}
+		if _, err := r.Open(old, place); !errors.Is(err, ErrNoKey) {
+			t.Errorf("Open of what the dropped key sealed: got error %v, want %v", err, ErrNoKey)
+		}
+		if got, err := r.Open(sealed, place); err != nil || string(got) != hidden {
+			t.Errorf("Open: got %q, error %v; want %q", got, err, hidden)
+		}
+	}
+	wantOneFile(t, path)
+}

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -143,6 +145,13 @@ func (r *Ring) Current() string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.current
+}
+
+// Keys returns the ids of all keys, in their order.
+func (r *Ring) Keys() []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.Sorted(maps.Keys(r.keys))
 }
 
 // Format prints no keys, whatever the verb.

@@ -11,6 +11,7 @@ func commands() []command {
 	table = append(table, serverCommands()...)
 	table = append(table, streamCommands()...)
 	table = append(table, tokenCommands()...)
+	table = append(table, secretsCommands()...)
 	table = append(table, logCommands()...)
 	table = append(table, producerCommands()...)
 	return append(table, otherCommands()...)
@@ -113,6 +114,24 @@ that it can be redirected into a file.`,
 				{"A project", "sluice namespace create acme/web --kind project"},
 			}},
 		{name: "namespace list", short: "List groups and projects", flags: namespaceListFlags},
+	}
+}
+
+func secretsCommands() []command {
+	return []command{
+		{name: "secrets", short: "Rotate the keys that seal the secrets of streams"},
+		{name: "secrets status", short: "Count sealed values by key", flags: secretsStatusFlags},
+		{name: "secrets rotate", short: "Make a new key and seal everything with it", flags: secretsRotateFlags,
+			long: `The running server adds a key to its key file, then seals every value anew; no
+stream pauses. It may be stopped or killed at any moment and goes on at the next
+start. Old keys stay in the file, because copies of the data that were made
+before need them, until they are pruned.`,
+			examples: []example{
+				{"Rotate, then copy the key file to its safe place", "sluice secrets rotate"},
+				{"Rotate after the old key was seen by others", "sluice secrets rotate --prune"},
+			}},
+		{name: "secrets prune", short: "Remove the keys that nothing uses from the key file", flags: secretsPruneFlags,
+			long: "Secrets in older copies of the data can then be read only with an older copy of\nthe key file."},
 	}
 }
 

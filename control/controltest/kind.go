@@ -20,6 +20,8 @@ type Kind struct {
 	configs  []string
 	refuse   *destination.Error
 	poison   map[string]bool
+	hang     chan struct{} // sends wait until it is closed; nil: they do not
+	sent     []string      // passwords of the destinations that took a batch, in order
 }
 
 var (
@@ -77,7 +79,7 @@ func (k *Kind) Open(config json.RawMessage, secrets destination.Secrets, _ desti
 	if len(hosts) == 0 {
 		return nil, errors.New("no host")
 	}
-	return &sink{k: k, host: hosts[0]}, nil
+	return &sink{k: k, host: hosts[0], password: secrets["password"]}, nil
 }
 
 // Refuse has every send fail with err, none with nil; checks fail with it.
@@ -101,6 +103,28 @@ func (k *Kind) Poison(id string) {
 	k.poison[id] = true
 }
 
+// Hang has sends wait until release is called.
+func (k *Kind) Hang() (release func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	hang := make(chan struct{})
+	k.hang = hang
+	return func() {
+		k.mu.Lock()
+		k.hang = nil
+		k.mu.Unlock()
+		close(hang)
+	}
+}
+
+// Passwords returns the secret "password" of the destination of each batch that
+// was taken, in order.
+func (k *Kind) Passwords() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return append([]string(nil), k.sent...)
+}
+
 // Received returns the ids of the events that a host got.
 func (k *Kind) Received(host string) []string {
 	k.mu.Lock()
@@ -119,11 +143,21 @@ func (k *Kind) Opened() (config string, secrets destination.Secrets) {
 }
 
 type sink struct {
-	k    *Kind
-	host string
+	k              *Kind
+	host, password string
 }
 
-func (s *sink) Send(_ context.Context, b *destination.Batch) destination.Result {
+func (s *sink) Send(ctx context.Context, b *destination.Batch) destination.Result {
+	s.k.mu.Lock()
+	hang := s.k.hang
+	s.k.mu.Unlock()
+	if hang != nil {
+		select {
+		case <-hang:
+		case <-ctx.Done():
+			return destination.Result{Err: &destination.Error{Class: destination.Unavailable, Message: "cut off"}}
+		}
+	}
 	s.k.mu.Lock()
 	defer s.k.mu.Unlock()
 	if s.k.refuse != nil {
@@ -134,6 +168,7 @@ func (s *sink) Send(_ context.Context, b *destination.Batch) destination.Result 
 			return destination.Result{Err: &destination.Error{Class: destination.RejectedBatch, Status: 422, Message: "poison"}}
 		}
 	}
+	s.k.sent = append(s.k.sent, s.password)
 	if s.k.received == nil {
 		s.k.received = map[string][]string{}
 	}
