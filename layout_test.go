@@ -33,6 +33,7 @@ func layers() map[string][]string {
 		"destination":                 nouns,
 		"destination/destinationtest": {"", "destination"},
 		"destination/webhook":         {"", "destination"},
+		"destination/cloudlogging":    {"", "destination"},
 		"deliver":                     ports,
 		"control":                     append([]string{"deliver"}, ports...),
 		"ingest":                      {"", "control", "eventlog"},
@@ -40,6 +41,8 @@ func layers() map[string][]string {
 		"control/controltest":         {"", "control", "deliver", "destination", "eventlog", "secret", "store"},
 		"client":                      nouns,
 		"githook":                     {"", "client"},
+
+		"destination/cloudlogging/cloudloggingtest": {},
 	}
 }
 

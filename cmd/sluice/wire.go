@@ -18,6 +18,7 @@ import (
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/deliver"
 	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/destination/cloudlogging"
 	"github.com/sluicelog/sluice/destination/webhook"
 	"github.com/sluicelog/sluice/eventlog"
 	"github.com/sluicelog/sluice/secret"
@@ -28,7 +29,7 @@ import (
 
 // kinds are the destinations on offer.
 func kinds() []destination.Kind {
-	return []destination.Kind{webhook.Kind{}}
+	return []destination.Kind{webhook.Kind{}, cloudlogging.Kind{}}
 }
 
 // parts are the opened pieces of a server, in the order of opening.
