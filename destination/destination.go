@@ -12,6 +12,9 @@ package destination
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -36,6 +39,11 @@ type Kind interface {
 // Secrets are the plain values of a stream's secrets, by name. They live in
 // memory only and are never logged.
 type Secrets map[string]string
+
+// Format prints the names only, whatever the verb.
+func (s Secrets) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "secrets%v", slices.Sorted(maps.Keys(s)))
+}
 
 // Rules are the operator's rules that a configuration is checked against.
 type Rules struct {
