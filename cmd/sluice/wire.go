@@ -19,6 +19,7 @@ import (
 	"github.com/sluicelog/sluice/deliver"
 	"github.com/sluicelog/sluice/destination"
 	"github.com/sluicelog/sluice/destination/cloudlogging"
+	"github.com/sluicelog/sluice/destination/splunk"
 	"github.com/sluicelog/sluice/destination/webhook"
 	"github.com/sluicelog/sluice/eventlog"
 	"github.com/sluicelog/sluice/secret"
@@ -29,7 +30,7 @@ import (
 
 // kinds are the destinations on offer.
 func kinds() []destination.Kind {
-	return []destination.Kind{webhook.Kind{}, cloudlogging.Kind{}}
+	return []destination.Kind{webhook.Kind{}, splunk.New(), cloudlogging.Kind{}}
 }
 
 // parts are the opened pieces of a server, in the order of opening.
