@@ -33,6 +33,8 @@ func layers() map[string][]string {
 		"destination":                   nouns,
 		"destination/destinationtest":   {"", "destination"},
 		"destination/webhook":           {"", "destination"},
+		"destination/s3":                {"", "destination"},
+		"destination/s3/s3test":         {},
 		"destination/splunk":            {"", "destination"},
 		"destination/splunk/splunktest": {},
 		"destination/cloudlogging":      {"", "destination"},

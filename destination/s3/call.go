@@ -1,0 +1,152 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+const (
+	// maxAnswer is how much of an answer is read. A connection that has more to
+	// say is closed.
+	maxAnswer = 64 << 10
+	// answerTimeout is how long the rest of an answer is waited for once its
+	// status is known.
+	answerTimeout = 2 * time.Second
+)
+
+// exchange is one request with its answer, as it was on the wire.
+type exchange struct {
+	// content is the request's body, for the case that an idle connection turns
+	// out to be closed before the first byte is written. Nil for none.
+	content *io.SectionReader
+
+	status int // 0 when there was no answer
+	header http.Header
+	body   []byte // its beginning
+	err    error  // why there was no answer
+}
+
+type exchangeKey struct{}
+
+// caller is what the SDK sends requests through. It bounds answers in size and
+// time and notes them in the exchange that the context carries, for us to judge.
+type caller struct {
+	transport http.RoundTripper
+	userAgent string
+}
+
+var _ s3.HTTPClient = (*caller)(nil)
+
+// Do implements the SDK's HTTPClient. Redirects are answers like others.
+func (c *caller) Do(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(req.Context())
+	defer cancel()
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok {
+		x = &exchange{}
+	}
+	req = req.WithContext(ctx)
+	if c.userAgent != "" {
+		req.Header.Set("User-Agent", c.userAgent) // not a part of what is signed
+	}
+	if content := x.content; content != nil {
+		req.GetBody = func() (io.ReadCloser, error) {
+			return io.NopCloser(io.NewSectionReader(content, 0, content.Size())), nil
+		}
+	}
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		x.err = err
+		return nil, err
+	}
+	defer resp.Body.Close()
+	timer := time.AfterFunc(answerTimeout, cancel)
+	defer timer.Stop()
+	x.status, x.header = resp.StatusCode, resp.Header
+	x.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // as much as came
+	// The SDK gets no body to understand: it would take a strange one for a
+	// failed request.
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(nil)), 0
+	return resp, nil
+}
+
+// answer is the body of a failure (Amazon S3 API Reference, "Error responses").
+type answer struct {
+	XMLName xml.Name `xml:"Error"`
+	Code    string   `xml:"Code"`
+	Message string   `xml:"Message"`
+	Region  string   `xml:"Region"`
+}
+
+// answer reads the body; ok is false when it is not that of a failure.
+func (x *exchange) answer() (a answer, ok bool) {
+	if !bytes.Contains(x.body, []byte("<Error")) {
+		return a, false
+	}
+	if err := xml.Unmarshal(x.body, &a); err != nil {
+		return a, false
+	}
+	a.Code = strings.TrimSpace(a.Code)
+	return a, a.Code != ""
+}
+
+// delivered reports whether the answer is an acceptance. Amazon warns that a
+// failure can come with 200, told by its body.
+func (x *exchange) delivered() bool {
+	_, failure := x.answer()
+	return x.status >= 200 && x.status <= 299 && !failure
+}
+
+// regionTold returns the region that an answer names for the bucket, "" for none.
+func (x *exchange) regionTold() string {
+	r := x.header.Get("X-Amz-Bucket-Region")
+	if r == "" {
+		a, _ := x.answer()
+		r = a.Region
+	}
+	if !regionForm.MatchString(r) {
+		return ""
+	}
+	return r
+}
+
+// call runs one operation of the SDK and returns what was on the wire. The error
+// of the SDK counts only when it kept the request from being sent.
+func call(ctx context.Context, content *io.SectionReader, operation func(context.Context) error) *exchange {
+	x := &exchange{content: content}
+	err := operation(context.WithValue(ctx, exchangeKey{}, x))
+	if x.status == 0 && x.err == nil {
+		x.err = err
+	}
+	return x
+}
+
+// client returns a client of the SDK for a region, made of explicit options only.
+func (b *Bucket) client(region string) *s3.Client {
+	o := s3.Options{
+		Region: region,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: b.config.AccessKeyID, SecretAccessKey: b.secret, Source: "sluice"}, nil
+		}),
+		HTTPClient:                   b.caller,
+		RetryMaxAttempts:             1,
+		Retryer:                      aws.NopRetryer{},
+		UsePathStyle:                 b.config.ForcePathStyle,
+		ContinueHeaderThresholdBytes: -1,
+		RequestChecksumCalculation:   aws.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation:   aws.ResponseChecksumValidationWhenRequired,
+		DisableS3ExpressSessionAuth:  aws.Bool(true),
+	}
+	if b.config.Endpoint != "" {
+		o.BaseEndpoint = aws.String(b.config.Endpoint)
+	}
+	return s3.New(o)
+}

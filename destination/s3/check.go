@@ -1,0 +1,235 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/sluicelog/sluice/destination"
+)
+
+const (
+	stageTimeout = 10 * time.Second
+	// CheckType is the event type of test events.
+	CheckType = "sluice.check"
+	// checkFolder is where test objects lie, below the prefix.
+	checkFolder = "sluice-check/"
+)
+
+// Check implements [destination.Destination]. After the host was looked up and
+// connected to, a small marked object is stored under a key of its own, as a
+// delivery would be, then read back and deleted as far as the rights allow; the
+// right to put objects is enough. The last message says what was left behind.
+func (b *Bucket) Check(ctx context.Context, stage func(destination.Stage)) bool {
+	u, err := b.config.address(b.guess())
+	if err != nil {
+		stage(destination.Stage{Name: "resolve", Message: "the bucket has no address: check bucket, region and endpoint"})
+		return false
+	}
+	c := &check{bucket: b, url: u}
+	defer c.close()
+	type step struct {
+		name string
+		run  func(context.Context) (string, *destination.Error)
+	}
+	steps := []step{{"resolve", c.resolve}, {"connect", c.connect}, {"tls", c.tls}, {"authenticate", c.authenticate}, {"accept", c.accept}}
+	for _, s := range steps {
+		if s.name == "tls" && u.Scheme != "https" {
+			continue
+		}
+		start := time.Now()
+		message, err := s.run(ctx)
+		if err != nil {
+			message = err.Message
+		}
+		stage(destination.Stage{Name: s.name, OK: err == nil, Took: time.Since(start), Message: message})
+		if err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *Bucket) guess() string {
+	if r := b.knownRegion(); r != "" {
+		return r
+	}
+	return b.config.guess()
+}
+
+// check is a check under way. It opens a connection of its own for the first
+// stages, so that each can be told apart.
+type check struct {
+	bucket *Bucket
+	url    *url.URL
+	conn   net.Conn // nil before connect
+
+	object  *destination.Object
+	content []byte
+	refused *destination.Error // why the object was not stored
+}
+
+func (c *check) close() {
+	if c.conn != nil {
+		c.conn.Close()
+	}
+}
+
+func (c *check) resolve(ctx context.Context) (string, *destination.Error) {
+	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
+	defer cancel()
+	addrs, err := c.bucket.env.Dialer.Lookup(ctx, c.url.Hostname())
+	if err != nil {
+		return "", destination.Classify(err)
+	}
+	list := make([]string, len(addrs))
+	for i, a := range addrs {
+		list[i] = a.String()
+	}
+	return c.url.Hostname() + " is at " + strings.Join(list, ", "), nil
+}
+
+func (c *check) connect(ctx context.Context) (string, *destination.Error) {
+	port := c.url.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[c.url.Scheme]
+	}
+	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
+	defer cancel()
+	conn, err := c.bucket.env.Dialer.DialContext(ctx, "tcp", net.JoinHostPort(c.url.Hostname(), port))
+	if err != nil {
+		return "", destination.Classify(err)
+	}
+	c.conn = conn
+	return "connected to " + conn.RemoteAddr().String(), nil
+}
+
+func (c *check) tls(ctx context.Context) (string, *destination.Error) {
+	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
+	defer cancel()
+	config := destination.TLSOptions{}.Config()
+	config.ServerName = c.url.Hostname()
+	conn := tls.Client(c.conn, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return "", destination.Classify(err)
+	}
+	state := conn.ConnectionState()
+	return fmt.Sprintf("%s; the certificate is valid until %s", tls.VersionName(state.Version),
+		state.PeerCertificates[0].NotAfter.UTC().Format(time.DateOnly)), nil
+}
+
+// authenticate stores the object; the next stage tells the rest of the outcome.
+func (c *check) authenticate(ctx context.Context) (string, *destination.Error) {
+	c.close() // a server may serve one connection at a time
+	b := c.bucket
+	c.object, c.content = testObject(b)
+	var code string
+	for range 3 { // an answer may teach the region, and that conditions are not known
+		region, unconditional := b.knownRegion(), b.unconditional.Load()
+		code, c.refused = b.put(ctx, c.object)
+		if c.refused == nil || region == b.knownRegion() && unconditional == b.unconditional.Load() {
+			break
+		}
+	}
+	if c.refused != nil && !slices.Contains(identified, code) {
+		return "", c.refused
+	}
+	return fmt.Sprintf("the access key %s was accepted in the region %s", b.config.AccessKeyID, b.guess()), nil
+}
+
+// identified are the codes of refusals by a far side that knew who asked.
+var identified = []string{"AccessDenied", "AllAccessDisabled", "NoSuchBucket", "InvalidRequest", "MethodNotAllowed", codeEntityTooLarge}
+
+func (c *check) accept(ctx context.Context) (string, *destination.Error) {
+	if c.refused != nil {
+		return "", c.refused
+	}
+	words := "a test object was stored"
+	if c.bucket.unconditional.Load() {
+		words += ", without a condition, which the server does not know: see the page about this kind for what that means"
+	}
+	back, err := c.readBack(ctx)
+	if err != nil {
+		return "", err
+	}
+	return words + "; " + back + "; " + c.remove(ctx), nil
+}
+
+// readBack compares what the bucket holds now, when it may be read.
+func (c *check) readBack(ctx context.Context) (string, *destination.Error) {
+	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
+	defer cancel()
+	b := c.bucket
+	x := call(ctx, nil, func(ctx context.Context) error {
+		_, err := b.client(b.guess()).GetObject(ctx, &s3.GetObjectInput{Bucket: &b.config.Bucket, Key: &c.object.Key})
+		return err
+	})
+	switch {
+	case x.err != nil:
+		return "it could not be read back: " + destination.Classify(x.err).Message, nil
+	case x.status == http.StatusOK && bytes.Equal(x.body, c.content):
+		return "it was read back unchanged", nil
+	case x.status == http.StatusOK, x.status == http.StatusNotFound:
+		return "", &destination.Error{Class: destination.Misconfigured, Status: x.status,
+			Message: "the server said that it had stored a test object, but does not give it back as it was: check the endpoint; it is " + c.object.Key}
+	}
+	return "the access key may not read it back, which is fine", nil
+}
+
+// remove deletes the test object, when it may be deleted, and says what is left.
+func (c *check) remove(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
+	defer cancel()
+	b := c.bucket
+	x := call(ctx, nil, func(ctx context.Context) error {
+		_, err := b.client(b.guess()).DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.config.Bucket, Key: &c.object.Key})
+		return err
+	})
+	left := fmt.Sprintf("the object %s (%d bytes)", c.object.Key, c.object.Size)
+	switch {
+	case x.err == nil && x.delivered() && x.header.Get("X-Amz-Delete-Marker") == "true":
+		return "it was deleted; because the bucket keeps versions, a version of " + left + " and a delete marker stay"
+	case x.err == nil && x.delivered():
+		return "it was deleted, nothing was left behind"
+	case x.err != nil || b.judge(x).Class == destination.Unavailable:
+		return "it could not be deleted just now: " + left + " was left behind"
+	}
+	return "the access key may not delete it: " + left + " was left behind"
+}
+
+// testObject is an object of one test event, with a key and an id of its own.
+func testObject(b *Bucket) (*destination.Object, []byte) {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails, see its documentation
+	now := b.now().UTC()
+	id := "check-" + hex.EncodeToString(random[:])
+	payload, _ := json.Marshal(struct { // strings always have a JSON form
+		ID         string `json:"id"`
+		EventType  string `json:"event_type"`
+		CreatedAt  string `json:"created_at"`
+		EntityPath string `json:"entity_path,omitempty"`
+		Message    string `json:"message"`
+	}{id, CheckType, now.Format(time.RFC3339Nano), b.env.Namespace,
+		"A test event: Sluice checks that objects can be stored. It is not part of the audit log."})
+	var content bytes.Buffer
+	enc := newEncoder(&content)
+	_, _ = enc.Add(&destination.Event{Payload: payload}), enc.Close() // a buffer takes all
+	return &destination.Object{
+		Key:  b.key(checkFolder + now.Format("20060102T150405Z-") + id + ".json.log.gz"),
+		Size: int64(content.Len()), SHA256: sha256.Sum256(content.Bytes()), Content: bytes.NewReader(content.Bytes()),
+		FirstID: id, LastID: id, Count: 1,
+	}, content.Bytes()
+}
