@@ -113,6 +113,9 @@ func (p *Process) Stop() error {
 	return nil
 }
 
+// Signal sends the child a signal.
+func (p *Process) Signal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
+
 // Kill ends the child as a crash would (SIGKILL) and waits.
 func (p *Process) Kill() error {
 	if p.waited {

@@ -17,6 +17,9 @@ import (
 // measure runs a load, waits until it is delivered, at most for limit, and fills
 // the session's result.
 func (s *session) measure(ctx context.Context, config load.Config, limit time.Duration) error {
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
 	before, err := s.stats(ctx)
 	if err != nil {
 		return err
@@ -45,6 +48,35 @@ func (s *session) measure(ctx context.Context, config load.Config, limit time.Du
 	s.result.LoadCPU = generator.CPU().Seconds() / millions
 	s.result.MaxRSS = float64(now.server.MaxRSS) / (1 << 20)
 	return s.audit(ctx)
+}
+
+// settle waits until the server has nothing left to do of what came before, so
+// that the load alone is measured: it uses less than a twentieth of a processor.
+func (s *session) settle(ctx context.Context) error {
+	const step, limit = 500 * time.Millisecond, time.Minute
+	used, err := s.server.Process().Usage()
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(limit); time.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(step):
+		}
+		now, err := s.server.Process().Usage()
+		if err != nil {
+			return err
+		}
+		if now.CPU-used.CPU < step/20 {
+			break
+		}
+		used = now
+	}
+	if s.sluice == nil || s.env.Profile == "" {
+		return nil
+	}
+	return s.server.Process().Signal(syscall.SIGUSR1) // the profile begins here
 }
 
 // audit asks Sluice for its ledgers.

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"runtime/pprof"
 	"sync"
 	"time"
 
@@ -62,25 +60,6 @@ func newLogger(cfg *Config, env *Env) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(env.Stderr, opts))
 	}
 	return slog.New(slog.NewTextHandler(env.Stderr, opts))
-}
-
-// startProfile writes a CPU profile to the file that SLUICE_CPUPROFILE names.
-func startProfile(env *Env) (stop func(), err error) {
-	path := env.Getenv("SLUICE_CPUPROFILE")
-	if path == "" {
-		return func() {}, nil
-	}
-	f, err := os.Create(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := pprof.StartCPUProfile(f); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return func() {
-		pprof.StopCPUProfile()
-		_ = f.Close() // a profile that is cut short shows when it is read
-	}, nil
 }
 
 // listeners are the sockets of a server; they are opened before the state, so
