@@ -33,11 +33,11 @@ type ObjectStore interface {
 	Key(name ObjectName) string
 
 	// Put stores the object under its key and waits for the outcome. It does not
-	// retry. Nil promises that the far side keeps an object durably under that
-	// key, also when it was there already: the key names the events in it. The
+	// retry. A nil error promises that the far side keeps an object durably under
+	// that key; existed says that it was there before and was left as it was. The
 	// context carries the deadline, as for Send. An object is never split, so the
 	// class of an error is never RejectedBatch.
-	Put(ctx context.Context, o *Object) *Error
+	Put(ctx context.Context, o *Object) (existed bool, err *Error)
 }
 
 // ObjectLimits says when an object is complete: when it has reached the first of

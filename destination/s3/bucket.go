@@ -90,12 +90,12 @@ func (b *Bucket) key(name string) string {
 
 // Put implements [destination.ObjectStore]. The answer 412 means that the object
 // is there.
-func (b *Bucket) Put(ctx context.Context, o *destination.Object) *destination.Error {
-	_, err := b.put(ctx, o)
+func (b *Bucket) Put(ctx context.Context, o *destination.Object) (existed bool, err *destination.Error) {
+	a, err := b.put(ctx, o)
 	if err != nil && err.Class == destination.RejectedBatch {
 		err.Class = destination.Misconfigured // there is no smaller object to try
 	}
-	return err
+	return a.existed, err
 }
 
 // Send stores the batch as an object of its own. Its key is made of the ids of
@@ -127,14 +127,19 @@ func (b *Bucket) Send(ctx context.Context, batch *destination.Batch) destination
 	return destination.Result{Err: err}
 }
 
-// put is one PutObject. Nil means that the object is there; else code is the error
-// code of the answer, "" for none.
-func (b *Bucket) put(ctx context.Context, o *destination.Object) (code string, err *destination.Error) {
+// attempt is what else is known of a PutObject.
+type attempt struct {
+	existed bool   // the object was there
+	code    string // the error code of the answer, "" for none
+}
+
+// put is one PutObject. Without an error the object is there.
+func (b *Bucket) put(ctx context.Context, o *destination.Object) (attempt, *destination.Error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout(o.Size))
 	defer cancel()
 	region, err := b.findRegion(ctx)
 	if err != nil {
-		return "", err
+		return attempt{}, err
 	}
 	conditional := !b.unconditional.Load()
 	content := io.NewSectionReader(o.Content, 0, o.Size)
@@ -151,7 +156,8 @@ func (b *Bucket) put(ctx context.Context, o *destination.Object) (code string, e
 		return err
 	})
 	a, _ := x.answer()
-	return a.Code, b.outcome(x, region, conditional)
+	outcome := b.outcome(x, region, conditional)
+	return attempt{existed: outcome == nil && !x.delivered(), code: a.Code}, outcome
 }
 
 // metadata is what an object says about itself.

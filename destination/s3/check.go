@@ -136,15 +136,15 @@ func (c *check) authenticate(ctx context.Context) (string, *destination.Error) {
 	c.close() // a server may serve one connection at a time
 	b := c.bucket
 	c.object, c.content = testObject(b)
-	var code string
+	var tried attempt
 	for range 3 { // an answer may teach the region, and that conditions are not known
 		region, unconditional := b.knownRegion(), b.unconditional.Load()
-		code, c.refused = b.put(ctx, c.object)
+		tried, c.refused = b.put(ctx, c.object)
 		if c.refused == nil || region == b.knownRegion() && unconditional == b.unconditional.Load() {
 			break
 		}
 	}
-	if c.refused != nil && !slices.Contains(identified, code) {
+	if c.refused != nil && !slices.Contains(identified, tried.code) {
 		return "", c.refused
 	}
 	return fmt.Sprintf("the access key %s was accepted in the region %s", b.config.AccessKeyID, b.guess()), nil

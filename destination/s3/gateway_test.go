@@ -86,8 +86,9 @@ func testPut(t *testing.T, s *s3test.Server) {
 		t.Errorf("key: got %q, want %q", o.Key, want)
 	}
 	for try := range 3 { // the second and third are answered with 412
-		if err := b.Put(t.Context(), o); err != nil {
-			t.Fatalf("try %d of Put: got %v, want nil", try+1, err)
+		existed, err := b.Put(t.Context(), o)
+		if want := try > 0; err != nil || existed != want {
+			t.Fatalf("try %d of Put: got existed %t, %v, want %t", try+1, existed, err, want)
 		}
 	}
 	keys, err := s.Keys(t.Context(), testBucket, "put/")
@@ -137,7 +138,7 @@ func testOutcomes(t *testing.T, s *s3test.Server) {
 			if c.change != nil {
 				c.change(o)
 			}
-			err := b.Put(t.Context(), o)
+			_, err := b.Put(t.Context(), o)
 			if err == nil || err.Class != c.class || !strings.Contains(err.Message, c.words) {
 				t.Fatalf("Put: got %v, want %v with %q", err, c.class, c.words)
 			}
@@ -156,7 +157,7 @@ func testRegion(t *testing.T, s *s3test.Server) {
 	o := object(t, b, 2)
 	var err *destination.Error
 	for range 2 { // a server may name its region with the first refusal only
-		if err = b.Put(t.Context(), o); err == nil {
+		if _, err = b.Put(t.Context(), o); err == nil {
 			break
 		}
 		if err.Class != destination.Unavailable {
@@ -195,7 +196,7 @@ func testChecks(t *testing.T, s *s3test.Server) {
 	if !last.OK || !strings.Contains(last.Message, "may not delete it: the object "+keys[0]) {
 		t.Errorf("check with PutObject alone: got %+v, want it to name %s", last, keys[0])
 	}
-	if err := put.Put(t.Context(), object(t, put, 3)); err != nil {
+	if _, err := put.Put(t.Context(), object(t, put, 3)); err != nil {
 		t.Errorf("Put with PutObject alone: got %v, want nil", err)
 	}
 	if err := s.MakeUser(t.Context(), testBucket, "reader", "reader-secret", "s3:GetObject"); err != nil {

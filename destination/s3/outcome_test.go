@@ -107,7 +107,7 @@ func TestCodes(t *testing.T) {
 		t.Run(fmt.Sprintf("%d %s", c.status, c.code), func(t *testing.T) {
 			t.Parallel()
 			_, b := serve(t, nil, refusal(c.status, c.code, ""))
-			err := b.Put(t.Context(), object(t, b, 2))
+			_, err := b.Put(t.Context(), object(t, b, 2))
 			if c.class == 0 {
 				if err != nil {
 					t.Fatalf("Put: got %v, want nil", err)
@@ -130,7 +130,7 @@ func TestCodes(t *testing.T) {
 func TestDamageOnTheWayIsHeldAfterThreeTimes(t *testing.T) {
 	_, b := serve(t, nil, refusal(400, "BadDigest", ""))
 	for try, want := range []destination.Class{destination.Unavailable, destination.Unavailable, destination.Misconfigured} {
-		if err := b.Put(t.Context(), object(t, b, 2)); err == nil || err.Class != want {
+		if _, err := b.Put(t.Context(), object(t, b, 2)); err == nil || err.Class != want {
 			t.Errorf("try %d: got %v, want %v", try+1, err, want)
 		}
 	}
@@ -140,10 +140,10 @@ func TestServerWithoutConditions(t *testing.T) {
 	for _, status := range []int{400, 501} {
 		s, b := serve(t, nil, refusal(status, "NotImplemented", "<Header>If-None-Match</Header>"), reply{status: 200})
 		o := object(t, b, 2)
-		if err := b.Put(t.Context(), o); err == nil || err.Class != destination.Unavailable || !strings.Contains(err.Message, "If-None-Match") {
+		if _, err := b.Put(t.Context(), o); err == nil || err.Class != destination.Unavailable || !strings.Contains(err.Message, "If-None-Match") {
 			t.Fatalf("first try: got %v, want it to name the condition and to be tried again", err)
 		}
-		if err := b.Put(t.Context(), o); err != nil {
+		if _, err := b.Put(t.Context(), o); err != nil {
 			t.Fatalf("second try: got %v, want nil", err)
 		}
 		for i, want := range []string{"*", ""} {
@@ -153,13 +153,13 @@ func TestServerWithoutConditions(t *testing.T) {
 		}
 	}
 	_, b := serve(t, nil, refusal(501, "NotImplemented", ""))
-	_ = b.Put(t.Context(), object(t, b, 2)) // teaches it
-	if err := b.Put(t.Context(), object(t, b, 2)); err == nil || err.Class != destination.Misconfigured {
+	_, _ = b.Put(t.Context(), object(t, b, 2)) // teaches it
+	if _, err := b.Put(t.Context(), object(t, b, 2)); err == nil || err.Class != destination.Misconfigured {
 		t.Errorf("without the condition: got %v, want %v", err, destination.Misconfigured)
 	}
 	_, b = serve(t, nil, refusal(501, "NotImplemented", ""), refusal(412, "PreconditionFailed", ""))
-	_ = b.Put(t.Context(), object(t, b, 2))
-	if err := b.Put(t.Context(), object(t, b, 2)); err == nil {
+	_, _ = b.Put(t.Context(), object(t, b, 2))
+	if _, err := b.Put(t.Context(), object(t, b, 2)); err == nil {
 		t.Error("412 to a request without a condition: got delivered, want an error")
 	}
 }
@@ -177,12 +177,12 @@ func TestRegionIsFoundOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, b := serve(t, map[string]any{"region": ""}, replies...)
 			o := object(t, b, 2)
-			err := b.Put(t.Context(), o)
+			_, err := b.Put(t.Context(), o)
 			if len(replies) == 3 {
 				if err == nil || err.Class != destination.Unavailable || !strings.Contains(err.Message, "ap-south-2") {
 					t.Fatalf("first try: got %v, want it to name the region and to be tried again", err)
 				}
-				err = b.Put(t.Context(), o)
+				_, err = b.Put(t.Context(), o)
 			}
 			if err != nil {
 				t.Fatalf("Put: got %v, want nil", err)
@@ -207,7 +207,7 @@ func TestRegionThatCannotBeFoundOut(t *testing.T) {
 		{reply{status: 503, header: map[string]string{"Retry-After": "9"}}, destination.Unavailable, "503"},
 	} {
 		_, b := serve(t, map[string]any{"region": ""}, c.reply)
-		err := b.Put(t.Context(), object(t, b, 1))
+		_, err := b.Put(t.Context(), object(t, b, 1))
 		if err == nil || err.Class != c.class || !strings.Contains(err.Message, c.words) {
 			t.Errorf("Put when HEAD is answered with %d: got %v, want %v with %q", c.status, err, c.class, c.words)
 		}
@@ -216,14 +216,14 @@ func TestRegionThatCannotBeFoundOut(t *testing.T) {
 		}
 	}
 	_, b := serve(t, map[string]any{"region": ""}, reply{status: 403, header: map[string]string{"X-Amz-Bucket-Region": "evil.example.com/"}}, reply{status: 200})
-	if err := b.Put(t.Context(), object(t, b, 1)); err != nil || b.knownRegion() != firstRegion {
+	if _, err := b.Put(t.Context(), object(t, b, 1)); err != nil || b.knownRegion() != firstRegion {
 		t.Errorf("Put after a false region: got %v and %q, want delivered in %s", err, b.knownRegion(), firstRegion)
 	}
 }
 
 func TestConfiguredRegionIsNotReplaced(t *testing.T) {
 	_, b := serve(t, nil, reply{status: 301, header: map[string]string{"X-Amz-Bucket-Region": "ap-south-2"}, body: refusal(301, "PermanentRedirect", "").body})
-	err := b.Put(t.Context(), object(t, b, 1))
+	_, err := b.Put(t.Context(), object(t, b, 1))
 	if err == nil || err.Class != destination.Misconfigured || !strings.Contains(err.Message, "lies in the region ap-south-2, not us-east-1") {
 		t.Errorf("Put: got %v, want it to name the right region", err)
 	}
@@ -254,7 +254,7 @@ func TestCheckTellsWhatIsLeft(t *testing.T) {
 // TestSignatureIsNotRepeated: until it expires, a signature is a secret.
 func TestSignatureIsNotRepeated(t *testing.T) {
 	_, b := serve(t, nil, reply{status: 400, body: "bad header: AWS4-HMAC-SHA256 Credential=AKIA, Signature=0123456789abcdef0123"})
-	err := b.Put(t.Context(), object(t, b, 1))
+	_, err := b.Put(t.Context(), object(t, b, 1))
 	if err == nil || strings.Contains(err.Message, "0123456789abcdef") || !strings.Contains(err.Message, "Credential=AKIA") {
 		t.Errorf("Put: got %v, want the words without the signature", err)
 	}

@@ -33,7 +33,7 @@ func TestSampleOfThePage(t *testing.T) {
 	defer server.Close()
 	b := openAt(t, server.URL, testSecret, testEnv(), map[string]any{"prefix": "audit"})
 	defer b.Close()
-	if err := b.Put(t.Context(), object(t, b, 2)); err != nil {
+	if _, err := b.Put(t.Context(), object(t, b, 2)); err != nil {
 		t.Fatalf("Put: got %v, want nil", err)
 	}
 	page, err := os.ReadFile("../../docs/destinations/s3.md")
