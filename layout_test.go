@@ -38,6 +38,7 @@ func layers() map[string][]string {
 		"destination/splunk":            {"", "destination"},
 		"destination/splunk/splunktest": {},
 		"destination/cloudlogging":      {"", "destination"},
+		"destination/eventhubs":         {"", "destination", "secret"},
 		"deliver":                       ports,
 		"control":                       append([]string{"deliver"}, ports...),
 		"ingest":                        {"", "control", "eventlog"},
@@ -47,6 +48,7 @@ func layers() map[string][]string {
 		"githook":                       {"", "client"},
 
 		"destination/cloudlogging/cloudloggingtest": {},
+		"destination/eventhubs/eventhubstest":       {},
 	}
 }
 

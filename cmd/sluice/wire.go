@@ -19,6 +19,7 @@ import (
 	"github.com/sluicelog/sluice/deliver"
 	"github.com/sluicelog/sluice/destination"
 	"github.com/sluicelog/sluice/destination/cloudlogging"
+	"github.com/sluicelog/sluice/destination/eventhubs"
 	"github.com/sluicelog/sluice/destination/s3"
 	"github.com/sluicelog/sluice/destination/splunk"
 	"github.com/sluicelog/sluice/destination/webhook"
@@ -31,7 +32,7 @@ import (
 
 // kinds are the destinations on offer.
 func kinds() []destination.Kind {
-	return []destination.Kind{webhook.Kind{}, splunk.New(), cloudlogging.Kind{}, s3.Kind{}}
+	return []destination.Kind{webhook.Kind{}, splunk.New(), cloudlogging.Kind{}, s3.Kind{}, eventhubs.Kind{}}
 }
 
 // parts are the opened pieces of a server, in the order of opening.

@@ -1,0 +1,179 @@
+package eventhubs
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/sluicelog/sluice/destination"
+)
+
+const (
+	lookupTimeout = 10 * time.Second
+	dialTimeout   = 10 * time.Second
+)
+
+// CheckType is the event type of test events.
+const CheckType = "sluice.check"
+
+// Check implements [destination.Destination]: the host is looked up, connected to
+// and its certificate verified, the token is put, and the link to the event hub
+// is opened, which proves that the hub exists and may be sent to. Nothing is
+// written, unless the hub has refused events since it last accepted one: then
+// only a marked test event can tell whether it accepts.
+func (h *Hub) Check(ctx context.Context, stage func(destination.Stage)) bool {
+	c := &check{hub: h}
+	s, fault := newSession(h.config, h.target, h.env, h.roots, h.now())
+	if s != nil {
+		c.session = s
+		defer s.close()
+	}
+	steps := []struct {
+		name string
+		run  func(context.Context) (string, *destination.Error)
+	}{{"resolve", c.resolve}, {"connect", c.connect}, {"tls", c.tls}, {"authenticate", c.authenticate}, {"accept", c.accept}}
+	for _, step := range steps {
+		if fault != nil { // the connection string cannot be used at all
+			step.name, step.run = "authenticate", func(context.Context) (string, *destination.Error) { return "", fault }
+		}
+		if step.name == "tls" && h.target.emulator {
+			continue
+		}
+		start := time.Now()
+		message, err := step.run(ctx)
+		if err != nil {
+			message = err.Message
+		}
+		stage(destination.Stage{Name: step.name, OK: err == nil, Took: time.Since(start), Message: message})
+		if err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// check is a check under way, with a session of its own.
+type check struct {
+	hub     *Hub
+	session *session
+	conn    net.Conn // between the stages, until the session has it
+	fault   *destination.Error
+}
+
+func (c *check) resolve(ctx context.Context) (string, *destination.Error) {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	addrs, err := c.hub.env.Dialer.Lookup(ctx, c.hub.target.Host)
+	if err != nil {
+		return "", destination.Classify(err)
+	}
+	list := make([]string, len(addrs))
+	for i, a := range addrs {
+		list[i] = a.String()
+	}
+	return "the host is at " + strings.Join(list, ", "), nil
+}
+
+func (c *check) connect(ctx context.Context) (string, *destination.Error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := c.session.dialTCP(ctx)
+	if err != nil {
+		return "", err
+	}
+	c.keep(conn)
+	return "connected to " + conn.RemoteAddr().String(), nil
+}
+
+func (c *check) tls(ctx context.Context) (string, *destination.Error) {
+	conn, err := c.session.secure(ctx, c.conn)
+	if err != nil {
+		return "", err
+	}
+	c.keep(conn)
+	state := conn.ConnectionState()
+	return fmt.Sprintf("%s; the certificate is valid until %s", tls.VersionName(state.Version),
+		state.PeerCertificates[0].NotAfter.UTC().Format(time.DateOnly)), nil
+}
+
+// keep gives the connection to the session, which closes it in the end.
+func (c *check) keep(conn net.Conn) {
+	c.conn = conn
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	c.session.prepared = conn
+}
+
+// authenticate puts the token and opens the link at once, as the library does. A
+// failure after the token was accepted belongs to the next stage, unless it says
+// that the rights do not suffice.
+func (c *check) authenticate(ctx context.Context) (string, *destination.Error) {
+	_, err := c.session.open(ctx)
+	switch {
+	case err == nil:
+	case c.session.claimed() && !unauthorized(err):
+		c.fault = err
+	default:
+		return "", err
+	}
+	return "the credentials were accepted", nil
+}
+
+func unauthorized(err *destination.Error) bool {
+	return strings.Contains(err.Message, conditions["amqp:unauthorized-access"].words)
+}
+
+func (c *check) accept(ctx context.Context) (string, *destination.Error) {
+	if c.fault != nil {
+		return "", c.fault
+	}
+	limit, err := c.session.open(ctx)
+	if err != nil {
+		return "", err
+	}
+	open := fmt.Sprintf("the event hub %s is open for sending, up to %d bytes a message", c.hub.config.Name, limit)
+	if !c.hub.unproved.Load() {
+		return open + "; nothing was written", nil
+	}
+	if err := c.send(ctx); err != nil {
+		return "", err
+	}
+	c.hub.unproved.Store(false)
+	return open + "; a test event was sent and accepted", nil
+}
+
+// send sends a test event.
+func (c *check) send(ctx context.Context) *destination.Error {
+	id, payload := testEvent(c.hub.now(), c.hub.env.Namespace)
+	batch, err := c.session.client.NewEventDataBatch(ctx, &azeventhubs.EventDataBatchOptions{})
+	if err == nil {
+		err = batch.AddEventData(eventData(id, payload), nil)
+	}
+	if err == nil {
+		err = c.session.client.SendEventDataBatch(ctx, batch, nil)
+	}
+	return c.session.judge(ctx, err)
+}
+
+// testEvent returns an event with an id of its own.
+func testEvent(now time.Time, namespace string) (id string, payload []byte) {
+	var random [16]byte
+	rand.Read(random[:]) // never fails, see its documentation
+	id = "check-" + hex.EncodeToString(random[:])
+	payload, _ = json.Marshal(struct { // strings always have a JSON form
+		ID         string `json:"id"`
+		EventType  string `json:"event_type"`
+		CreatedAt  string `json:"created_at"`
+		EntityPath string `json:"entity_path,omitempty"`
+		Message    string `json:"message"`
+	}{id, CheckType, now.UTC().Format(time.RFC3339Nano), namespace,
+		"A test event: Sluice checks that this event hub accepts events. It is not part of the audit log."})
+	return id, payload
+}
