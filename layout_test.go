@@ -40,10 +40,11 @@ func layers() map[string][]string {
 		"destination/cloudlogging":      {"", "destination"},
 		"destination/eventhubs":         {"", "destination", "secret"},
 		"deliver":                       ports,
-		"control":                       append([]string{"deliver"}, ports...),
+		"notice":                        {"", "destination", "secret"},
+		"control":                       append([]string{"deliver", "notice"}, ports...),
 		"ingest":                        {"", "control", "eventlog"},
 		"rest":                          {"", "control", "deliver", "destination", "ingest", "secret"},
-		"control/controltest":           {"", "control", "deliver", "destination", "eventlog", "secret", "store"},
+		"control/controltest":           {"", "control", "deliver", "destination", "eventlog", "notice", "secret", "store"},
 		"client":                        nouns,
 		"githook":                       {"", "client"},
 
