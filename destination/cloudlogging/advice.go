@@ -113,11 +113,11 @@ func skew(h http.Header, now time.Time) string {
 	if err != nil {
 		return ""
 	}
-	switch off := now.Sub(date).Round(time.Second); {
+	switch off := now.Sub(date).Round(time.Minute); {
 	case off > maxSkew:
-		return fmt.Sprintf(" (the clock of this server is %s ahead of Google's)", off)
+		return fmt.Sprintf(" (the clock of this server is about %s ahead of Google's)", off)
 	case off < -maxSkew:
-		return fmt.Sprintf(" (the clock of this server is %s behind Google's)", -off)
+		return fmt.Sprintf(" (the clock of this server is about %s behind Google's)", -off)
 	}
 	return ""
 }

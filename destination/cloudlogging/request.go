@@ -20,25 +20,24 @@ const (
 	answerTimeout = 2 * time.Second
 )
 
-// write sends p's request. Errors of single entries are by the index of the
-// entry in the request; they are nil when none is named.
+// write sends p's request, once more with another token when one that was kept
+// is refused. Errors of single entries are by the index of the entry in the
+// request; they are nil when none is named.
 func (w *Writer) write(ctx context.Context, p *pack) (map[int]entryError, *destination.Error) {
-	t, fresh, err := w.tokens.get(ctx)
-	if err != nil {
-		return nil, err
+	for again := false; ; again = true {
+		t, fresh, err := w.tokens.get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		named, err := w.post(ctx, p, t)
+		if err == nil || err.Status != http.StatusUnauthorized {
+			return named, err
+		}
+		w.tokens.drop(t)
+		if fresh || again {
+			return named, err // another one would be no better
+		}
 	}
-	named, err := w.post(ctx, p, t)
-	if err == nil || err.Status != http.StatusUnauthorized {
-		return named, err
-	}
-	w.tokens.drop(t)
-	if fresh {
-		return named, err // another one would be no better
-	}
-	if t, _, err = w.tokens.get(ctx); err != nil {
-		return nil, err
-	}
-	return w.post(ctx, p, t)
 }
 
 // post sends p's request with the token. When it returns, nothing reads p any

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -50,6 +51,7 @@ func (g *Google) serveToken(w http.ResponseWriter, r *http.Request) {
 	}
 	g.mu.Unlock()
 	if f.Hang {
+		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the sender is gone
 		<-r.Context().Done()
 		return
 	}
