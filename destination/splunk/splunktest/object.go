@@ -14,10 +14,10 @@ import (
 // object is one frame of a request.
 type object struct {
 	Time       jsontext.Value            `json:"time"`
-	Host       string                     `json:"host"`
-	Source     string                     `json:"source"`
-	SourceType string                     `json:"sourcetype"`
-	Index      string                     `json:"index"`
+	Host       string                    `json:"host"`
+	Source     string                    `json:"source"`
+	SourceType string                    `json:"sourcetype"`
+	Index      string                    `json:"index"`
 	Event      jsontext.Value            `json:"event"`
 	Fields     map[string]jsontext.Value `json:"fields"`
 }

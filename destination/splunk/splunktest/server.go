@@ -65,9 +65,9 @@ type Event struct {
 	Channel    string // of the request, "" for none
 }
 
-// Server is a running collector.
+// Server is a collector.
 type Server struct {
-	*httptest.Server
+	*httptest.Server // nil for one of [New]
 
 	options Options
 
@@ -91,17 +91,22 @@ type channel struct {
 	asked map[uint64]int
 }
 
-// Start returns a running server on loopback. The caller closes it. Over TLS its
-// certificate is one of httptest's, which nobody trusts without
-// Server.Certificate.
-func Start(o Options) *Server {
+// New returns a server that does not listen, for its Handler.
+func New(o Options) *Server {
 	if o.Token == "" {
 		o.Token = Token
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 800 << 20
 	}
-	s := &Server{options: o, channels: map[string]*channel{}}
+	return &Server{options: o, channels: map[string]*channel{}}
+}
+
+// Start returns a running server on loopback. The caller closes it. Over TLS its
+// certificate is one of httptest's, which nobody trusts without
+// Server.Certificate.
+func Start(o Options) *Server {
+	s := New(o)
 	s.Server = httptest.NewUnstartedServer(s.Handler())
 	s.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes are wanted
 	if o.Plain {
