@@ -40,6 +40,7 @@ bench:
 # Long runs: kill -9 cycles, simulation with many seeds, fuzzing.
 torture: prepare
 	$(GO) test -v -count=1 -timeout 6h -run TestOracleKillCycles ./bench/oracle -args -cycles $(CYCLES)
+	$(GO) test -count=1 -tags torture -run TestOpenTelemetry ./destination/splunk
 	$(GO) test -count=1 -timeout 6h -run TestRandomHistories ./deliver -args -seeds $(SEEDS)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
