@@ -141,6 +141,9 @@ func (s *Service) checkConfig(ctx context.Context, p Principal, kind destination
 	if err := destination.CheckHosts(ctx, s.cfg.Env.Dialer, kind, canonical); err != nil {
 		return nil, err
 	}
+	if err := destination.CheckSecretHosts(ctx, s.cfg.Env.Dialer, kind, secrets); err != nil {
+		return nil, err
+	}
 	return canonical, nil
 }
 

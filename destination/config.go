@@ -25,7 +25,26 @@ func CheckHosts(ctx context.Context, d *Dialer, kind Kind, config json.RawMessag
 	if !ok {
 		return nil
 	}
-	for _, host := range hosted.Hosts(config) {
+	return checkHosts(ctx, d, hosted.Hosts(config))
+}
+
+// HostedBySecret is [Hosted] for kinds whose hosts are named in a secret, a
+// connection string for example.
+type HostedBySecret interface {
+	SecretHosts(secrets Secrets) []string
+}
+
+// CheckSecretHosts is [CheckHosts] for the hosts that checked secrets name.
+func CheckSecretHosts(ctx context.Context, d *Dialer, kind Kind, secrets Secrets) error {
+	hosted, ok := kind.(HostedBySecret)
+	if !ok {
+		return nil
+	}
+	return checkHosts(ctx, d, hosted.SecretHosts(secrets))
+}
+
+func checkHosts(ctx context.Context, d *Dialer, hosts []string) error {
+	for _, host := range hosts {
 		if e, ok := d.CheckHost(ctx, host).(*sluice.Error); ok {
 			return e
 		}

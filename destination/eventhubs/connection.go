@@ -53,7 +53,7 @@ func connectionError(format string, args ...any) *sluice.Error {
 // Keys are compared without case, values may hold '='. Errors never repeat what
 // could be a secret in the wrong place.
 func parseConnection(s, hub string) (connection, error) {
-	p, err := splitConnection(strings.TrimSpace(s))
+	p, err := splitConnection(s)
 	if err != nil {
 		return connection{}, err
 	}
@@ -71,6 +71,7 @@ func parseConnection(s, hub string) (connection, error) {
 }
 
 func splitConnection(s string) (parts, error) {
+	s = strings.TrimSpace(s)
 	switch {
 	case s == "":
 		return nil, connectionError("is required")

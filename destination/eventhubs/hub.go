@@ -20,6 +20,10 @@ const (
 	sendTimeout = time.Minute
 )
 
+// idleTime is how long a connection is kept that nobody uses: the service drops it
+// after some more, and each holds memory for a message.
+const idleTime = 2 * time.Minute
+
 // Hub delivers to one event hub. It implements [destination.Destination].
 type Hub struct {
 	config Config
@@ -32,7 +36,8 @@ type Hub struct {
 	unproved atomic.Bool
 
 	mu      sync.Mutex
-	current *session // nil until it is needed
+	current *session       // nil until it is needed
+	closing sync.WaitGroup // sessions that are closed because nobody used them
 }
 
 var _ destination.Destination = (*Hub)(nil)
@@ -79,9 +84,25 @@ func (h *Hub) Close() error {
 	h.current = nil
 	h.mu.Unlock()
 	if s != nil {
+		s.stopIdle()
 		s.close()
 	}
+	h.closing.Wait()
 	return nil
+}
+
+// retire closes a session that nobody uses.
+func (h *Hub) retire(s *session) {
+	h.mu.Lock()
+	if h.current != s || s.users > 0 {
+		h.mu.Unlock()
+		return
+	}
+	h.current = nil
+	h.closing.Add(1)
+	h.mu.Unlock()
+	defer h.closing.Done()
+	s.close()
 }
 
 // acquire returns the session, a new one when there is none that can be used.
@@ -103,10 +124,12 @@ func (h *Hub) acquire() (*session, *destination.Error) {
 	}
 	if s != nil {
 		s.users++
+		s.stopIdle()
 	}
 	unused := old != nil && old.users == 0
 	h.mu.Unlock()
 	if unused {
+		old.stopIdle()
 		old.close()
 	}
 	return s, err
@@ -121,6 +144,9 @@ func (h *Hub) release(s *session, spent bool) {
 		h.current = nil
 	}
 	last := s.spent && s.users == 0
+	if s.users == 0 && !s.spent {
+		s.idle = time.AfterFunc(idleTime, func() { h.retire(s) })
+	}
 	h.mu.Unlock()
 	if last {
 		s.close()

@@ -30,7 +30,10 @@ const ConnectionString = "connection_string"
 // Kind is the destination kind "eventhubs".
 type Kind struct{}
 
-var _ destination.Kind = Kind{}
+var (
+	_ destination.Kind           = Kind{}
+	_ destination.HostedBySecret = Kind{}
+)
 
 // Name returns "eventhubs".
 func (Kind) Name() string { return "eventhubs" }
@@ -55,6 +58,19 @@ func (Kind) Check(config json.RawMessage, secrets destination.Secrets, rules des
 		return nil, fmt.Errorf("write eventhubs configuration: %w", err)
 	}
 	return out, nil
+}
+
+// SecretHosts returns the host of the connection string.
+func (Kind) SecretHosts(secrets destination.Secrets) []string {
+	p, err := splitConnection(secrets[ConnectionString])
+	if err != nil {
+		return nil
+	}
+	host, _, err := p.endpoint(false)
+	if err != nil {
+		return nil
+	}
+	return []string{host}
 }
 
 // Open implements [destination.Kind].

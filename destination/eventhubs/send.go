@@ -74,7 +74,7 @@ func (d *delivery) list(ctx context.Context, key string, at []int) bool {
 		case err.Class != destination.RejectedBatch:
 			return d.fail(err)
 		case n == 1:
-			d.unproved.Store(true)
+			d.unproved.Store(!err.TooLarge)
 			d.refuse(at[0], err)
 		case !d.list(ctx, key, at[:n/2]) || !d.list(ctx, key, at[n/2:n]):
 			return false

@@ -33,8 +33,9 @@ type session struct {
 	redact  *destination.Redactor
 	expires time.Time // when another session takes over
 
-	users int  // guarded by Hub.mu
-	spent bool // guarded by Hub.mu: nobody else may begin to use it
+	users int         // guarded by Hub.mu
+	spent bool        // guarded by Hub.mu: nobody else may begin to use it
+	idle  *time.Timer // guarded by Hub.mu: runs while nobody uses it
 
 	opening sync.Mutex // held while the link is opened for the first time
 	limit   uint64     // guarded by opening: bytes of a message, once it is opened
@@ -204,6 +205,14 @@ func (s *session) claimed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.wire != nil && s.wire.claimed()
+}
+
+// stopIdle ends the waiting for the end of an unused session. Hub.mu is held, or
+// the session is no longer the Hub's.
+func (s *session) stopIdle() {
+	if s.idle != nil {
+		s.idle.Stop()
+	}
 }
 
 // close ends everything that the session has started. It takes leave of a far

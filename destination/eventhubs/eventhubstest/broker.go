@@ -71,8 +71,8 @@ type Broker struct {
 	writing   sync.Mutex // held while a command is written
 	listeners []*Listener
 	messages  []Message
-	stored    map[string][]string // ids by hub
-	asked     map[string]chan int // waiting for counts
+	stored    map[string][]string   // ids by hub
+	asked     map[string][]chan int // waiting for counts
 }
 
 // Listener is a port of a broker.
@@ -95,7 +95,7 @@ func Start() (*Broker, error) {
 	}
 	b := &Broker{
 		cmd: exec.Command(python, "-B", script), words: &tail{}, done: make(chan struct{}),
-		stored: map[string][]string{}, asked: map[string]chan int{},
+		stored: map[string][]string{}, asked: map[string][]chan int{},
 	}
 	b.cmd.Stderr = b.words
 	if b.in, err = b.cmd.StdinPipe(); err != nil {
@@ -152,7 +152,7 @@ func (b *Broker) Close() error {
 	return nil
 }
 
-// Listen opens a port.
+// Listen opens a port. Answer must not call methods of the broker.
 func (b *Broker) Listen(o ListenOptions) (*Listener, error) {
 	l := &Listener{broker: b, answer: o.Answer, port: make(chan int, 1), done: make(chan struct{}, 1)}
 	b.mu.Lock()
@@ -176,6 +176,7 @@ func (b *Broker) SetKey(name, key string) {
 
 // Messages returns the batches that arrived at a hub, stored or not.
 func (b *Broker) Messages(hub string) []Message {
+	b.Count(hub) // what was reported before the answer has been read
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var out []Message
@@ -189,16 +190,17 @@ func (b *Broker) Messages(hub string) []Message {
 
 // Stored returns the ids of the events that a hub stored, in order.
 func (b *Broker) Stored(hub string) []string {
+	b.Count(hub) // see Messages
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]string(nil), b.stored[hub]...)
 }
 
-// Count asks how many events a hub has taken.
+// Count asks how many events a hub has stored; -1 when the broker is gone.
 func (b *Broker) Count(hub string) int {
 	answer := make(chan int, 1)
 	b.mu.Lock()
-	b.asked[hub] = answer
+	b.asked[hub] = append(b.asked[hub], answer)
 	b.mu.Unlock()
 	b.command(map[string]any{"do": "count", "hub": hub})
 	select {
@@ -214,6 +216,7 @@ func (l *Listener) Host() string { return net.JoinHostPort("127.0.0.1", strconv.
 
 // Connections returns how many connections peers have opened so far.
 func (l *Listener) Connections() int {
+	l.broker.Count("") // see Messages
 	l.broker.mu.Lock()
 	defer l.broker.mu.Unlock()
 	return l.connections
@@ -299,7 +302,9 @@ func (b *Broker) report(event string, data []byte) error {
 	defer b.mu.Unlock()
 	switch event {
 	case "count":
-		b.asked[v.Hub] <- v.Events
+		waiting := b.asked[v.Hub]
+		waiting[0] <- v.Events
+		b.asked[v.Hub] = waiting[1:]
 	case "listening":
 		b.listeners[v.ID-1].port <- v.Port
 	case "connection":
