@@ -81,9 +81,10 @@ func appendTime(b []byte, t time.Time) []byte {
 	}
 	seconds, rest := micros/1e6, micros%1e6
 	b = strconv.AppendUint(b, magnitude(seconds), 10)
-	b = append(b, '.')
-	digits := strconv.AppendUint(nil, 1e6+magnitude(rest), 10)
-	return append(b, digits[1:]...)
+	point := len(b)
+	b = strconv.AppendUint(b, 1e6+magnitude(rest), 10) // seven digits: all zeros are there
+	b[point] = '.'
+	return b
 }
 
 func magnitude(n int64) uint64 {
@@ -104,8 +105,8 @@ type packer struct {
 	zip *gzip.Writer
 }
 
-// newPacker takes the quickest level: it is a fourth of the work of the usual one
-// and saves nearly as much of the line.
+// newPacker takes the quickest level: it is half of the work of the usual one, and
+// what it leaves is a tenth more.
 func newPacker() *packer {
 	p := &packer{raw: make([]byte, 0, flushAt+4096)}
 	p.zip, _ = gzip.NewWriterLevel(&p.out, gzip.BestSpeed) // fails for unknown levels only
