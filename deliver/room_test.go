@@ -1,0 +1,113 @@
+package deliver
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluicelog/sluice"
+)
+
+// slowly makes a receiver take n events each 100 ms.
+func slowly(n int) func(*receiver) {
+	return func(r *receiver) { r.delay, r.limits.Events = 100*time.Millisecond, n }
+}
+
+// postMany appends events in requests of 1,000, waiting for delivery before each
+// as producers do, and returns how long that took.
+func (w *world) postMany(namespace string, n int) time.Duration {
+	start := time.Now()
+	for ; n > 0; n -= 1000 {
+		w.d.Pace(context.Background())
+		w.post(namespace, "a", 1000)
+		time.Sleep(time.Millisecond)
+	}
+	return time.Since(start)
+}
+
+func (w *world) behind(id sluice.StreamID) bool {
+	synctest.Wait()
+	st, _ := w.d.State(context.Background(), id)
+	return st.Lanes[0].Behind
+}
+
+// When processors are what all wait for, producers wait too, and no lane has to
+// read again what it could not take.
+func TestBusyProcessorsMakeTheTailWait(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		const events = 150_000
+		w.busy.Store(true)
+		for id := sluice.StreamID(1); id <= 3; id++ {
+			w.stream(id, "acme").set(slowly(1000))
+		}
+		w.post("acme", "a", 1)
+		time.Sleep(time.Minute) // all at the tail
+		took := w.postMany("acme", events)
+		for id := sluice.StreamID(1); id <= 3; id++ {
+			if w.behind(id) {
+				t.Errorf("stream %d fell behind, want it to be waited for", id)
+			}
+		}
+		if took < 5*time.Second {
+			t.Errorf("producers took %s, want them to wait for delivery", took)
+		}
+		time.Sleep(time.Minute)
+		for id := sluice.StreamID(1); id <= 3; id++ {
+			w.expect(id, sluice.Ledger{Accepted: events + 1, Delivered: events + 1})
+		}
+	})
+}
+
+// Destinations that are slow by themselves hold up nobody.
+func TestSlowDestinationsHoldUpNobody(t *testing.T) {
+	cases := []struct {
+		name string
+		busy bool
+		slow sluice.StreamID // streams 1 to slow of 5 are
+	}{
+		{"processors have time", false, 4},
+		{"processors are busy with others", true, 1},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			simulate(t, Options{}, func(t *testing.T, w *world) {
+				const events = 150_000
+				w.busy.Store(c.busy)
+				for id := sluice.StreamID(1); id <= 5; id++ {
+					w.stream(id, "acme").set(func(r *receiver) {
+						if id <= c.slow {
+							slowly(10)(r)
+						}
+					})
+				}
+				w.post("acme", "a", 1)
+				time.Sleep(time.Minute)
+				if took := w.postMany("acme", events); took > 2*time.Second {
+					t.Errorf("producers took %s, want them not to wait", took)
+				}
+				time.Sleep(time.Second)
+				for id := sluice.StreamID(1); id <= 5; id++ {
+					if got, want := w.behind(id), id <= c.slow; got != want {
+						t.Errorf("stream %d behind: got %t, want %t", id, got, want)
+					}
+					if id > c.slow {
+						w.expect(id, sluice.Ledger{Accepted: events + 1, Delivered: events + 1})
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestProcessorsAreNotBusyAtRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p processors
+		for range 100 {
+			time.Sleep(busyStep)
+			if p.areBusy() {
+				t.Fatal("got busy, want not: nothing ran")
+			}
+		}
+	})
+}
