@@ -25,7 +25,7 @@ func seal(t testing.TB, codec Codec, b *Batch, pos *position) ([]byte, *Block) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := newGroup(pos.first, nil)
+	g := new(partition).newGroup(pos.first)
 	b.remap.reset(&b.dir)
 	for i := range b.ents {
 		e := b.ents[i]

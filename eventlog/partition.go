@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -48,6 +49,7 @@ type partition struct {
 	since    int64     // bytes stored after it
 	taken    time.Time // when it was accepted
 	recent   *recent
+	spare    buffers
 	tail     tail
 	damage   []Damage // found by reading
 	saved    uint64   // number of the last saved anchor
@@ -65,15 +67,27 @@ type group struct {
 
 func (g *group) last() uint64 { return g.first + uint64(len(g.b.ents)) - 1 }
 
-// newGroup returns an empty group; its buffers are sized by the one before it,
-// which may have held one event larger than a block.
-func newGroup(first uint64, before *group) *group {
+// buffers hold the events of a group; they serve one group after another, for a
+// stored block has memory of its own.
+type buffers struct {
+	raw  []byte
+	ents []Entry
+}
+
+// newGroup returns an empty group in the spare buffers, if there are any.
+func (p *partition) newGroup(first uint64) *group {
 	g := &group{first: first, done: make(chan struct{})}
-	if before != nil {
-		g.b.ents = make([]Entry, 0, len(before.b.ents))
-		g.b.raw = make([]byte, 0, min(len(before.b.raw)+len(before.b.raw)/8, MaxRaw))
-	}
+	g.b.raw, g.b.ents = p.spare.raw, p.spare.ents
+	p.spare = buffers{}
 	return g
+}
+
+// reuse keeps the buffers of a group that was stored. A group may have held one
+// event larger than a block.
+func (p *partition) reuse(g *group) {
+	if cap(g.b.raw) <= 2*MaxRaw {
+		p.spare = buffers{g.b.raw[:0], g.b.ents[:0]}
+	}
 }
 
 // Appended says what became of a batch.
@@ -290,7 +304,7 @@ func (p *partition) take() (*group, *position) {
 		return nil, nil
 	}
 	p.committing = g
-	p.fill = newGroup(g.last()+1, g)
+	p.fill = p.newGroup(g.last() + 1)
 	close(p.room)
 	p.room = make(chan struct{})
 
@@ -345,7 +359,8 @@ func (p *partition) committed(g *group, blk *Block, size int, err error) error {
 	p.stats.Clashes += g.clash
 	p.stats.Raw += uint64(blk.RawLen)
 	p.stats.Stored += uint64(size)
-	p.tail.add(blk.exact())
+	p.tail.add(blk.own())
+	p.reuse(g)
 	close(g.done)
 	close(p.grown)
 	p.grown = make(chan struct{})
@@ -365,7 +380,7 @@ func (p *partition) refused(g *group, err error) error {
 		failed.err = err
 		close(failed.done)
 	}
-	p.fill = newGroup(p.last+1, nil)
+	p.fill = p.newGroup(p.last + 1)
 	close(p.room)
 	p.room = make(chan struct{})
 	if full {
@@ -374,15 +389,9 @@ func (p *partition) refused(g *group, err error) error {
 	return err
 }
 
-// exact gives b memory of its own when little of the writer's buffer is used, so
-// that a small block does not keep a large buffer alive.
-func (b *Block) exact() *Block {
-	if cap(b.raw) > 2*len(b.raw) {
-		b.raw = append(make([]byte, 0, len(b.raw)), b.raw...)
-	}
-	if cap(b.Entries) > 2*len(b.Entries) {
-		b.Entries = append(make([]Entry, 0, len(b.Entries)), b.Entries...)
-	}
+// own gives b memory of its own instead of its group's.
+func (b *Block) own() *Block {
+	b.raw, b.Entries = bytes.Clone(b.raw), slices.Clone(b.Entries)
 	return b
 }
 

@@ -38,7 +38,7 @@ func openPartition(ctx context.Context, l *Log, name string) (*partition, error)
 	}
 	p.checkAnchor(ctx)
 	p.raise(st.Reserved)
-	p.fill = newGroup(p.last+1, nil)
+	p.fill = p.newGroup(p.last + 1)
 	p.recent = newRecent(l.opts.recentEvents, 0)
 	return p, nil
 }
