@@ -29,10 +29,10 @@ import (
 
 // Limits that are not settable.
 const (
-	maxOutbox     = 100 // events a record may hold before it refuses changes
-	maxNameLength = 255 // characters of a token's name
-	maxChecks     = 16  // checks under way at once
-	learnBatch    = 64  // namespaces stored with one sync
+	maxOutbox     = 100  // events a record may hold before it refuses changes
+	maxNameLength = 255  // characters of a token's name
+	maxChecks     = 16   // checks under way at once
+	learnBatch    = 1024 // namespaces stored with one sync
 	checkTimeout  = 30 * time.Second
 	lookupTimeout = 5 * time.Second
 	// claimTimeout is the time in which a claim's owner must be stored.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -17,6 +18,11 @@ const (
 	// directories of that time are read again.
 	learnerSave  = 5 * time.Second
 	learnerPause = time.Second // after an error
+	// New namespaces are stored together: at once after a quiet time, else each
+	// learnEvery, and about learnMost of them; what comes faster is learned later,
+	// so that a flood of names does not starve ingest.
+	learnEvery = time.Second
+	learnMost  = 4096
 )
 
 // learnerRecord is how far a learner has read a partition.
@@ -28,14 +34,17 @@ type learnerRecord struct {
 type learner struct {
 	s         *Service
 	partition string
-	seq       uint64 // everything up to it is learned
+	seq       uint64 // everything up to it is read
 	saved     uint64
-	at        time.Time // when seq was stored
+	at        time.Time       // when seq was stored
+	paths     []string        // read and not stored yet
+	seen      map[string]bool // those of them that name the entity of an event, folded
+	learned   time.Time       // when paths were stored
 }
 
 // runLearner learns namespaces from a partition until ctx ends.
 func (s *Service) runLearner(ctx context.Context, partition string) {
-	l := &learner{s: s, partition: partition, at: time.Now()}
+	l := &learner{s: s, partition: partition, at: time.Now(), seen: map[string]bool{}}
 	for ctx.Err() == nil {
 		err := l.load(ctx)
 		if err == nil {
@@ -77,6 +86,9 @@ func (l *learner) load(ctx context.Context) error {
 
 // next learns from the next block, for which it waits.
 func (l *learner) next(ctx context.Context) error {
+	if len(l.paths) >= learnMost {
+		return l.wait(ctx)
+	}
 	b, err := l.s.log.Block(ctx, l.partition, l.seq+1)
 	if errors.Is(err, io.EOF) {
 		return l.wait(ctx)
@@ -84,18 +96,34 @@ func (l *learner) next(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.s.learnBlock(ctx, b); err != nil {
-		return err
-	}
+	l.read(b)
 	l.seq = b.Last()
+	if time.Since(l.learned) >= learnEvery {
+		if err := l.learn(ctx); err != nil {
+			return err
+		}
+	}
 	if time.Since(l.at) < learnerSave {
 		return nil
 	}
 	return l.save(ctx)
 }
 
-// wait waits for the log to grow, and stores the position when that takes long.
+// wait waits for the log to grow, and stores what was read and the position when
+// that takes long.
 func (l *learner) wait(ctx context.Context) error {
+	if len(l.paths) > 0 {
+		short, cancel := context.WithTimeout(ctx, max(0, learnEvery-time.Since(l.learned)))
+		defer cancel()
+		more := l.seq + 1
+		if len(l.paths) >= learnMost {
+			more = math.MaxUint64 // enough for now
+		}
+		if err := l.s.log.Wait(short, l.partition, more); err == nil || ctx.Err() != nil {
+			return nil
+		}
+		return l.learn(ctx)
+	}
 	if l.seq != l.saved {
 		short, cancel := context.WithTimeout(ctx, max(0, learnerSave-time.Since(l.at)))
 		defer cancel()
@@ -113,6 +141,9 @@ func (l *learner) wait(ctx context.Context) error {
 }
 
 func (l *learner) save(ctx context.Context) error {
+	if err := l.learn(ctx); err != nil {
+		return err // the position never passes what is not stored
+	}
 	l.at = time.Now()
 	if l.seq == l.saved {
 		return nil
@@ -127,26 +158,36 @@ func (l *learner) save(ctx context.Context) error {
 	return err
 }
 
-// learnBlock creates the namespaces of a block that are not known, with
+// read takes note of the namespaces of a block that are not known, with
 // everything above them.
-func (s *Service) learnBlock(ctx context.Context, b *eventlog.Block) error {
-	var paths []string
+func (l *learner) read(b *eventlog.Block) {
 	for i := range b.Namespaces {
 		n := &b.Namespaces[i]
-		if n.Path == sluice.Instance {
+		if n.Path == sluice.Instance || l.seen[n.Folded] {
 			continue
 		}
-		if _, ok := s.namespaces.get(n.Folded); ok || checkPath(n.Path) != nil {
+		if _, ok := l.s.namespaces.get(n.Folded); ok || checkPath(n.Path) != nil {
 			continue
 		}
-		paths = withParents(paths, n.Path)
+		l.seen[n.Folded] = true
+		l.paths = withParents(l.paths, n.Path)
 	}
-	if paths == nil {
+}
+
+// learn stores what was read.
+func (l *learner) learn(ctx context.Context) error {
+	if len(l.paths) == 0 {
 		return nil
 	}
+	s := l.s
 	s.namespaces.creating.Lock()
 	defer s.namespaces.creating.Unlock()
-	return s.learn(ctx, s.withinLimit(paths))
+	if err := s.learn(ctx, s.withinLimit(l.paths)); err != nil {
+		return err
+	}
+	l.paths, l.learned = l.paths[:0], time.Now()
+	clear(l.seen)
+	return nil
 }
 
 // withinLimit leaves out what would exceed the number of namespaces below a

@@ -94,11 +94,14 @@ func (n *namespaces) get(folded string) (known, bool) {
 }
 
 func (n *namespaces) put(r *namespaceRecord) {
-	folded := sluice.FoldNamespace(r.Path)
+	folded := strings.Clone(sluice.FoldNamespace(r.Path))
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	k, there := n.byPath[folded]
 	k.id, k.path, k.kind = r.ID, r.Path, r.Kind
+	if folded == k.path {
+		k.path = folded // one copy, and not a part of a block's directory
+	}
 	n.byPath[folded] = k
 	if there {
 		return

@@ -33,6 +33,7 @@ func TestLearning(t *testing.T) {
 		synctest.Wait() // partitions are read at once
 		w.Post("acme/platform/web", "git.push", 2)
 		w.Post("umbra", "git.push", 1)
+		time.Sleep(time.Minute) // what comes soon after is stored together
 		synctest.Wait()
 		got := namespacesOf(t, w)
 		kinds := map[string]string{"Acme": "group", "Acme/Platform": "group", "Acme/Platform/api": "project", "acme/platform/web": "project", "umbra": "group"}
@@ -98,6 +99,7 @@ func TestLearningIsBounded(t *testing.T) {
 			w.Post(fmt.Sprintf("acme/p%d", i), "git.push", 1)
 		}
 		w.Post("umbra/p", "git.push", 1)
+		time.Sleep(time.Minute)
 		synctest.Wait()
 		if got := slices.Sorted(maps.Keys(namespacesOf(t, w))); len(got) != 1+10+2 {
 			t.Errorf("got %v, want 10 below acme and 2", got)
