@@ -22,11 +22,13 @@ const (
 
 // Ways to spread the events over top-level namespaces.
 const (
-	OneTenant     = ""      // all events belong to one
-	FiveTenants   = "five"  // the first five of many, in turn
-	ZipfTenants   = "zipf"  // all of many, by Zipf's law
-	TenantsOfZipf = 10_000  // how many
-	tenantDraws   = 1 << 20 // prepared random choices of a tenant: enough for each to come
+	OneTenant     = ""     // all events belong to one
+	FiveTenants   = "five" // the first five of many, in turn
+	ZipfTenants   = "zipf" // all of many, by Zipf's law
+	TenantsOfZipf = 10_000 // how many
+
+	projectsOfTenant = 20
+	tenantDraws      = 1 << 20 // prepared random choices of a tenant: enough for each to come
 )
 
 // Tenant returns the top-level namespace of tenant n (0 to TenantsOfZipf-1).
@@ -93,28 +95,31 @@ func (g *Generator) Append(dst []byte, seq uint64, sent int64) []byte {
 	if g.corpus.varied != nil {
 		dst = g.corpus.varied.append(dst, g)
 	} else {
-		dst = append(dst, g.corpus.templates[g.next%len(g.corpus.templates)]...)
-		g.putTenant(dst[at:])
+		dst = g.plain(dst)
 	}
 	Stamp{Connection: g.connection, Seq: seq, Sent: sent}.put(dst[at:])
 	return dst
 }
 
-func (g *Generator) putTenant(event []byte) {
-	var n int
+// plain appends the next event of the plain corpus.
+func (g *Generator) plain(dst []byte) []byte {
+	list := g.corpus.templates
+	at, k, tenant := len(dst), g.next%len(list), 0
 	switch g.corpus.spec.Tenants {
 	case FiveTenants:
-		n = g.next % 5
+		tenant = g.next % 5
 	case ZipfTenants:
-		n = int(g.corpus.tenants[g.draw()%tenantDraws])
-	default:
-		return
+		// Each tenant has projects of its own, and few: 200,000 in all.
+		tenant = int(g.corpus.tenants[g.draw()%tenantDraws])
+		k = (tenant*37 + int(g.draw()%projectsOfTenant)) % len(list)
 	}
-	name := event[tenantOffset : tenantOffset+tenantLength]
+	dst = append(dst, list[k]...)
+	name := dst[at+tenantOffset : at+tenantOffset+tenantLength]
 	for i := len(name) - 1; i >= len(name)-4; i-- {
-		name[i] = byte('0' + n%10)
-		n /= 10
+		name[i] = byte('0' + tenant%10)
+		tenant /= 10
 	}
+	return dst
 }
 
 // draw returns 64 random bits (xorshift64*).
