@@ -168,6 +168,7 @@ func (s *server) run(ctx context.Context) error {
 	var stages stages
 	defer stages.stop()
 	p := s.parts
+	stages.start("memory", fail, boundMemory)
 	stages.start("log", fail, p.log.Run)
 	stages.start("delivery", fail, p.deliver.Run)
 	stages.start("control", fail, p.control.Run)

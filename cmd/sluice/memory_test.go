@@ -1,0 +1,26 @@
+package main
+
+import (
+	"math"
+	"testing"
+)
+
+func TestMemoryLimit(t *testing.T) {
+	cases := []struct {
+		live uint64
+		want int64
+	}{
+		{0, 150 << 20},
+		{50 << 20, 150 << 20},
+		{100 << 20, 214 << 20},
+		{1 << 30, 1<<30 + 1<<29 + 64<<20},
+	}
+	for _, c := range cases {
+		if got := memoryLimit(c.live); got != c.want {
+			t.Errorf("limit for %d bytes: got %d, want %d", c.live, got, c.want)
+		}
+	}
+	if got := memoryLimit(math.MaxUint64); got < 1<<60 {
+		t.Errorf("limit for all bytes: got %d, want no overflow", got)
+	}
+}
