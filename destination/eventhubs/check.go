@@ -34,6 +34,7 @@ func (h *Hub) Check(ctx context.Context, stage func(destination.Stage)) bool {
 	if s != nil {
 		c.session = s
 		defer s.close()
+		defer s.watch(ctx)()
 	}
 	steps := []struct {
 		name string

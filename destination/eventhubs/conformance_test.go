@@ -56,7 +56,7 @@ func withKey(host, name, key string) string {
 const emulated = ";UseDevelopmentEmulator=true;"
 
 // openHub returns a destination that is closed when the test ends.
-func openHub(t *testing.T, config, connection string, env destination.Env) *Hub {
+func openHub(t testing.TB, config, connection string, env destination.Env) *Hub {
 	t.Helper()
 	secrets := destination.Secrets{ConnectionString: connection}
 	canonical, err := Kind{}.Check(json.RawMessage(config), secrets, destination.Rules{AllowInsecure: true})

@@ -62,6 +62,7 @@ func (h *Hub) Send(ctx context.Context, b *destination.Batch) destination.Result
 	if err != nil {
 		return destination.Result{Err: err}
 	}
+	defer s.watch(ctx)()
 	limit, err := s.open(ctx)
 	if err != nil {
 		h.release(s, true)

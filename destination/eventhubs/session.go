@@ -21,6 +21,7 @@ const (
 	openTimeout  = 20 * time.Second // connection, TLS, token and link
 	tlsTimeout   = 10 * time.Second
 	closeTimeout = time.Second // to take leave of the far side
+	cutTimeout   = time.Second // for a call to return whose context has ended
 )
 
 // session is a client of the library with the connection below it. It is made
@@ -37,9 +38,9 @@ type session struct {
 	spent bool        // guarded by Hub.mu: nobody else may begin to use it
 	idle  *time.Timer // guarded by Hub.mu: runs while nobody uses it
 
-	opening sync.Mutex // held while the link is opened for the first time
-	limit   uint64     // guarded by opening: bytes of a message, once it is opened
-	opened  bool       // guarded by opening
+	opening chan struct{} // holds a value while the link is opened for the first time
+	limit   uint64        // guarded by opening: bytes of a message, once it is opened
+	opened  bool          // guarded by opening
 
 	mu       sync.Mutex
 	prepared net.Conn // a connection that a check has made, for the first dial
@@ -56,7 +57,7 @@ func newSession(c Config, target connection, env destination.Env, roots *x509.Ce
 	}
 	s := &session{
 		target: target, env: env, roots: roots, expires: now.Add(sessionLife),
-		redact: destination.NewRedactor(target.secrets(token)...),
+		redact: destination.NewRedactor(target.secrets(token)...), opening: make(chan struct{}, 1),
 	}
 	client, err := azeventhubs.NewProducerClientFromConnectionString(target.clientString(c.Name, now), c.Name, &azeventhubs.ProducerClientOptions{
 		ApplicationID:    env.UserAgent,
@@ -148,8 +149,12 @@ var linkLimit = regexp.MustCompile(`allowed by link \((\d+)\)`)
 // The library does not tell the limit. It does when it is asked for a batch that
 // is larger: then the link is open, too.
 func (s *session) open(ctx context.Context) (uint64, *destination.Error) {
-	s.opening.Lock()
-	defer s.opening.Unlock()
+	select {
+	case s.opening <- struct{}{}:
+		defer func() { <-s.opening }()
+	case <-ctx.Done():
+		return 0, destination.Classify(ctx.Err())
+	}
 	if s.opened {
 		return s.limit, nil
 	}
@@ -224,6 +229,25 @@ func (s *session) close() {
 	defer cancel()
 	_ = s.client.Close(ctx) // what it says is about leave-taking only
 	s.cut()
+}
+
+// watch cuts the session when the context has ended and the caller still has not
+// called stop: the library waits for a far side that reads nothing.
+func (s *session) watch(ctx context.Context) (stop func()) {
+	done := make(chan struct{})
+	forget := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(cutTimeout)
+		defer timer.Stop()
+		select {
+		case <-done:
+		case <-timer.C:
+			s.cut()
+		}
+	})
+	return func() {
+		forget()
+		close(done)
+	}
 }
 
 // cut closes the sockets: nothing waits for the far side any more.

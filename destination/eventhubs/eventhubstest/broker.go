@@ -113,6 +113,7 @@ func Start() (*Broker, error) {
 	select {
 	case <-ready:
 	case <-b.done:
+		_ = b.cmd.Wait() // until all of its words are here
 		return nil, fmt.Errorf("start AMQP broker: install Debian's package %s: %s", packageName, b.words)
 	case <-time.After(30 * time.Second):
 		return nil, errors.Join(errors.New("start AMQP broker: it is not ready after 30 s"), b.Close())

@@ -1,0 +1,77 @@
+package eventhubs
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+
+	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/destination/eventhubs/eventhubstest"
+)
+
+// stalling is a connection whose peer reads no more after so many bytes.
+type stalling struct {
+	net.Conn
+	left    int
+	once    sync.Once
+	stalled chan struct{} // closed when a write waits
+	closed  chan struct{}
+}
+
+func (c *stalling) Write(p []byte) (int, error) {
+	if c.left -= len(p); c.left > 0 {
+		return c.Conn.Write(p)
+	}
+	close(c.stalled)
+	<-c.closed
+	return 0, net.ErrClosed
+}
+
+func (c *stalling) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+// TestStalledPeer cancels a Send to a peer that does not read, and closes.
+func TestStalledPeer(t *testing.T) {
+	b := startBroker(t)
+	l := listen(t, b, eventhubstest.ListenOptions{})
+	h := openHub(t, named("hub"), withKey(l.Host(), eventhubstest.KeyName, eventhubstest.Key)+emulated, testEnv())
+	s, fault := h.acquire()
+	if fault != nil {
+		t.Fatalf("acquire: got %v, want a session", fault)
+	}
+	conn, fault := s.connect(t.Context())
+	if fault != nil {
+		t.Fatalf("connect: got %v, want a connection", fault)
+	}
+	slow := &stalling{Conn: conn, left: 10_000, stalled: make(chan struct{}), closed: make(chan struct{})}
+	s.prepared = slow
+	h.release(s, false)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan destination.Result)
+	go func() { done <- h.Send(ctx, padded(100, 1000)) }()
+	<-slow.stalled
+	cancel()
+	if res := <-done; res.Err == nil || res.Err.Class != destination.Unavailable {
+		t.Errorf("Send: got %v, want unavailable", res.Err)
+	}
+	if err := h.Close(); err != nil {
+		t.Errorf("Close: got %v, want nil", err)
+	}
+}
+
+// TestEmulatorStaysNear wants tokens and events in the clear on this machine and
+// in private networks alone.
+func TestEmulatorStaysNear(t *testing.T) {
+	for address, want := range map[string]bool{
+		"127.0.0.1:5672": true, "[::1]:5672": true, "10.1.2.3:5672": true, "192.168.0.9:5672": true, "[fd00::1]:5672": true,
+		"8.8.8.8:5672": false, "[2606:4700::1]:5672": false, "100.64.0.1:5672": false,
+	} {
+		if got := private(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(address))); got != want {
+			t.Errorf("%s is near: got %t, want %t", address, got, want)
+		}
+	}
+}
