@@ -66,6 +66,9 @@ type Stage struct {
 type CheckResult struct {
 	OK     bool    `json:"ok"`
 	Stages []Stage `json:"stages"`
+	// EgressAddresses are the networks that deliveries come from, when the
+	// operator says so.
+	EgressAddresses []string `json:"egress_addresses,omitempty"`
 }
 
 func streamPath(id sluice.StreamID, rest string) string {

@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -12,6 +14,9 @@ import (
 type Check struct {
 	OK     bool    `json:"ok"`
 	Stages []Stage `json:"stages"`
+	// EgressAddresses are the networks that the traffic comes from, when the
+	// operator says so: a receiver's firewall has to let them in.
+	EgressAddresses []string `json:"egress_addresses,omitempty"`
 }
 
 // Stage is one step of a check.
@@ -50,10 +55,14 @@ func (s *Service) CheckStream(ctx context.Context, p Principal, id sluice.Stream
 		return Check{}, err
 	}
 	r := st.record()
-	return s.check(ctx, p, func() (destination.Destination, error) { return s.open(r) }, act{
+	out, err := s.check(ctx, p, func() (destination.Destination, error) { return s.open(r) }, act{
 		Namespace: r.Namespace, TargetType: targetStream, TargetID: r.ID, Target: r.title(),
 		Fields: map[string]any{"kind": r.Kind},
 	})
+	if err == nil {
+		s.keepCheck(context.WithoutCancel(ctx), st, out, false)
+	}
+	return out, err
 }
 
 // check opens a destination, checks and records it.
@@ -69,13 +78,27 @@ func (s *Service) check(ctx context.Context, p Principal, open func() (destinati
 		return Check{}, err
 	}
 	a.Type, a.Message = "stream.check", "Checked a destination"
-	a.Fields["ok"] = out.OK
-	if n := len(out.Stages); n > 0 && !out.OK {
-		a.Fields["failed_stage"] = out.Stages[n-1].Name
-	}
+	out.describe(a.Fields)
 	return out, s.tell(context.WithoutCancel(ctx), p, a)
 }
 
+// describe puts the outcome into the fields of an event.
+func (c *Check) describe(fields map[string]any) {
+	fields["ok"] = c.OK
+	if stage := c.failed(); stage.Name != "" {
+		fields["failed_stage"], fields["reason"] = stage.Name, stage.Message
+	}
+}
+
+// failed returns the stage that failed.
+func (c *Check) failed() Stage {
+	if n := len(c.Stages); n > 0 && !c.OK {
+		return c.Stages[n-1]
+	}
+	return Stage{}
+}
+
+// runCheck checks a destination within 30 s.
 func (s *Service) runCheck(ctx context.Context, open func() (destination.Destination, error)) (Check, error) {
 	dest, err := open()
 	if err != nil {
@@ -89,10 +112,29 @@ func (s *Service) runCheck(ctx context.Context, open func() (destination.Destina
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	out := Check{Stages: []Stage{}}
-	out.OK = dest.Check(ctx, func(st destination.Stage) {
+	for _, p := range s.cfg.EgressAddresses {
+		out.EgressAddresses = append(out.EgressAddresses, p.String())
+	}
+	out.OK = s.stages(ctx, dest, func(st destination.Stage) {
 		out.Stages = append(out.Stages, Stage{
 			Name: st.Name, OK: st.OK, MS: float64(st.Took) / float64(time.Millisecond), Message: st.Message,
 		})
 	})
+	if n := len(out.Stages); !out.OK && (n == 0 || out.Stages[n-1].OK) {
+		out.Stages = append(out.Stages, Stage{Name: "check", Message: "the check ended early: see the server's log"})
+	}
 	return out, nil
+}
+
+// stages is Check of a destination. A panic is a mistake in one kind of
+// destination and fails its check.
+func (s *Service) stages(ctx context.Context, dest destination.Destination, stage func(destination.Stage)) (ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			// Its value is not logged: it may hold what was being sent.
+			s.logger.ErrorContext(ctx, "destination panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			ok = false
+		}
+	}()
+	return dest.Check(ctx, stage)
 }

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"github.com/sluicelog/sluice/deliver"
 	"github.com/sluicelog/sluice/destination"
 	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/notice"
 	"github.com/sluicelog/sluice/secret"
 	"github.com/sluicelog/sluice/store"
 )
@@ -58,6 +60,12 @@ type Config struct {
 	// Rules are the operator's; Administrator is set for each caller.
 	Rules  destination.Rules
 	Logger *slog.Logger
+	// Senders send notices, by kind of address; see package notice. A kind that
+	// is missing is not on offer.
+	Senders map[string]notice.Sender
+	// EgressAddresses are the networks that deliveries come from, as far as the
+	// operator says.
+	EgressAddresses []netip.Prefix
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
 
@@ -93,6 +101,9 @@ type Service struct {
 	intake     intake
 	checks     chan struct{} // one slot for each check under way
 	keys       keys
+	health     healthFigures
+	notices    notices
+	counts     counts
 }
 
 // New returns a service. It does nothing until Open.
@@ -129,6 +140,8 @@ func New(cfg Config) *Service {
 	s.streams.init()
 	s.outboxes.init()
 	s.keys.init()
+	s.notices.init()
+	s.counts.init()
 	return s
 }
 
@@ -137,6 +150,9 @@ func New(cfg Config) *Service {
 // its Run, which takes streams that it was not given for deleted.
 func (s *Service) Open(ctx context.Context) error {
 	s.watchSpace(ctx)
+	for _, p := range s.log.Partitions() {
+		s.counts.from[p] = s.log.Last(p)
+	}
 	if err := s.loadTokens(ctx); err != nil {
 		return fmt.Errorf("load tokens: %w", err)
 	}
@@ -146,12 +162,16 @@ func (s *Service) Open(ctx context.Context) error {
 	if err := s.loadStreams(ctx); err != nil {
 		return fmt.Errorf("load streams: %w", err)
 	}
+	if err := s.loadNotices(ctx); err != nil {
+		return fmt.Errorf("load notices: %w", err)
+	}
 	return nil
 }
 
 // Run appends what the outboxes hold, learns namespaces from the log, watches
-// the free space, seals with the current key what an older one sealed, and
-// finishes what a failure left half done, until ctx ends. It then returns nil; what is left in outboxes is appended after the next start.
+// the free space, seals with the current key what an older one sealed, checks
+// streams, tells how they fare, and finishes what a failure left half done, until
+// ctx ends. It then returns nil; what is left in outboxes is appended after the next start.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -159,8 +179,12 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.runRepairs(ctx) })
 	wg.Go(func() { s.runSpace(ctx) })
 	wg.Go(func() { s.runReseal(ctx) })
+	wg.Go(func() { s.runHealth(ctx) })
+	wg.Go(func() { s.runNotices(ctx) })
+	wg.Go(func() { s.runCounts(ctx) })
 	for _, p := range s.log.Partitions() {
 		wg.Go(func() { s.runLearner(ctx, p) })
+		wg.Go(func() { s.runCounter(ctx, p) })
 	}
 	<-ctx.Done()
 	return nil

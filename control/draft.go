@@ -186,10 +186,13 @@ func mergeSecrets(kind destination.Kind, old destination.Secrets, sent map[strin
 }
 
 func unknownSecret(kind destination.Kind, name string) error {
-	names := slices.DeleteFunc(slices.Clone(kind.SecretNames()), func(n string) bool { return n == previousSecret || n == previousUntil })
+	names := slices.DeleteFunc(slices.Clone(kind.SecretNames()), internalSecret)
 	return sluice.Errorf(sluice.Invalid, "secrets has no field %q", short(name)).
 		WithHint("the secrets of kind %s are %s", kind.Name(), strings.Join(names, ", "))
 }
+
+// internalSecret reports whether rotation alone sets a secret.
+func internalSecret(name string) bool { return name == previousSecret || name == previousUntil }
 
 // short cuts what a caller sent for a message.
 func short(s string) string {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/secret"
-	"github.com/sluicelog/sluice/store"
 )
 
 // resealPause is the time between tries to seal what could not be sealed.
@@ -97,7 +96,7 @@ func (s *Service) sealingKeys(ctx context.Context) (SealingKeys, error) {
 
 // sealedRecords are the prefixes of the records that hold sealed values, each in
 // a member "sealed" that maps fields to values.
-func sealedRecords() []string { return []string{streamRecords} }
+func sealedRecords() []string { return []string{streamRecords, noticeRecords} }
 
 // countSealed counts the stored values by the id of the key that sealed them.
 func (s *Service) countSealed(ctx context.Context) (map[string]int, error) {
@@ -223,7 +222,7 @@ func (s *Service) reseal(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.resealNotices(ctx))...)
 }
 
 // stale reports whether another key than the current one sealed any of the
@@ -247,33 +246,10 @@ func (s *Service) stale(sealed map[string]string) bool {
 }
 
 func (s *Service) resealStream(ctx context.Context, st *stream) error {
-	free, err := st.acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer free()
 	s.keys.storing.RLock()
 	defer s.keys.storing.RUnlock()
-	key := streamKey(st.id)
-	for {
-		rec, version, err := store.Load[streamRecord](ctx, s.store, key)
-		if err != nil || rec.Deleting != nil {
-			return err
-		}
-		if !s.sealAnew(ctx, key, rec.Sealed) {
-			return nil
-		}
-		err = s.replace(ctx, key, &rec, version)
-		if errors.Is(err, store.ErrConflict) {
-			continue // an outbox was emptied meanwhile
-		}
-		if err == nil {
-			st.rec.Store(&rec)
-		} else if !errors.Is(err, errNotReplaced) {
-			st.broken.Store(true)
-		}
-		return err
-	}
+	_, err := s.amend(ctx, st, func(r *streamRecord) bool { return s.sealAnew(ctx, streamKey(st.id), r.Sealed) })
+	return err
 }
 
 // sealAnew replaces the values of a record that can be read and that the current

@@ -119,6 +119,8 @@ func (s *Service) drain(ctx context.Context, key string) error {
 		return drain(ctx, s, key, s.buryStream)
 	case strings.HasPrefix(key, tokenRecords):
 		return drain(ctx, s, key, s.buryToken)
+	case strings.HasPrefix(key, noticeRecords):
+		return drain(ctx, s, key, func(context.Context, string, *noticeRecord) {})
 	default:
 		return drain(ctx, s, key, func(context.Context, string, *namespaceRecord) {})
 	}

@@ -32,6 +32,7 @@ const (
 	actionReadNamespaces  action = "read namespaces"
 	actionManageNamespace action = "declare namespaces"
 	actionOperate         action = "read metrics"
+	actionManageNotices   action = "change notices"
 	actionManageKeys      action = "manage sealing keys"
 )
 

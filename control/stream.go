@@ -55,6 +55,8 @@ type streamRecord struct {
 	Verification string `json:"verification,omitempty"`
 	// Deleting is set when the stream is being deleted; its secrets are gone.
 	Deleting *deletion `json:"deleting,omitempty"`
+	// Health is what was told about the deliveries, and the last check.
+	Health *healthRecord `json:"health,omitempty"`
 	// Ended: delivery has forgotten the stream; only its last event is left.
 	Ended bool `json:"ended,omitempty"`
 	outbox

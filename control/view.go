@@ -41,6 +41,31 @@ type Health struct {
 	NextRetry   *time.Time `json:"next_retry"`
 	LagEvents   uint64     `json:"lag_events"`
 	LagSeconds  float64    `json:"lag_seconds"` // age of the oldest pending event
+	// State is what was told last: "failing", "held", or "ok". It follows the
+	// status with a delay, so that what comes and goes at once tells nobody.
+	State     string     `json:"state"`
+	Since     *time.Time `json:"since"`      // of the first failure, while State is not "ok"
+	LastCheck *LastCheck `json:"last_check"` // scheduled, or by a person
+}
+
+// LastCheck is the outcome of the last check.
+type LastCheck struct {
+	Time        time.Time `json:"time"`
+	OK          bool      `json:"ok"`
+	FailedStage string    `json:"failed_stage,omitempty"`
+	Message     string    `json:"message,omitempty"`
+}
+
+// complete adds what the stream's record says.
+func (h *Health) complete(r *streamRecord) {
+	fares := r.fares()
+	if h.State = string(fares.State); h.State == "" {
+		h.State = "ok"
+	}
+	h.Since = timeOrNil(fares.Since)
+	if c := fares.Check; c != nil {
+		h.LastCheck = &LastCheck{Time: c.Time, OK: c.OK, FailedStage: c.Stage, Message: c.Message}
+	}
 }
 
 // Failure is a failed delivery.
@@ -88,6 +113,12 @@ func (s *Service) view(ctx context.Context, r *streamRecord) (Stream, error) {
 		}
 	}
 	out.Status, out.Ledger, out.Health = state.Status, state.Ledger, healthOf(&state, s.now())
+	out.Health.complete(r)
+	if out.Health.LastSuccess == nil && out.Ledger.Delivered > 0 {
+		if at, err := s.cfg.Deliver.LastSuccess(ctx, r.ID); err == nil {
+			out.Health.LastSuccess = timeOrNil(at) // it was before the start
+		}
+	}
 	for i := range state.Lanes {
 		l := &state.Lanes[i]
 		out.Lanes = append(out.Lanes, Lane{
@@ -156,7 +187,23 @@ func (s *Service) Stream(ctx context.Context, p Principal, id sluice.StreamID) (
 	if err != nil {
 		return Stream{}, err
 	}
-	return s.view(ctx, st.record())
+	return s.viewAs(ctx, p, st.record())
+}
+
+// viewAs shows a stream as p may see it: header values, the query of addresses
+// and the verification token are for those who may change it.
+func (s *Service) viewAs(ctx context.Context, p Principal, r *streamRecord) (Stream, error) {
+	v, err := s.view(ctx, r)
+	if err == nil && !may(p, actionManageStreams, r.scope()) {
+		err = v.mask()
+	}
+	return v, err
+}
+
+func (s *Stream) mask() (err error) {
+	s.VerificationToken = ""
+	s.Config, err = json.Marshal(maskConfig(s.Config))
+	return err
 }
 
 // Streams lists the streams that p may read, by id; only those of a namespace
@@ -174,7 +221,7 @@ func (s *Service) Streams(ctx context.Context, p Principal, namespace *string) (
 		if namespace != nil && sluice.FoldNamespace(*namespace) != r.scope() {
 			continue
 		}
-		v, err := s.view(ctx, r)
+		v, err := s.viewAs(ctx, p, r)
 		if err != nil {
 			return nil, err
 		}
@@ -190,6 +237,7 @@ type StreamFigures struct {
 	Kind      string
 	State     deliver.State
 	Lag       time.Duration // age of the oldest pending event
+	Health    Health
 }
 
 // StreamFigures returns the figures of every stream, by id.
@@ -203,8 +251,10 @@ func (s *Service) StreamFigures(ctx context.Context) []StreamFigures {
 			continue
 		}
 		r := st.record()
-		lag := time.Duration(healthOf(&state, now).LagSeconds * float64(time.Second))
-		out = append(out, StreamFigures{ID: r.ID, Namespace: r.Namespace, Kind: r.Kind, State: state, Lag: lag})
+		h := healthOf(&state, now)
+		h.complete(r)
+		lag := time.Duration(h.LagSeconds * float64(time.Second))
+		out = append(out, StreamFigures{ID: r.ID, Namespace: r.Namespace, Kind: r.Kind, State: state, Lag: lag, Health: h})
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -53,6 +54,9 @@ type lane struct {
 	given    uint64    // the last event of the block that the last portion is of
 	inFlight bool      // a batch taken from queue is being sent
 	turn     time.Time // when the last turn began
+
+	// journal keeps what the lane tried; nil until it tries something.
+	journal atomic.Pointer[journal]
 
 	// seen is the highest total that was told before the stream's until passed.
 	seen uint64

@@ -28,7 +28,7 @@ func (d *Deliverer) Remove(ctx context.Context, id sluice.StreamID) (State, erro
 		if err := d.tell(ctx, l); err != nil {
 			return State{}, err
 		}
-		if err := d.erase(ctx, l); err != nil {
+		if err := errors.Join(d.erase(ctx, l), d.journals.erase(ctx, l)); err != nil {
 			return State{}, err
 		}
 	}

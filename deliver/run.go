@@ -29,10 +29,12 @@ type Deliverer struct {
 	order   []*part
 	senders *senders
 	flush   *flusher
-	catchUp throttle
-	used    atomic.Int64 // bytes held by chunks
-	outbox  chan struct{}
-	busy    func() bool // our own processors are what delivery waits for
+	// journals keep what lanes tried.
+	journals *journals
+	catchUp  throttle
+	used     atomic.Int64 // bytes held by chunks
+	outbox   chan struct{}
+	busy     func() bool // our own processors are what delivery waits for
 
 	retentionStopped atomic.Bool
 
@@ -75,6 +77,7 @@ func New(l *eventlog.Log, s store.Store, opts Options) *Deliverer {
 	d.senders = &senders{d: d, limit: opts.Senders}
 	d.busy = new(processors).areBusy
 	d.flush = newFlusher(d)
+	d.journals = newJournals(s, opts.Logger)
 	for _, name := range l.Partitions() {
 		p := &part{d: d, name: name, freed: make(chan struct{}, 1), totals: map[string]uint64{}, routes: map[string][]*lane{}, debts: map[*lane]bool{}}
 		d.parts[name] = p
@@ -200,7 +203,11 @@ func (d *Deliverer) Run(ctx context.Context) error {
 			stop(err)
 		}
 	})
+	journalCtx, stopJournals := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopJournals()
+	flushing.Go(func() { d.journals.run(journalCtx) })
 	wg.Wait()
+	stopJournals() // after everything that sends
 	d.stopTimers()
 	stopFlushing() // after everything that changes records
 	flushing.Wait()

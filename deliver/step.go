@@ -224,9 +224,11 @@ func (d *Deliverer) try(ctx context.Context, l *lane, dest destination.Destinati
 	defer cancel()
 	start := time.Now()
 	res := d.call(ctx, l, dest, b)
+	took := time.Since(start)
+	d.attempted(l, attempt(b, &res, start, took))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.slow = time.Since(start) >= slowSend
+	l.slow = took >= slowSend
 	l.sends++
 	if res.Err == nil {
 		l.lastSuccess = time.Now()

@@ -149,6 +149,15 @@ func (a *API) stateMetrics(m *exposition) {
 	}
 	m.one("sluice_space_low", "gauge", "1 when events are refused for want of space.", truth(space.Low))
 	m.one("sluice_namespaces", "gauge", "Known groups and projects.", float64(a.service.KnownNamespaces()))
+	h := a.service.HealthFigures()
+	m.family("sluice_checks_total", "counter", "Scheduled checks of streams since the start.")
+	m.sample("sluice_checks_total", float64(h.Checks-h.FailedChecks), "result", "ok")
+	m.sample("sluice_checks_total", float64(h.FailedChecks), "result", "failed")
+	m.family("sluice_notices_total", "counter", "Notices that were sent, and tries that failed, since the start.")
+	m.sample("sluice_notices_total", float64(h.Notices), "result", "ok")
+	m.sample("sluice_notices_total", float64(h.NoticeErrors), "result", "failed")
+	m.one("sluice_state_changes_total", "counter", "Streams told to be failing, held or recovered, since the start.", float64(h.Told))
+	m.one("sluice_secrets_stale", "gauge", "Sealed values of streams that are still to be sealed with the current key.", float64(a.service.StaleSecrets()))
 	m.one("sluice_namespaces_unstored_total", "counter", "Times a namespace was met and not stored, for there are too many.", float64(a.service.UnstoredNamespaces()))
 }
 
@@ -159,6 +168,9 @@ type measured struct {
 	lag    float64
 	sends  uint64
 	errors map[string]uint64
+	// success is the time of the last one, troubled and unchecked count streams.
+	success             float64
+	troubled, unchecked int
 }
 
 func (a *API) streamMetrics(ctx context.Context, m *exposition) {
@@ -200,6 +212,20 @@ func (a *API) streamMetrics(ctx context.Context, m *exposition) {
 	for _, s := range list {
 		m.sample("sluice_stream_lag_seconds", s.lag, "stream", s.id)
 	}
+	m.family("sluice_stream_last_success_timestamp_seconds", "gauge", "When a stream delivered last, since the start.")
+	for _, s := range list {
+		if s.success > 0 {
+			m.sample("sluice_stream_last_success_timestamp_seconds", s.success, "stream", s.id)
+		}
+	}
+	m.family("sluice_stream_troubled", "gauge", "1 when a stream was told to be failing or held; of several, how many.")
+	for _, s := range list {
+		m.sample("sluice_stream_troubled", float64(s.troubled), "stream", s.id)
+	}
+	m.family("sluice_stream_check_failed", "gauge", "1 when the last check of a stream failed; of several, how many.")
+	for _, s := range list {
+		m.sample("sluice_stream_check_failed", float64(s.unchecked), "stream", s.id)
+	}
 	m.family("sluice_delivery_sends_total", "counter", "Sends of a stream since the start.")
 	for _, s := range list {
 		m.sample("sluice_delivery_sends_total", float64(s.sends), "stream", s.id)
@@ -215,6 +241,15 @@ func (a *API) streamMetrics(ctx context.Context, m *exposition) {
 func (s *measured) add(f *control.StreamFigures) {
 	s.ledger.Add(f.State.Ledger)
 	s.lag = max(s.lag, f.Lag.Seconds())
+	if at := f.Health.LastSuccess; at != nil {
+		s.success = max(s.success, float64(at.UnixMilli())/1000)
+	}
+	if f.Health.State != "ok" {
+		s.troubled++
+	}
+	if c := f.Health.LastCheck; c != nil && !c.OK {
+		s.unchecked++
+	}
 	for _, l := range f.State.Lanes {
 		s.sends += l.Sends
 		for class, n := range l.Errors {

@@ -84,12 +84,18 @@ func (a *API) routes() {
 		"/api/v1/streams/{id}/check":                {"POST": a.checkStream},
 		"/api/v1/streams/{id}/pause":                {"POST": a.pauseStream},
 		"/api/v1/streams/{id}/resume":               {"POST": a.resumeStream},
+		"/api/v1/streams/{id}/attempts":             {"GET": a.listAttempts},
+		"/api/v1/streams/{id}/activity":             {"GET": a.listActivity},
 		"/api/v1/streams/{id}/quarantine":           {"GET": a.listQuarantine},
 		"/api/v1/streams/{id}/quarantine/redeliver": {"POST": a.redeliver},
 		"/api/v1/streams/{id}/quarantine/drop":      {"POST": a.drop},
 		"/api/v1/tokens":                            {"GET": a.listTokens, "POST": a.createToken},
 		"/api/v1/tokens/{id}":                       {"DELETE": a.revokeToken},
 		"/api/v1/namespaces":                        {"GET": a.listNamespaces, "POST": a.declareNamespace},
+		"/api/v1/counts":                            {"GET": a.listCounts},
+		"/api/v1/notices":                           {"GET": a.getNotices, "PUT": a.setNotices},
+		"/api/v1/notices/test":                      {"POST": a.testNotices},
+		"/api/v1/info":                              {"GET": a.info},
 		"/api/v1/secrets":                           {"GET": withoutBody(a.service.SealingKeys)},
 		"/api/v1/secrets/rotate":                    {"POST": withoutBody(a.service.RotateKeys)},
 		"/api/v1/secrets/prune":                     {"POST": withoutBody(a.service.PruneKeys)},
@@ -162,7 +168,7 @@ func (a *API) handle(m methods) http.HandlerFunc {
 // allowed lists the methods, GET with HEAD.
 func allowed(m methods) []string {
 	var out []string
-	for _, name := range []string{"GET", "POST", "PATCH", "DELETE"} {
+	for _, name := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 		if m[name] != nil {
 			out = append(out, name)
 		}

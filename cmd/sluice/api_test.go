@@ -53,10 +53,27 @@ func newAPI(t *testing.T) *api {
 		"GET /api/v1/streams/{id}/quarantine":            a.quarantine,
 		"POST /api/v1/streams/{id}/quarantine/redeliver": a.count,
 		"POST /api/v1/streams/{id}/quarantine/drop":      a.count,
-		"POST /api/v1/tokens":                            a.createToken,
-		"GET /api/v1/tokens":                             a.tokens,
-		"DELETE /api/v1/tokens/{id}":                     func(*http.Request, []byte) (int, any) { return 204, nil },
-		"POST /api/v1/namespaces":                        a.createNamespace,
+		"GET /api/v1/streams/{id}/attempts": func(*http.Request, []byte) (int, any) {
+			return 200, map[string]any{"attempts": []client.Attempt{{MS: 12.5, Partition: "audit", First: 1, Last: 3, Events: 3, Outcome: "unavailable", Status: 503, Message: "busy"}}}
+		},
+		"GET /api/v1/streams/{id}/activity": func(*http.Request, []byte) (int, any) {
+			return 200, map[string]any{"minutes": []client.Minute{{Delivered: 17, Failures: 2}}}
+		},
+		"GET /api/v1/counts": func(*http.Request, []byte) (int, any) {
+			return 200, map[string]any{"hours": []client.Hour{{Events: 10, Types: map[string]uint64{"a": 1, "b": 5, "c": 2, "d": 2}}}}
+		},
+		"GET /api/v1/notices": func(*http.Request, []byte) (int, any) { return 200, map[string]any{"addresses": []client.Address{}} },
+		"PUT /api/v1/notices": func(_ *http.Request, body []byte) (int, any) { return 200, json.RawMessage(body) },
+		"POST /api/v1/notices/test": func(*http.Request, []byte) (int, any) {
+			return 200, map[string]any{"results": []client.NoticeTest{{Kind: "email", OK: true, Message: "taken"}, {Kind: "http", Message: "answered 403"}}}
+		},
+		"GET /api/v1/info": func(*http.Request, []byte) (int, any) {
+			return 200, client.Info{Version: "1", EgressAddresses: []string{"192.0.2.0/28"}, Notices: []string{"http"}}
+		},
+		"POST /api/v1/tokens":        a.createToken,
+		"GET /api/v1/tokens":         a.tokens,
+		"DELETE /api/v1/tokens/{id}": func(*http.Request, []byte) (int, any) { return 204, nil },
+		"POST /api/v1/namespaces":    a.createNamespace,
 		"GET /api/v1/namespaces": func(*http.Request, []byte) (int, any) {
 			return 200, []client.Namespace{{ID: 1, Path: "acme", Kind: "group"}}
 		},

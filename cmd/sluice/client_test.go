@@ -19,6 +19,7 @@ func TestClientCommands(t *testing.T) {
 	}
 	secret := write("secret", "very-secret-token\n")
 	headers := write("headers", "# ours\nX-Team: a: b\n\nX-Env:prod\n")
+	hooks := write("hooks", "# chat\nhttps://hooks.example/1\n\n https://hooks.example/2\n")
 	document := write("stream.json", `{"namespace":"acme","kind":"http","config":{"url":"https://example.com"}}`)
 	for _, c := range []struct {
 		line           string
@@ -47,6 +48,21 @@ func TestClientCommands(t *testing.T) {
 		{"stream resume 1 --json", 0, "POST /api/v1/streams/1/resume", `"resumed"`, ""},
 		{"stream delete 1", 1, "GET /api/v1/streams/1", "", "not deleted"},
 		{"stream delete 1 --yes", 0, "DELETE /api/v1/streams/1", "Stream 1 is deleted.", ""},
+		{"stream attempts 1", 0, "GET /api/v1/streams/1/attempts", "unavailable (503)  audit:1-3  busy", ""},
+		{"stream attempts 1 --json", 0, "", `"first_seq": 1`, ""},
+		{"stream activity 1 --minutes 5", 0, "GET /api/v1/streams/1/activity", "17", ""},
+		{"stream activity x", 2, "", "", "must be a number"},
+		{"namespace counts --namespace acme", 0, "GET /api/v1/counts", "10      b 5, c 2, d 2", ""},
+		{"namespace counts", 2, "", "", "give --namespace, or --instance"},
+		{"notice list --instance", 0, "GET /api/v1/notices", "Nobody is told.", ""},
+		{"notice set --namespace acme --email a@b.example --url-file " + hooks, 0,
+			`PUT /api/v1/notices {"addresses":[{"kind":"email","address":"a@b.example"},{"kind":"http","address":"https://hooks.example/1"},{"kind":"http","address":"https://hooks.example/2"}]}`, "https://hooks.example/2", ""},
+		{"notice set --namespace acme --none", 0, `PUT /api/v1/notices {"addresses":[]}`, "Nobody is told.", ""},
+		{"notice set --namespace acme", 2, "", "", "or --none"},
+		{"notice set --namespace acme --none --email a@b.example", 2, "", "", "or --none"},
+		{"notice set --namespace acme --instance --none", 2, "", "", "give --namespace, or --instance"},
+		{"notice test --namespace acme", 1, "POST /api/v1/notices/test", "http: answered 403", ""},
+		{"info", 0, "GET /api/v1/info", "192.0.2.0/28", ""},
 		{"stream quarantine list 1", 0, "GET /api/v1/streams/1/quarantine", "audit:17", ""},
 		{"stream quarantine redeliver 1 audit:17 git:4", 0, `POST /api/v1/streams/1/quarantine/redeliver {"events":[{"partition":"audit","seq":17},{"partition":"git","seq":4}]}`, "redeliver of 2 events", ""},
 		{"stream quarantine drop 1 --all", 0, `POST /api/v1/streams/1/quarantine/drop {"all":true}`, "drop of 1 events", ""},

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/sluicelog/sluice/notice"
 	"github.com/sluicelog/sluice/secret"
 )
 
@@ -55,6 +56,26 @@ type Config struct {
 	// AllowPrivateDestinations allows all private and loopback networks, and
 	// plain HTTP where a kind of destination insists on TLS. Default: false.
 	AllowPrivateDestinations bool
+
+	// EgressAddresses are the networks or addresses that deliveries come from, as
+	// owners of receivers see them: a firewall has to let them in. Sluice shows
+	// them and does nothing else with them. Default: none.
+	EgressAddresses []netip.Prefix
+
+	// SMTPServer is the HOST:PORT of the mail server that takes notices. On port
+	// 465 the connection begins with TLS, on every other it turns to TLS with
+	// STARTTLS. Default: none, and no e-mails are sent.
+	SMTPServer string
+	// SMTPFrom is the sender of e-mails; needed with SMTPServer. Default: none.
+	SMTPFrom string
+	// SMTPUser is the name by which Sluice authenticates at the mail server.
+	// Default: none, without authentication.
+	SMTPUser string
+	// SMTPPassword goes with SMTPUser. It cannot be a flag. Default: none.
+	SMTPPassword secret.Text
+	// SMTPAllowPlain permits a mail server beyond loopback that offers no
+	// STARTTLS. Default: false.
+	SMTPAllowPlain bool
 
 	// SegmentSize is the size in bytes of the log's files, the unit in which
 	// retention frees space. At least 4 MiB. Default: 64 MiB.
@@ -149,6 +170,9 @@ func (c *Config) check() error {
 		{c.AdminToken != "" && (tokenLength < 16 || tokenLength > 255), "admin-token: must have 16 to 255 characters"},
 		{(c.TLSCert == "") != (c.TLSKey == ""), "tls-cert and tls-key: need each other"},
 		{c.MetricsListen != "" && c.MetricsListen == c.Listen, "metrics-listen: must differ from listen"},
+		{c.SMTPServer != "" && c.SMTPFrom == "", "smtp-server: needs smtp-from"},
+		{c.SMTPServer == "" && (c.SMTPFrom != "" || c.SMTPUser != "" || c.SMTPPassword != "" || c.SMTPAllowPlain), "smtp-from, smtp-user, smtp-password and smtp-allow-plain: need smtp-server"},
+		{(c.SMTPUser == "") != (c.SMTPPassword == ""), "smtp-user and smtp-password: need each other"},
 		{c.SegmentSize < 4*mib || c.SegmentSize > 1<<40, "segment-size: must be from 4MiB to 1TiB"},
 		{c.FreeFloor < least, fmt.Sprintf("free-floor: must be at least %s with segments of %s", formatSize(least), formatSize(c.SegmentSize))},
 		{c.RetentionAudit < time.Hour, "retention-audit: must be at least 1h"},
@@ -172,7 +196,17 @@ func (c *Config) check() error {
 	if c.MetricsListen != "" {
 		errs = append(errs, checkAddress("metrics-listen", c.MetricsListen))
 	}
+	if c.SMTPServer != "" && c.SMTPFrom != "" {
+		if _, err := notice.NewMail(c.mail()); err != nil {
+			errs = append(errs, fmt.Errorf("smtp-server, smtp-from: %w", err))
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// mail returns how notices are sent as e-mails.
+func (c *Config) mail() notice.MailConfig {
+	return notice.MailConfig{Server: c.SMTPServer, From: c.SMTPFrom, User: c.SMTPUser, Password: c.SMTPPassword, AllowPlain: c.SMTPAllowPlain}
 }
 
 func tooFew(bytes, segment int64) bool { return bytes != 0 && bytes < 2*segment }

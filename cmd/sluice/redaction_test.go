@@ -164,6 +164,11 @@ func TestSecretsNeverAppear(t *testing.T) {
 	if code := r.call("POST", "/api/v1/events", `[{"id":"a","event_type":"user.add","entity_path":"acme"},{"id":"b","event_type":"user.add","entity_path":"acme/web"}]`, nil); code != http.StatusOK {
 		t.Fatalf("post: got status %d", code)
 	}
+	notices := `{"addresses":[{"kind":"http","address":"` + receiver.URL + `/403?key=` + hiddenQuery + `"}]}`
+	if code := r.call("PUT", "/api/v1/notices?namespace=acme", notices, nil); code != http.StatusOK {
+		t.Fatalf("set notices: got status %d", code)
+	}
+	wantHidden(t, "a test notice", r.get("POST", "/api/v1/notices/test?namespace=acme", ""))
 	for i := range failing {
 		lookAtStream(t, r, int64(i+1))
 	}
@@ -217,6 +222,11 @@ func lookAtStream(t *testing.T, r *running, id int64) {
 	wantHidden(t, path, whole, hiddenToken, hiddenHeader, basic, hiddenQuery) // which owners read
 	wantHidden(t, path+" lanes", string(view.Lanes))
 	wantHidden(t, path+" quarantine", r.get("GET", path+"/quarantine", ""))
+	attempts := r.get("GET", path+"/attempts", "")
+	if !strings.Contains(attempts, `"outcome"`) {
+		t.Errorf("attempts of %s: got %s, want some", path, attempts)
+	}
+	wantHidden(t, path+" attempts", attempts+r.get("GET", path+"/activity", ""))
 	wantHidden(t, path+" check", r.get("POST", path+"/check", ""))
 }
 

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/sluicelog/sluice"
@@ -138,6 +139,9 @@ func reportCheck(w io.Writer, r client.CheckResult, asJSON bool) error {
 		}
 		if err := tw.Flush(); err != nil {
 			return err
+		}
+		if !r.OK && len(r.EgressAddresses) > 0 {
+			fmt.Fprintf(w, "Deliveries come from %s: the destination has to let them in.\n", strings.Join(r.EgressAddresses, ", "))
 		}
 	}
 	if !r.OK {

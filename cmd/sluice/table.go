@@ -11,6 +11,7 @@ func commands() []command {
 	table = append(table, serverCommands()...)
 	table = append(table, streamCommands()...)
 	table = append(table, tokenCommands()...)
+	table = append(table, noticeCommands()...)
 	table = append(table, secretsCommands()...)
 	table = append(table, logCommands()...)
 	table = append(table, producerCommands()...)
@@ -78,6 +79,8 @@ as environment variables.`,
 		{name: "stream show", args: "ID", min: 1, max: 1, short: "Show a stream: configuration, health, ledger", flags: streamShowFlags},
 		{name: "stream check", args: "ID", min: 1, max: 1, short: "Prove that a stream's destination is reached and accepts", flags: streamCheckFlags,
 			long: "Exits with 1 when a stage fails."},
+		{name: "stream attempts", args: "ID", min: 1, max: 1, short: "List the last tries to deliver, with the destination's words", flags: streamAttemptsFlags},
+		{name: "stream activity", args: "ID", min: 1, max: 1, short: "Count what a stream delivered, by minute", flags: streamActivityFlags},
 		{name: "stream pause", args: "ID...", min: 1, max: -1, short: "Stop delivering; nothing is dropped", flags: streamPauseFlags},
 		{name: "stream resume", args: "ID...", min: 1, max: -1, short: "Go on delivering from where a stream stood", flags: streamResumeFlags},
 		{name: "stream delete", args: "ID...", min: 1, max: -1, short: "Delete streams and destroy their secrets", flags: streamDeleteFlags,
@@ -114,6 +117,23 @@ that it can be redirected into a file.`,
 				{"A project", "sluice namespace create acme/web --kind project"},
 			}},
 		{name: "namespace list", short: "List groups and projects", flags: namespaceListFlags},
+		{name: "namespace counts", short: "Count the events of a top-level namespace, by hour and type", flags: namespaceCountsFlags},
+	}
+}
+
+func noticeCommands() []command {
+	return []command{
+		{name: "notice", short: "Choose who is told when streams fail and recover",
+			long: "A notice says which stream is failing or held, since when, why, and what to do.\nIt goes to the addresses of the stream's top-level namespace, ten at most."},
+		{name: "notice list", short: "List the addresses of a namespace", flags: noticeListFlags},
+		{name: "notice set", short: "Replace the addresses of a namespace", flags: noticeSetFlags,
+			long: "E-mails need a server that its operator has told about a mail server.",
+			examples: []example{
+				{"Two people and a chat", "sluice notice set --namespace acme --email jane@acme.example --email joe@acme.example --url-file hooks.txt"},
+				{"Nobody", "sluice notice set --namespace acme --none"},
+			}},
+		{name: "notice test", short: "Send a test notice to each address", flags: noticeTestFlags,
+			long: "Exits with 1 when one was not taken."},
 	}
 }
 
@@ -181,6 +201,7 @@ a spool inside the repository. Running it again changes what is given.`,
 
 func otherCommands() []command {
 	return []command{
+		{name: "info", short: "Describe a server: where deliveries come from, what it offers", flags: infoFlags},
 		{name: "version", short: "Print the version", flags: versionFlags},
 		{name: "completion", args: "bash|zsh|fish", min: 1, max: 1, choices: []string{"bash", "zsh", "fish"}, short: "Print a completion script for a shell", flags: completionFlags,
 			examples: []example{{"For this shell", "source <(sluice completion bash)"}}},

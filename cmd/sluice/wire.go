@@ -24,6 +24,7 @@ import (
 	"github.com/sluicelog/sluice/destination/splunk"
 	"github.com/sluicelog/sluice/destination/webhook"
 	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/notice"
 	"github.com/sluicelog/sluice/secret"
 	"github.com/sluicelog/sluice/segment"
 	"github.com/sluicelog/sluice/sqlite"
@@ -200,18 +201,36 @@ func openParts(ctx context.Context, cfg *Config, lg *slog.Logger) (_ *parts, err
 	if err := p.deliver.Load(ctx); err != nil {
 		return p, err
 	}
+	env := destination.Env{
+		Dialer:    destination.NewDialer(destination.DialerConfig{AllowPrivate: cfg.AllowPrivateDestinations, Allow: cfg.AllowDestinations}),
+		UserAgent: "Sluice/" + version(), Now: time.Now,
+	}
+	senders, err := noticeSenders(cfg, env)
+	if err != nil {
+		return p, err
+	}
 	p.control = control.New(control.Config{
 		Log: p.log, Store: p.store, Deliver: p.deliver, Kinds: kinds(), Ring: ring,
-		Env: destination.Env{
-			Dialer:    destination.NewDialer(destination.DialerConfig{AllowPrivate: cfg.AllowPrivateDestinations, Allow: cfg.AllowDestinations}),
-			UserAgent: "Sluice/" + version(), Now: time.Now,
-		},
-		Rules:     destination.Rules{AllowInsecure: cfg.AllowPrivateDestinations},
-		Logger:    lg,
-		FreeSpace: func() (uint64, error) { return freeSpace(cfg.Data) },
-		Floor:     uint64(cfg.FreeFloor),
+		Env:             env,
+		Senders:         senders,
+		EgressAddresses: cfg.EgressAddresses,
+		Rules:           destination.Rules{AllowInsecure: cfg.AllowPrivateDestinations},
+		Logger:          lg,
+		FreeSpace:       func() (uint64, error) { return freeSpace(cfg.Data) },
+		Floor:           uint64(cfg.FreeFloor),
 	})
 	return p, p.control.Open(ctx)
+}
+
+// noticeSenders returns who sends notices, by kind of address.
+func noticeSenders(cfg *Config, env destination.Env) (map[string]notice.Sender, error) {
+	out := map[string]notice.Sender{notice.HTTP: notice.NewWeb(env, cfg.AllowPrivateDestinations)}
+	if cfg.SMTPServer == "" {
+		return out, nil
+	}
+	mail, err := notice.NewMail(cfg.mail())
+	out[notice.Email] = mail
+	return out, err
 }
 
 func (p *parts) openLog(ctx context.Context, cfg *Config, lg *slog.Logger, fresh bool) error {

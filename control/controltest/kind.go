@@ -21,6 +21,7 @@ type Kind struct {
 	refuse   *destination.Error
 	poison   map[string]bool
 	hang     chan struct{} // sends wait until it is closed; nil: they do not
+	checks   int           // so far
 	sent     []string      // passwords of the destinations that took a batch, in order
 }
 
@@ -117,6 +118,13 @@ func (k *Kind) Hang() (release func()) {
 	}
 }
 
+// Checks returns how many checks there were.
+func (k *Kind) Checks() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.checks
+}
+
 // Passwords returns the secret "password" of the destination of each batch that
 // was taken, in order.
 func (k *Kind) Passwords() []string {
@@ -181,6 +189,7 @@ func (s *sink) Send(ctx context.Context, b *destination.Batch) destination.Resul
 func (s *sink) Check(_ context.Context, stage func(destination.Stage)) bool {
 	s.k.mu.Lock()
 	err := s.k.refuse
+	s.k.checks++
 	s.k.mu.Unlock()
 	stage(destination.Stage{Name: "resolve", OK: true, Took: time.Millisecond})
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/sluicelog/sluice/deliver"
 	"github.com/sluicelog/sluice/destination"
 	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/notice"
 	"github.com/sluicelog/sluice/secret"
 	"github.com/sluicelog/sluice/store"
 )
@@ -32,6 +33,7 @@ type World struct {
 	Engine  *eventlog.Memory
 	Ring    *secret.Ring
 	Kind    *Kind
+	Sender  *Sender // of notices to every kind of address
 	Service *control.Service
 	Deliver *deliver.Deliverer
 	Log     *eventlog.Log
@@ -80,7 +82,7 @@ func New(t *testing.T, configure func(*control.Config)) *World {
 	t.Helper()
 	w := &World{
 		T: t, Store: store.NewMemory(), Engine: eventlog.NewMemory(eventlog.MemoryOptions{Log: eventlog.LogID{1}}),
-		Ring: secret.NewRing(), Kind: &Kind{}, Configure: configure, AdminToken: "an-administrator-s-token",
+		Ring: secret.NewRing(), Kind: &Kind{}, Sender: &Sender{}, Configure: configure, AdminToken: "an-administrator-s-token",
 	}
 	w.Start()
 	return w
@@ -108,6 +110,7 @@ func (w *World) Start() {
 	must(t, w.Deliver.Load(ctx))
 	cfg := control.Config{
 		Log: w.Log, Store: w.Store, Deliver: w.Deliver, Kinds: []destination.Kind{w.Kind}, Ring: w.Ring, Logger: w.Logger(),
+		Senders: map[string]notice.Sender{notice.HTTP: w.Sender, notice.Email: w.Sender},
 		Env: destination.Env{UserAgent: "Sluice/test", Dialer: destination.NewDialer(destination.DialerConfig{
 			Resolver: destination.Hosts{"meta.example": {netip.MustParseAddr("169.254.169.254")}, "sink.example": {netip.MustParseAddr("203.0.114.7")}},
 		})},

@@ -1,0 +1,157 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/destination"
+)
+
+const (
+	checkEvery = 24 * time.Hour
+	// checkSpread is by how much the time between two checks of a stream differs,
+	// so that checks of many streams never come together.
+	checkSpread = time.Hour
+	// A stream in trouble is checked when the trouble has lasted for checkDebounce,
+	// and each checkTroubled from then on.
+	checkDebounce = 30 * time.Second
+	checkTroubled = time.Hour
+	// checkLooks is how many looks there are from one turn of the schedule to the
+	// next: 10 s.
+	checkLooks = 5
+	// maxScheduled is the number of scheduled checks under way at once.
+	maxScheduled = 8
+	// Overdue checks, as after a long stop, are spread over an hour.
+	checkTurns = int(time.Hour / (checkLooks * healthPeriod))
+	// maxCheckWords bounds what is kept of a stage's message, in bytes.
+	maxCheckWords = 512
+)
+
+// checkRecord is the outcome of a check.
+type checkRecord struct {
+	Time    time.Time `json:"time"`
+	OK      bool      `json:"ok"`
+	Stage   string    `json:"stage,omitempty"` // that failed
+	Message string    `json:"message,omitempty"`
+}
+
+// schedule starts the checks that are due.
+func (w *watch) schedule(ctx context.Context) {
+	now := w.s.now()
+	list := w.s.streams.list()
+	most := max(maxScheduled/2, len(list)/checkTurns)
+	for _, st := range list {
+		if most == 0 || ctx.Err() != nil {
+			return
+		}
+		if !w.due(st, now) {
+			continue
+		}
+		if _, busy := w.checking.LoadOrStore(st.id, true); busy {
+			continue
+		}
+		select {
+		case w.slots <- struct{}{}:
+		default:
+			w.checking.Delete(st.id)
+			return // all are busy
+		}
+		most--
+		w.checks.Go(func() {
+			w.s.scheduledCheck(ctx, st)
+			w.checking.Delete(st.id)
+			<-w.slots
+		})
+	}
+}
+
+// due reports whether a stream is to be checked. One that is paused is not.
+func (w *watch) due(st *stream, now time.Time) bool {
+	r := st.record()
+	if !r.Active || r.Deleting != nil || !r.Until.IsZero() && now.After(r.Until) {
+		return false
+	}
+	last := r.Created.Add(-checkEvery).Add(shift(r.ID, r.Created, checkEvery))
+	if c := r.fares().Check; c != nil {
+		last = c.Time
+	}
+	if t, bad := w.troubles[st.id]; bad && now.Sub(t.Since) >= checkDebounce && (last.Before(t.Since) || now.Sub(last) >= checkTroubled) {
+		return true
+	}
+	// After a restart nothing may be left to deliver that would prove that the
+	// stream works again.
+	if m, ok := w.marks[st.id]; ok && m.status == sluice.StatusActive && now.Sub(m.since) >= recoveredAfter && now.Sub(last) >= recoveredAfter {
+		return true
+	}
+	return now.Sub(last) >= checkEvery-checkSpread/2+shift(r.ID, last, checkSpread)
+}
+
+// shift returns a part of span that depends on the stream and the time alone.
+func shift(id sluice.StreamID, at time.Time, span time.Duration) time.Duration {
+	h := fnv.New64a()
+	_, _ = h.Write(strconv.AppendInt(strconv.AppendInt(nil, int64(id), 10), at.UnixNano(), 36)) // never fails
+	return time.Duration(h.Sum64() % uint64(span))
+}
+
+// scheduledCheck checks a stream and keeps the outcome.
+func (s *Service) scheduledCheck(ctx context.Context, st *stream) {
+	r := st.record()
+	out, err := s.runCheck(ctx, func() (destination.Destination, error) { return s.open(r) })
+	if ctx.Err() != nil {
+		return // cut off
+	}
+	if err != nil {
+		s.logger.ErrorContext(ctx, "destination not opened for a check", "stream", st.id, "err", err)
+		message := "the stream cannot be opened: see the server's log"
+		if e, ok := errors.AsType[*sluice.Error](err); ok {
+			message = e.Message
+		}
+		out = Check{Stages: []Stage{{Name: "open", Message: message}}}
+	}
+	s.health.checks.Add(1)
+	if !out.OK {
+		s.health.failedChecks.Add(1)
+	}
+	s.keepCheck(ctx, st, out, true)
+}
+
+// keepCheck keeps the outcome of a check in the stream's record. A scheduled
+// check is told when its outcome is not that of the one before: other checks are
+// told by those who ask for them.
+func (s *Service) keepCheck(ctx context.Context, st *stream, out Check, scheduled bool) {
+	_, err := s.amend(ctx, st, func(r *streamRecord) bool {
+		h := r.fares()
+		stage := out.failed()
+		next := checkRecord{Time: s.now().UTC(), OK: out.OK, Stage: stage.Name, Message: cutWords(stage.Message)}
+		before := checkRecord{OK: true}
+		if h.Check != nil {
+			before = *h.Check
+		}
+		if scheduled && (before.OK != next.OK || before.Stage != next.Stage) && r.room() == nil {
+			a := act{
+				Type: "stream.check", Namespace: r.Namespace, TargetType: targetStream, TargetID: r.ID, Target: r.title(),
+				Message: "A scheduled check has another outcome than the one before", Fields: map[string]any{"kind": r.Kind, "scheduled": true},
+			}
+			out.describe(a.Fields)
+			r.add(s.compose(sluiceItself(), a))
+		}
+		h.Check = &next
+		r.Health = &h
+		return true
+	})
+	if err != nil && ctx.Err() == nil {
+		s.logger.WarnContext(ctx, "outcome of a check not kept", "stream", st.id, "err", err)
+	}
+}
+
+func cutWords(s string) string {
+	if len(s) <= maxCheckWords {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxCheckWords], "") + "..."
+}

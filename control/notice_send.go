@@ -1,0 +1,235 @@
+package control
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/notice"
+)
+
+const (
+	// maxNotices bounds the notices of a stream that wait; the oldest goes.
+	maxNotices = 4
+	// maxNoticeTries is how often a notice is sent to an address, over some six
+	// hours.
+	maxNoticeTries = 12
+	firstNotice    = 30 * time.Second // before the second try; then twice as long each time
+	maxNoticePause = time.Hour
+	noticePeriod   = 5 * time.Second
+	maxSending     = 8 // streams whose notices are being sent at once
+	// A namespace is told at most noticeBurst times at once and noticesAnHour
+	// times an hour; what is more waits.
+	noticeBurst   = 30
+	noticesAnHour = 60
+)
+
+// pendingNotice is a notice that some addresses have not got yet.
+type pendingNotice struct {
+	Notice notice.Notice `json:"notice"`
+	Left   []noticeTry   `json:"left"`
+}
+
+// noticeTry is what is left to do for one address.
+type noticeTry struct {
+	To    string    `json:"to"` // its name, see Address.name
+	Tries int       `json:"tries,omitempty"`
+	Next  time.Time `json:"next,omitzero"`
+}
+
+// notice returns what people are told about the change.
+func (c *stateChange) notice(id string, r *streamRecord) notice.Notice {
+	n := notice.Notice{
+		ID: id, Type: c.eventType(), Time: c.at.UTC(), Since: c.since, LagEvents: c.lag.events, LagSeconds: c.lag.seconds,
+		Stream: notice.Stream{ID: int64(r.ID), Name: r.Name, Namespace: r.Namespace, Kind: r.Kind},
+	}
+	if c.to != "" {
+		n.Reason, n.Advice = c.trouble.Last.Message, advice(c.trouble.Last.Class, r.ID)
+	}
+	return n
+}
+
+// addNotice queues a notice for the addresses of the stream's namespace. Older
+// ones that no try of theirs has reached an address are superseded.
+func (s *Service) addNotice(list []pendingNotice, r *streamRecord, n notice.Notice) []pendingNotice {
+	addresses := s.notices.get(r.scope())
+	if len(addresses) == 0 {
+		return list
+	}
+	p := pendingNotice{Notice: n}
+	for _, a := range addresses {
+		p.Left = append(p.Left, noticeTry{To: a.name()})
+	}
+	list = append(slices.Clone(list), p)
+	return list[max(0, len(list)-maxNotices):]
+}
+
+// runNotices sends what is to be sent until ctx ends.
+func (s *Service) runNotices(ctx context.Context) {
+	slots := make(chan struct{}, maxSending)
+	limits := &noticeLimits{s: s, left: map[string]allowance{}}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		select {
+		case <-s.notices.signal:
+		case <-ctx.Done():
+			return
+		}
+		for _, id := range s.notices.take() {
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				s.sendNotices(ctx, id, limits)
+			})
+		}
+		select {
+		case <-time.After(noticePeriod):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (n *notices) take() []sluice.StreamID {
+	n.waiting.Lock()
+	defer n.waiting.Unlock()
+	var out []sluice.StreamID
+	for id := range n.streams {
+		out = append(out, id)
+	}
+	clear(n.streams)
+	slices.Sort(out)
+	return out
+}
+
+// sendNotices sends the notices of a stream that are due, and has those that are
+// left tried again.
+func (s *Service) sendNotices(ctx context.Context, id sluice.StreamID, limits *noticeLimits) {
+	st := s.streams.get(id)
+	if st == nil {
+		return
+	}
+	r := st.record()
+	addresses := s.notices.get(r.scope())
+	done := map[string]noticeTry{} // by notice and address
+	for _, p := range r.fares().Notices {
+		for _, try := range p.Left {
+			i := slices.IndexFunc(addresses, func(a Address) bool { return a.name() == try.To })
+			switch {
+			case i < 0: // it was taken out of the settings
+				done[p.Notice.ID+try.To] = noticeTry{}
+			case !s.now().Before(try.Next) && limits.take(r.scope()):
+				done[p.Notice.ID+try.To] = s.tryNotice(ctx, st, addresses[i], p.Notice, try)
+			}
+		}
+	}
+	if ctx.Err() != nil {
+		return // it is sent again, which is better than not at all
+	}
+	left := len(r.fares().Notices) > 0
+	if len(done) > 0 {
+		_, err := s.amend(ctx, st, func(r *streamRecord) bool {
+			h := r.fares()
+			h.Notices = remaining(h.Notices, done)
+			r.Health = &h
+			return true
+		})
+		if err != nil && ctx.Err() == nil {
+			s.logger.WarnContext(ctx, "outcome of notices not stored", "stream", id, "err", err)
+		}
+		left = err != nil || len(st.record().fares().Notices) > 0
+	}
+	if left {
+		s.notices.wake(id)
+	}
+}
+
+// tryNotice sends a notice once and returns what is left to do, nothing when its
+// To is "".
+func (s *Service) tryNotice(ctx context.Context, st *stream, a Address, n notice.Notice, try noticeTry) noticeTry {
+	err := s.send(ctx, a, n)
+	if err == nil {
+		s.health.notices.Add(1)
+		return noticeTry{}
+	}
+	if ctx.Err() != nil {
+		return try
+	}
+	s.health.noticeErrors.Add(1)
+	try.Tries++
+	s.logger.WarnContext(ctx, "notice not sent", "stream", st.id, "kind", a.Kind, "tries", try.Tries, "err", err)
+	if try.Tries >= maxNoticeTries {
+		return noticeTry{}
+	}
+	most := min(firstNotice<<(try.Tries-1), maxNoticePause)
+	try.Next = s.now().Add(most/2 + rand.N(most/2)).UTC()
+	return try
+}
+
+// remaining returns the notices with what is left to do for each. A newer notice
+// that has reached an address leaves nothing to do for older ones.
+func remaining(list []pendingNotice, done map[string]noticeTry) []pendingNotice {
+	var out []pendingNotice
+	reached := map[string]bool{}
+	for _, p := range slices.Backward(list) {
+		var left []noticeTry
+		for _, try := range p.Left {
+			if after, ok := done[p.Notice.ID+try.To]; ok {
+				if after.To == "" {
+					reached[try.To] = true
+					continue
+				}
+				try = after
+			}
+			if !reached[try.To] {
+				left = append(left, try)
+			}
+		}
+		if len(left) > 0 {
+			p.Left = left
+			out = append(out, p)
+		}
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// noticeLimits bounds how often a namespace is told.
+type noticeLimits struct {
+	s    *Service
+	mu   sync.Mutex
+	left map[string]allowance // by scope
+}
+
+type allowance struct {
+	tokens float64
+	at     time.Time
+}
+
+// take uses one notice of the namespace's allowance, and reports whether there
+// was one.
+func (l *noticeLimits) take(scope string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.s.now()
+	a, ok := l.left[scope]
+	if !ok {
+		a = allowance{tokens: noticeBurst, at: now}
+	}
+	a.tokens = min(noticeBurst, a.tokens+now.Sub(a.at).Hours()*noticesAnHour)
+	a.at = now
+	enough := a.tokens >= 1
+	if enough {
+		a.tokens--
+	}
+	l.left[scope] = a
+	return enough
+}
