@@ -30,11 +30,12 @@ type Deliverer struct {
 	senders *senders
 	flush   *flusher
 	// journals keep what lanes tried.
-	journals *journals
-	catchUp  throttle
-	used     atomic.Int64 // bytes held by chunks
-	outbox   chan struct{}
-	busy     func() bool // our own processors are what delivery waits for
+	journals  *journals
+	catchUp   throttle
+	used      atomic.Int64 // bytes held by chunks
+	slowBytes atomic.Int64 // bytes of events in sends of lanes that are behind or slow
+	outbox    chan struct{}
+	busy      func() bool // our own processors are what delivery waits for
 
 	retentionStopped atomic.Bool
 

@@ -83,8 +83,12 @@ func (d *Deliverer) turn(ctx context.Context, l *lane, w *work) error {
 		return nil
 	}
 	defer l.s.release()
-	if err := d.prepare(ctx, l, w, d.batchLimits(l, dest.Limits())); err != nil {
+	lim, slowly := d.batchLimits(l, dest.Limits())
+	if err := d.prepare(ctx, l, w, lim); err != nil {
 		return err
+	}
+	if slowly {
+		defer d.charge(w)()
 	}
 	if len(w.events) == 0 {
 		return d.nothingToSend(ctx, l, w, dest)
@@ -116,18 +120,22 @@ const (
 	cautiousTries = 5 // from then on events are tried one by one
 )
 
-// batchLimits bounds the lane's next batch.
-func (d *Deliverer) batchLimits(l *lane, most destination.Limits) limits {
+// batchLimits bounds the lane's next batch, and reports whether the lane is behind
+// or slow: its sends share memory of their own.
+func (d *Deliverer) batchLimits(l *lane, most destination.Limits) (lim limits, slowly bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lim := limits{events: most.Events, bytes: most.Bytes}
+	lim = limits{events: most.Events, bytes: most.Bytes}
+	if slowly = l.behind || l.slow; slowly {
+		lim.bytes = d.share(lim.bytes)
+	}
 	switch {
 	case l.held || l.tries >= cautiousTries:
 		lim.events = 1
 	case l.tries > 0:
 		lim.bytes = min(lim.bytes, cautiousBytes)
 	}
-	return lim
+	return lim, slowly
 }
 
 // prepare fills w from the queue or from the log.
