@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluicelog/sluice/bench/floor"
 	"github.com/sluicelog/sluice/bench/load"
+	"github.com/sluicelog/sluice/bench/receiver"
 	"github.com/sluicelog/sluice/bench/sink"
 )
 
@@ -29,6 +30,8 @@ func child(name string) func(ctx context.Context, args []string) error {
 		return runLoad
 	case "sink":
 		return runSink
+	case "receive":
+		return runReceiver
 	}
 	return nil
 }
@@ -82,6 +85,15 @@ func runLoad(ctx context.Context, args []string) error {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(result)
+}
+
+// runReceiver receives as its first argument says; the second is a folder for it.
+// It prints the address of its counts and the one to deliver to.
+func runReceiver(ctx context.Context, args []string) error {
+	if len(args) != 2 {
+		return errors.New("receive: want a name and a folder")
+	}
+	return receiver.Run(ctx, args[0], args[1], os.Stdout)
 }
 
 func runSink(ctx context.Context, _ []string) error {

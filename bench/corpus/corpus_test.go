@@ -82,6 +82,10 @@ func TestStampComesBack(t *testing.T) {
 			if !ok || got != want {
 				t.Errorf("stamp: got %v, %v, want %v", got, ok, want)
 			}
+			quoted := strings.Replace(string(c.Generator(want.Connection).Append(nil, want.Seq, want.Sent)), `"sent_ns":`, `"sent_ns":"`, 1)
+			if got, ok := ParseStamp([]byte(quoted)); !ok || got != want {
+				t.Errorf("stamp with the time in quotes: got %v, %v, want %v", got, ok, want)
+			}
 		}
 	}
 	for _, foreign := range []string{"", "{}", `{"id":"0198c0de-0000-7000-`, strings.Repeat("x", 200)} {

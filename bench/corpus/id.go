@@ -62,9 +62,10 @@ func putID(dst []byte, v uint64) {
 }
 
 // ParseStamp reads the stamp of an event that starts with [Marker]; ok is false
-// when the event was not made by a [Generator].
+// when the event was not made by a [Generator]. The time of sending may stand in
+// quotes, which Cloud Logging needs for numbers of its size.
 func ParseStamp(event []byte) (s Stamp, ok bool) {
-	if len(event) < SentOffset+SentLength || string(event[:len(Marker)]) != Marker {
+	if len(event) < SentOffset+SentLength+1 || string(event[:len(Marker)]) != Marker {
 		return Stamp{}, false
 	}
 	var v uint64
@@ -78,7 +79,11 @@ func ParseStamp(event []byte) (s Stamp, ok bool) {
 		}
 	}
 	var sent int64
-	for _, c := range event[SentOffset : SentOffset+SentLength] {
+	digits := event[SentOffset:]
+	if digits[0] == '"' {
+		digits = digits[1:]
+	}
+	for _, c := range digits[:SentLength] {
 		sent = sent*10 + int64(c-'0')
 	}
 	v = unmix(v)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -149,24 +150,66 @@ func (p *Process) Usage() (Usage, error) {
 	return parseUsage(stat, status)
 }
 
+// FamilyCPU returns the processor time that the child and the processes it started
+// have used so far. Those that have ended are left out.
+func (p *Process) FamilyCPU() (cpu time.Duration, err error) {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0, fmt.Errorf("list processes: %w", err)
+	}
+	parents, used := map[int]int{}, map[int]time.Duration{}
+	for _, name := range stats {
+		var pid int
+		stat, err := os.ReadFile(name)
+		if _, scan := fmt.Sscanf(name, "/proc/%d/stat", &pid); err != nil || scan != nil {
+			continue // it has ended
+		}
+		var u Usage
+		if parents[pid], u, err = parseStat(stat); err != nil {
+			return 0, err
+		}
+		used[pid] = u.CPU
+	}
+	for pid := range used {
+		for up := pid; up != 0; up = parents[up] {
+			if up == p.cmd.Process.Pid {
+				cpu += used[pid]
+				break
+			}
+		}
+	}
+	return cpu, nil
+}
+
 // tick is the unit of /proc/pid/stat, 1/USER_HZ: the same on every Linux that Go
 // runs on. See proc(5).
 const tick = 10 * time.Millisecond
 
-func parseUsage(stat, status []byte) (Usage, error) {
-	// The command's name, in parentheses, may hold anything; user and system
-	// time are the 12th and 13th fields after it.
+// parseStat reads the processor time and the parent.
+func parseStat(stat []byte) (parent int, u Usage, err error) {
+	// The command's name, in parentheses, may hold anything; the parent is the 2nd
+	// field after it, user and system time are the 12th and 13th.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 13 {
-		return Usage{}, fmt.Errorf("read usage: %q is too short", stat)
+		return 0, u, fmt.Errorf("read usage: %q is too short", stat)
 	}
-	var u Usage
+	if parent, err = strconv.Atoi(string(fields[1])); err != nil {
+		return 0, u, fmt.Errorf("read usage: %w", err)
+	}
 	for _, f := range fields[11:13] {
 		n, err := strconv.ParseInt(string(f), 10, 64)
 		if err != nil {
-			return Usage{}, fmt.Errorf("read usage: %w", err)
+			return 0, u, fmt.Errorf("read usage: %w", err)
 		}
 		u.CPU += time.Duration(n) * tick
+	}
+	return parent, u, nil
+}
+
+func parseUsage(stat, status []byte) (Usage, error) {
+	_, u, err := parseStat(stat)
+	if err != nil {
+		return u, err
 	}
 	for line := range strings.Lines(string(status)) {
 		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {

@@ -43,6 +43,31 @@ func TestLifeOfAChild(t *testing.T) {
 	}
 }
 
+func TestFamilyCPUCountsWhatTheChildStarted(t *testing.T) {
+	// The inner shell works until the outer one, which waits, is stopped.
+	const script = `sh -c 'while :; do :; done' & trap 'kill $!' TERM; echo up; wait`
+	p, err := Start(t.Context(), Spec{Path: "/bin/sh", Args: []string{"-c", script}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := p.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := p.Line(); err != nil {
+		t.Fatal(err)
+	}
+	for used := time.Duration(0); used < 5*tick; {
+		if used, err = p.FamilyCPU(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if u, err := p.Usage(); err != nil || u.CPU >= 5*tick {
+		t.Errorf("usage of the child alone: got %+v, %v, want little", u, err)
+	}
+}
+
 func TestOutput(t *testing.T) {
 	p, err := Start(t.Context(), Spec{Path: "/bin/sh", Args: []string{"-c", "echo a; echo b"}})
 	if err != nil {

@@ -35,10 +35,10 @@ type Result struct {
 // A Measure is one thing to reach.
 type Measure struct {
 	Name   string
-	Target string // as it is printed
+	Target string // as it is printed; "" when there is none
 	// Value computes the measure; base is nil in a scenario without a base.
 	Value func(base, test *Result) float64
-	// Reached judges the median of the values.
+	// Reached judges the median of the values; nil without a target.
 	Reached func(value float64) bool
 }
 
@@ -79,7 +79,7 @@ func (s *Scenario) Judge(measures []Measure) {
 		}
 		if len(o.Values) > 0 {
 			o.Median = Median(o.Values)
-			o.Reached = m.Reached(o.Median)
+			o.Reached = m.Reached == nil || m.Reached(o.Median)
 			s.Outcomes = append(s.Outcomes, o)
 		}
 	}

@@ -21,6 +21,7 @@ func columns() []column {
 		{"refused", func(r *Result) float64 { return float64(r.Refused) }},
 		{"errors", func(r *Result) float64 { return float64(r.Errors) }},
 		{"cpu s/M", func(r *Result) float64 { return r.CPU }},
+		{"sink s/M", func(r *Result) float64 { return r.SinkCPU }},
 		{"rss MiB", func(r *Result) float64 { return r.MaxRSS }},
 		{"ack p50 ms", func(r *Result) float64 { return r.RequestP50 }},
 		{"ack p99", func(r *Result) float64 { return r.RequestP99 }},
@@ -55,6 +56,9 @@ func (s *Scenario) Write(w io.Writer) error {
 		verdict := "reached"
 		if !o.Reached {
 			verdict = "MISSED"
+		}
+		if o.Target == "" {
+			o.Target, verdict = "-", ""
 		}
 		fmt.Fprintf(t, "  %s\t%s\t%s\t(%s to %s)\t%s\n", o.Name, o.Target, Number(o.Median),
 			Number(slices.Min(o.Values)), Number(slices.Max(o.Values)), verdict)

@@ -23,6 +23,7 @@ func All() []Scenario {
 		deadAndSlow(),
 		restart(),
 		disk(),
+		splunk(), cloudLogging(), eventHubs(), s3(),
 	}
 }
 
@@ -33,11 +34,11 @@ func plain(connections, perRequest int) load.Config {
 // healthy returns n instance-wide destinations; those from the index pausedFrom on
 // are paused.
 func healthy(n, pausedFrom int) func(string) ([]destination, error) {
-	return func(sink string) ([]destination, error) {
+	return func(address string) ([]destination, error) {
 		list := make([]destination, n)
 		for i := range list {
 			path := fmt.Sprintf("/sink/%d", i+1)
-			list[i] = destination{target.Destination{URL: sink + path, Paused: i >= pausedFrom}, path}
+			list[i] = destination{target.Destination{URL: "http://" + address + path, Paused: i >= pausedFrom}, path}
 		}
 		return list, nil
 	}
@@ -79,10 +80,10 @@ func steady() Scenario {
 }
 
 // tenants returns a stream for each tenant, all to one path.
-func tenants(sink string) ([]destination, error) {
+func tenants(address string) ([]destination, error) {
 	list := make([]destination, corpus.TenantsOfZipf)
 	for i := range list {
-		list[i] = destination{target.Destination{URL: sink + "/sink/1", Namespace: corpus.Tenant(i)}, "/sink/1"}
+		list[i] = destination{target.Destination{URL: "http://" + address + "/sink/1", Namespace: corpus.Tenant(i)}, "/sink/1"}
 	}
 	return list, nil
 }
@@ -121,15 +122,15 @@ func paused() Scenario {
 const slowMilliseconds = 1000
 
 // sick returns 18 healthy destinations, one where nobody listens, and a slow one.
-func sick(sink string) ([]destination, error) {
-	list, err := healthy(18, 18)(sink)
+func sick(address string) ([]destination, error) {
+	list, err := healthy(18, 18)(address)
 	if err != nil {
 		return nil, err
 	}
 	dead, err := target.FreeAddress()
 	return append(list,
 		destination{Destination: target.Destination{URL: "http://" + dead + "/dead"}},
-		destination{Destination: target.Destination{URL: fmt.Sprintf("%s/slow?delay=%d", sink, slowMilliseconds)}}), err
+		destination{Destination: target.Destination{URL: fmt.Sprintf("http://%s/slow?delay=%d", address, slowMilliseconds)}}), err
 }
 
 func deadAndSlow() Scenario {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicelog/sluice/bench/load"
 	"github.com/sluicelog/sluice/bench/process"
+	"github.com/sluicelog/sluice/bench/receiver"
 	"github.com/sluicelog/sluice/bench/sink"
 )
 
@@ -32,11 +33,7 @@ func (s *session) measure(ctx context.Context, config load.Config, limit time.Du
 	if err != nil {
 		return err
 	}
-	after, err := s.drain(ctx, limit)
-	if err != nil {
-		return err
-	}
-	now, err := s.usage()
+	after, now, err := s.finish(ctx, limit)
 	if err != nil {
 		return err
 	}
@@ -44,7 +41,7 @@ func (s *session) measure(ctx context.Context, config load.Config, limit time.Du
 	s.fillDelivery(sent, before, after)
 	millions := float64(sent.Acked) / 1e6
 	s.result.CPU = (now.server.CPU - used.server.CPU).Seconds() / millions
-	s.result.SinkCPU = (now.sink.CPU - used.sink.CPU).Seconds() / millions
+	s.result.SinkCPU = (now.sink - used.sink).Seconds() / millions
 	s.result.LoadCPU = generator.CPU().Seconds() / millions
 	s.result.MaxRSS = float64(now.server.MaxRSS) / (1 << 20)
 	return s.audit(ctx)
@@ -79,6 +76,40 @@ func (s *session) settle(ctx context.Context) error {
 	return s.server.Process().Signal(syscall.SIGUSR1) // the profile begins here
 }
 
+// finish waits until everything is delivered, at most for limit, and returns what
+// the receiver counted and what was used until then. A bucket is not read before
+// that: to count its events takes longer than to keep them.
+func (s *session) finish(ctx context.Context, limit time.Duration) (after sink.Stats, now usages, err error) {
+	if s.variant.Receiver != receiver.Bucket {
+		if after, err = s.drain(ctx, limit); err == nil {
+			now, err = s.usage()
+		}
+		return after, now, err
+	}
+	if err = s.awaitLedger(ctx, limit); err != nil {
+		return after, now, err
+	}
+	if now, err = s.usage(); err == nil {
+		after, err = s.stats(ctx)
+	}
+	return after, now, err
+}
+
+// awaitLedger waits until the first stream has nothing pending, at most for limit.
+func (s *session) awaitLedger(ctx context.Context, limit time.Duration) error {
+	for end := time.Now().Add(limit); ; {
+		stream, err := s.sluice.Stream(ctx, 0)
+		if err != nil || stream.Ledger.Pending == 0 || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(drainPoll):
+		}
+	}
+}
+
 // audit asks Sluice for its ledgers.
 func (s *session) audit(ctx context.Context) error {
 	const streams = 100 // of ten thousand, a sample
@@ -98,13 +129,16 @@ func (s *session) audit(ctx context.Context) error {
 	return nil
 }
 
-type usages struct{ server, sink process.Usage }
+type usages struct {
+	server process.Usage
+	sink   time.Duration // processor time of the receiver and what it started
+}
 
 func (s *session) usage() (u usages, err error) {
 	if u.server, err = s.server.Process().Usage(); err != nil {
 		return u, err
 	}
-	u.sink, err = s.sink.Usage()
+	u.sink, err = s.sink.FamilyCPU()
 	return u, err
 }
 

@@ -51,6 +51,11 @@ func cpu() []report.Measure {
 	}
 }
 
+// show prints a value that has no target.
+func show(name string, value func(base, test *report.Result) float64) report.Measure {
+	return report.Measure{Name: name, Value: value}
+}
+
 // none wants nothing of what get counts.
 func none(name string, get func(*report.Result) uint64) report.Measure {
 	return report.Measure{Name: name, Target: "0", Reached: report.AtMost(0),

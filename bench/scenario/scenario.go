@@ -43,8 +43,12 @@ type Env struct {
 type Variant struct {
 	Name   string // in the table
 	Server string // Floor or Sluice
-	// Destinations returns where to deliver; sink is the sink's URL.
-	Destinations func(sink string) ([]destination, error)
+	// Receiver is who gets the events, by its name in package receiver; "" is the
+	// sink.
+	Receiver string
+	// Destinations returns where to deliver; address is the receiver's, host and
+	// port.
+	Destinations func(address string) ([]destination, error)
 	// Load says what to send; address, token and duration are filled in.
 	Load load.Config
 	// Unordered says that a path of the sink gets several independent flows.
@@ -56,7 +60,7 @@ type Variant struct {
 // A destination is one to deliver to.
 type destination struct {
 	target.Destination
-	// path is the sink's path whose events are awaited; "" when nothing has to
+	// path is the receiver's path whose events are awaited; "" when nothing has to
 	// arrive.
 	path string
 }

@@ -32,8 +32,8 @@ type session struct {
 	data    string // of the server, in dir
 	log     *os.File
 
-	sink   *process.Process
-	url    string // of the sink
+	sink   *process.Process // or another receiver
+	url    string           // of the sink, or where the receiver tells its counts
 	server target.Server
 	sluice *target.Sluice // the same as server, nil for the floor
 	paths  []string       // of the sink, where every event is awaited
@@ -61,15 +61,11 @@ func open(ctx context.Context, env *Env, v *Variant, name string) (*session, err
 }
 
 func (s *session) start(ctx context.Context, name string) (err error) {
-	if s.sink, err = process.Start(ctx, process.Spec{Path: s.env.Self, Args: []string{"sink"}, Log: s.log}); err != nil {
-		return err
-	}
-	address, err := s.sink.Line()
+	address, err := s.startReceiver(ctx)
 	if err != nil {
 		return err
 	}
-	s.url = "http://" + address
-	list, err := s.variant.Destinations(s.url)
+	list, err := s.variant.Destinations(address)
 	if err != nil {
 		return err
 	}
@@ -96,6 +92,26 @@ func (s *session) start(ctx context.Context, name string) (err error) {
 		s.server = s.sluice
 	}
 	return err
+}
+
+// startReceiver starts the sink or what stands in for it, and returns the address
+// to deliver to.
+func (s *session) startReceiver(ctx context.Context) (address string, err error) {
+	spec := process.Spec{Path: s.env.Self, Args: []string{"sink"}, Log: s.log}
+	if s.variant.Receiver != "" {
+		spec.Args = []string{"receive", s.variant.Receiver, filepath.Join(s.dir, "received")}
+	}
+	if s.sink, err = process.Start(ctx, spec); err != nil {
+		return "", err
+	}
+	if address, err = s.sink.Line(); err != nil {
+		return "", err
+	}
+	s.url = "http://" + address
+	if s.variant.Receiver == "" {
+		return address, nil
+	}
+	return s.sink.Line()
 }
 
 // close stops the processes and removes the data. With an error it adds the end of
@@ -177,6 +193,9 @@ func (s *session) stats(ctx context.Context) (stats sink.Stats, err error) {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return stats, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return stats, fmt.Errorf("ask the receiver: %s: %.500s", resp.Status, body)
 	}
 	return stats, json.Unmarshal(body, &stats)
 }

@@ -19,6 +19,8 @@ type request struct {
 	length  int
 	chunked bool
 	expects bool // Expect: 100-continue
+	packed  bool // Content-Encoding: gzip
+	unpacker
 }
 
 func (q *request) read(r *bufio.Reader, conn net.Conn) error {
@@ -42,7 +44,7 @@ func (q *request) read(r *bufio.Reader, conn net.Conn) error {
 }
 
 func (q *request) readHead(r *bufio.Reader) error {
-	q.close, q.length, q.chunked, q.expects = false, 0, false, false
+	q.close, q.length, q.chunked, q.expects, q.packed = false, 0, false, false, false
 	line, err := r.ReadSlice('\n')
 	if err != nil {
 		return err
@@ -86,6 +88,8 @@ func (q *request) field(line []byte) (err error) {
 		q.close = strings.EqualFold(string(value), "close")
 	case strings.EqualFold(string(name), "Expect"):
 		q.expects = true
+	case strings.EqualFold(string(name), "Content-Encoding"):
+		q.packed = strings.EqualFold(string(value), "gzip")
 	}
 	return err
 }

@@ -2,8 +2,8 @@
 // little in it as can be, so that it costs the machine little, which accounts for
 // every event that it is sent.
 //
-// Any POST is counted under its path. A query delay=N makes the answer wait N
-// milliseconds. GET /stats answers with [Stats] as JSON; its query upto=N asks
+// Any POST is counted under its path, a compressed one (gzip) as what it holds. A
+// query delay=N makes the answer wait N milliseconds. GET /stats answers with [Stats] as JSON; its query upto=N asks
 // which events below N never came. POST /reset forgets everything.
 package sink
 
@@ -32,6 +32,10 @@ type Stats struct {
 
 // A Sink counts. The zero value is ready.
 type Sink struct {
+	// Reply returns the body of the answer to a POST, for receivers that say more
+	// than a status; nil means none. It does not change while the sink is used.
+	Reply func(path string) string
+
 	mu    sync.Mutex
 	paths map[string]*path // guarded by mu
 }
@@ -79,26 +83,45 @@ func (s *Sink) converse(ctx context.Context, conn net.Conn) {
 func (s *Sink) answer(ctx context.Context, req *request, now int64) []byte {
 	u, err := url.ParseRequestURI(req.target)
 	if err != nil {
-		return []byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+		return []byte(badRequest)
 	}
 	switch u.Path {
 	case "/stats":
 		upto, _ := strconv.ParseUint(u.Query().Get("upto"), 10, 64)
 		body, _ := json.Marshal(s.Stats(upto))
-		return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		return found(string(body))
 	case "/reset":
 		s.Reset()
 	default:
+		body, err := req.content()
+		if err != nil {
+			return []byte(badRequest)
+		}
 		delay, _ := strconv.Atoi(u.Query().Get("delay"))
-		s.path(u.Path, delay > 0).count(req.body, now)
+		s.path(u.Path, delay > 0).count(body, now)
 		if delay > 0 {
 			select {
 			case <-ctx.Done():
 			case <-time.After(time.Duration(delay) * time.Millisecond):
 			}
 		}
+		if s.Reply != nil {
+			return found(s.Reply(u.Path))
+		}
 	}
 	return []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+}
+
+const badRequest = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+
+func found(body string) []byte {
+	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+}
+
+// Count counts the events of a body that was complete at now, as if it had been
+// posted to the path: for what comes by other ways than a request.
+func (s *Sink) Count(path string, body []byte, now time.Time) {
+	s.path(path, false).count(body, now.UnixNano())
 }
 
 func (s *Sink) path(name string, delayed bool) *path {

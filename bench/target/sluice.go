@@ -43,11 +43,15 @@ func tokenBody() any {
 }
 
 func streamBody(n int, d Destination) any {
-	return map[string]any{
+	body := map[string]any{
 		"namespace": d.Namespace, "name": fmt.Sprintf("bench-%d", n), "kind": "http",
 		"config": map[string]any{"url": d.URL, "format": "ndjson"},
 		"active": !d.Paused,
 	}
+	if d.Kind != "" {
+		body["kind"], body["config"], body["secrets"] = d.Kind, d.Config, d.Secrets
+	}
+	return body
 }
 
 // A Stream is what Sluice says of a stream.

@@ -14,7 +14,12 @@ import (
 
 // A Destination is where a server delivers to.
 type Destination struct {
-	URL string
+	URL string // of an HTTP receiver that takes NDJSON
+	// Kind, Config and Secrets make a destination of another kind, which has no
+	// URL. Sluice only.
+	Kind    string
+	Config  map[string]any
+	Secrets map[string]string
 	// Namespace is the top-level namespace whose events go there, "" for all
 	// events. Paused makes a stream that does not deliver yet. Sluice only.
 	Namespace string
