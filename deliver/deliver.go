@@ -44,7 +44,11 @@ type Options struct {
 	// others pass is quarantined; 1 h and 20 by default.
 	StuckAfter time.Duration
 	StuckTries int
-	Logger     *slog.Logger
+	// Spool is a folder of ours for objects that are on their way to a bucket.
+	// Load makes it and removes what is in it. Without one, destinations that keep
+	// objects are held.
+	Spool  string
+	Logger *slog.Logger
 }
 
 // Retention bounds what a partition keeps. Pending events of a stream are kept

@@ -91,9 +91,18 @@ const maxScan = 16
 func (d *Deliverer) gather(ctx context.Context, l *lane, w *work, lim limits) error {
 	l.mu.Lock()
 	at := Start{Seq: l.rec.Cursor, Total: l.rec.Total}
-	end := l.rec.End
 	l.mu.Unlock()
 	g := gathering{d: d, l: l, w: w, lim: lim}
+	return g.run(ctx, at)
+}
+
+// run examines blocks from position at on, where nothing unsettled lies before
+// what is in the work.
+func (g *gathering) run(ctx context.Context, at Start) error {
+	d, l, w := g.d, g.l, g.w
+	l.mu.Lock()
+	end := l.rec.End
+	l.mu.Unlock()
 	w.end = at
 	for scanned := 0; ; scanned++ {
 		if end != nil && at.Seq >= end.Seq {
@@ -103,7 +112,7 @@ func (d *Deliverer) gather(ctx context.Context, l *lane, w *work, lim limits) er
 			w.atTail = true
 			break
 		}
-		if scanned == maxScan {
+		if scanned >= g.maxScan() {
 			w.more = true
 			break
 		}

@@ -14,6 +14,15 @@ type gathering struct {
 	w     *work
 	lim   limits
 	bytes int
+	into  *building // where events go instead of the work; nil for none
+}
+
+// maxScan bounds the blocks of this pass.
+func (g *gathering) maxScan() int {
+	if g.into != nil && g.into.count > 0 {
+		return maxObjectScan
+	}
+	return maxScan
 }
 
 // passReserved moves over numbers that were reserved at the start and hold no
@@ -39,6 +48,9 @@ func (g *gathering) passReserved(at Start) Start {
 func (g *gathering) block(b *eventlog.Block, at Start) (Start, error) {
 	l, w := g.l, g.w
 	conf, m := l.s.config()
+	if g.into != nil {
+		conf, m = g.into.conf, g.into.matcher
+	}
 	idx, n, after, ok := scoped(b, l.s.scope)
 	from, before := 0, at.Total
 	if ok {
@@ -139,6 +151,9 @@ func (g *gathering) events(b *eventlog.Block, all bool, list, idx []uint16, from
 // event adds event at of block b, unless the batch is full.
 func (g *gathering) event(b *eventlog.Block, at int, total uint64) error {
 	l, w := g.l, g.w
+	if g.into != nil {
+		return g.into.add(w, b, at, total)
+	}
 	seq := b.First + uint64(at)
 	known := l.beyond[seq] || l.suspected(seq) >= 0
 	if !known {

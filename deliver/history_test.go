@@ -31,10 +31,14 @@ type model struct {
 	mode    string // of the destination: "ok", "down", "refusing"
 	pending []modelEvent
 	want    sluice.Ledger
+	bucket  *bucket // nil for a receiver of events
 }
 
 type modelEvent struct {
 	id, namespace, kind string
+	// filter is the one that judged the event when its object was planned; nil
+	// when there is no plan for it.
+	filter *sluice.Filter
 }
 
 func (e modelEvent) poison() bool {
@@ -53,17 +57,15 @@ func (m *model) post(events ...modelEvent) {
 
 // settle decides what the stream has had time to decide.
 func (m *model) settle() {
-	match := m.filter.Matcher()
 	for len(m.pending) > 0 && !m.paused {
 		e := m.pending[0]
-		wanted := match.Type(e.kind) && match.Namespace(e.namespace)
 		switch {
-		case !wanted:
+		case !m.wants(e):
 			m.want.Filtered++
 		case m.mode != "ok":
 			m.want.Pending = uint64(len(m.pending))
 			return
-		case e.poison():
+		case e.poison() && m.bucket == nil:
 			m.want.Quarantined++
 		default:
 			m.want.Delivered++
@@ -71,6 +73,33 @@ func (m *model) settle() {
 		m.pending = m.pending[1:]
 	}
 	m.want.Pending = uint64(len(m.pending))
+}
+
+func (m *model) wants(e modelEvent) bool {
+	f := &m.filter
+	if e.filter != nil {
+		f = e.filter
+	}
+	match := f.Matcher()
+	return match.Type(e.kind) && match.Namespace(e.namespace)
+}
+
+// freeze notes that the next count wanted events, and those between, were judged
+// by the filter in force.
+func (m *model) freeze(count int) {
+	filter := m.filter
+	for i := range m.pending {
+		e := &m.pending[i]
+		if e.filter == nil {
+			e.filter = &filter
+		}
+		if m.wants(*e) {
+			count--
+		}
+		if count == 0 {
+			return
+		}
+	}
 }
 
 // history plays random actions on a world and a model of it, and compares every
@@ -89,7 +118,7 @@ func (h *history) events() {
 	kind := h.pick("a", "b", "c")
 	for _, id := range h.w.post(namespace, kind, 1+h.r.IntN(150)) {
 		for _, m := range h.models {
-			m.post(modelEvent{id, namespace, kind})
+			m.post(modelEvent{id: id, namespace: namespace, kind: kind})
 		}
 	}
 }
@@ -97,8 +126,14 @@ func (h *history) events() {
 func (h *history) add() {
 	id := sluice.StreamID(len(h.models) + 1)
 	m := &model{scope: h.pick("acme", "beta", ""), filter: h.filter(), mode: "ok"}
-	r := h.w.stream(id, m.scope, func(s *Stream) { s.Filter = m.filter })
-	r.set(func(r *receiver) { r.single = h.r.IntN(2) == 0 })
+	set := func(s *Stream) { s.Filter = m.filter }
+	if h.r.IntN(3) == 0 {
+		m.bucket = h.w.bucket(id, m.scope, set)
+	} else {
+		h.w.stream(id, m.scope, set)
+	}
+	single := h.r.IntN(2) == 0
+	h.w.dests[id].set(func(r *receiver) { r.single = single })
 	h.models[id] = m
 	h.ids = append(h.ids, id)
 	h.mode(id, "ok")
@@ -150,6 +185,7 @@ func (h *history) act() string {
 		h.w.change(id, func(s *Stream) { s.Paused = m.paused })
 		return fmt.Sprintf("pause %d: %v", id, m.paused)
 	case n < 12:
+		h.frozen(id)
 		m.filter = h.filter()
 		h.w.change(id, func(s *Stream) { s.Filter = m.filter })
 		return fmt.Sprintf("filter %d", id)
@@ -165,8 +201,44 @@ func (h *history) act() string {
 	return h.trouble(id)
 }
 
+// frozen takes what a plan of the stream holds over into the model.
+func (h *history) frozen(id sluice.StreamID) {
+	s, err := h.w.d.stream(id)
+	if err != nil {
+		h.w.t.Fatal(err)
+	}
+	l := s.lanes[0]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rec.Plan != nil {
+		h.models[id].freeze(l.rec.Plan.Count)
+	}
+}
+
+// kill ends the process around a Put of a stream's next object, if there is one
+// within some minutes.
+func (h *history) kill(id sluice.StreamID) string {
+	b := h.models[id].bucket
+	at := h.pick("before", "after")
+	kill := h.w.killer()
+	b.hook(at, kill.hook)
+	h.events()
+	select {
+	case <-kill.hit:
+		b.hook(at, nil)
+		kill.finish()
+		return fmt.Sprintf("kill %s a put of %d", at, id)
+	case <-time.After(3 * time.Minute):
+		b.hook(at, nil)
+	}
+	return "post"
+}
+
 func (h *history) trouble(id sluice.StreamID) string {
 	w, m := h.w, h.models[id]
+	if m.bucket != nil && h.r.IntN(2) == 0 {
+		return h.kill(id)
+	}
 	switch h.r.IntN(5) {
 	case 0, 1:
 		w.dests[id].set(func(r *receiver) { r.glitches = 1 + h.r.IntN(4) })
@@ -242,7 +314,7 @@ func TestRandomHistories(t *testing.T) {
 
 func playHistory(t *testing.T, s uint64) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &history{w: newWorld(t, Options{StuckAfter: 1000 * time.Hour}), r: rand.New(rand.NewPCG(s, 1)), models: map[sluice.StreamID]*model{}}
+		h := &history{w: newWorld(t, spooled(t, Options{StuckAfter: 1000 * time.Hour})), r: rand.New(rand.NewPCG(s, 1)), models: map[sluice.StreamID]*model{}}
 		h.add()
 		h.add()
 		var acts []string
@@ -266,6 +338,9 @@ func playHistory(t *testing.T, s uint64) {
 			}
 		}
 		h.finish()
+		if t.Failed() {
+			t.Logf("after: %s", strings.Join(acts, ", "))
+		}
 		h.w.stop()
 	})
 }
@@ -285,6 +360,9 @@ func (h *history) finish() {
 		slices.Sort(got)
 		if n := uint64(len(slices.Compact(got))); n != h.models[id].want.Delivered {
 			h.w.t.Errorf("stream %d received %d different events, its ledger says %d", id, n, h.models[id].want.Delivered)
+		}
+		if b := h.models[id].bucket; b != nil {
+			b.once()
 		}
 	}
 }

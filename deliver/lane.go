@@ -61,6 +61,10 @@ type lane struct {
 	// seen is the highest total that was told before the stream's until passed.
 	seen uint64
 
+	objects bool    // the destination keeps objects
+	fill    filling // of a lane of objects
+	object  *object // the planned one, when it is there; the running turn's
+
 	blame
 	health
 	redeliver []uint64 // quarantined events that are to be tried again
@@ -120,7 +124,8 @@ func (l *lane) fallBehind(now time.Time) {
 	if !l.behind {
 		l.behind = true
 	}
-	if !l.rec.Behind {
+	l.fill.known = false
+	if !l.rec.Behind || l.rec.Since.IsZero() {
 		l.rec.Behind, l.rec.Since = true, now
 		l.mark()
 	}

@@ -33,7 +33,8 @@ type record struct {
 	QuarantinedBytes int      `json:"quarantined_bytes,omitempty"`
 
 	// Behind: the lane stands at its cursor after a start, not at the
-	// partition's checkpoint. Since is when it fell behind.
+	// partition's checkpoint. Since is when it fell behind; zero for one that
+	// gathers an object in time.
 	Behind bool      `json:"behind"`
 	Since  time.Time `json:"since,omitzero"`
 	// Announced is the highest percentage of the time left before events expire
@@ -43,6 +44,8 @@ type record struct {
 	// Hole is a range of missing numbers before the cursor whose loss has not
 	// shown in the totals yet.
 	Hole *hole `json:"hole,omitempty"`
+	// Plan is the object that is being stored.
+	Plan *plan `json:"plan,omitempty"`
 	// End is where a stream with an until ends.
 	End *Start `json:"end,omitempty"`
 
@@ -97,11 +100,15 @@ func Floors(ctx context.Context, s store.Store) (map[string]eventlog.Floor, erro
 		if f.Totals == nil {
 			f.Totals = map[string]uint64{}
 		}
-		f.Seq = max(f.Seq, r.Cursor)
+		at := Start{Seq: r.Cursor, Total: r.Total}
+		if r.Plan != nil {
+			at = r.Plan.End // its key names numbers up to there
+		}
+		f.Seq = max(f.Seq, at.Seq)
 		if r.Scope == sluice.Instance {
-			f.Total = max(f.Total, r.Total)
+			f.Total = max(f.Total, at.Total)
 		} else {
-			f.Totals[r.Scope] = max(f.Totals[r.Scope], r.Total)
+			f.Totals[r.Scope] = max(f.Totals[r.Scope], at.Total)
 		}
 		floors[partition] = f
 	}

@@ -65,6 +65,10 @@ func (l *lane) stop(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fill.stop()
+	l.dropObject()
 	return nil
 }
 

@@ -64,7 +64,8 @@ func (d *Deliverer) trim(ctx context.Context, p *part, now time.Time) error {
 	limit = min(limit, p.saved.Load()+1)
 	for _, l := range p.lanes() {
 		l.mu.Lock()
-		if l.behind && !l.gone && !l.done() && now.Before(l.rec.Since.Add(d.opts.Protect)) {
+		entitled := l.rec.Since.IsZero() || now.Before(l.rec.Since.Add(d.opts.Protect))
+		if l.behind && !l.gone && !l.done() && entitled {
 			limit = min(limit, l.rec.Cursor+1)
 		}
 		l.mu.Unlock()
@@ -115,7 +116,7 @@ func (d *Deliverer) expireBelow(ctx context.Context, l *lane, first uint64) erro
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.behind || l.gone || l.phase == running || l.rec.Cursor+1 >= first {
+	if !l.behind || l.gone || l.phase == running || l.rec.Cursor+1 >= first || !l.voidPlan(first) {
 		return nil
 	}
 	l.lose(Start{Seq: first - 1, Total: total}, hole{First: l.rec.Cursor + 1, Last: first - 1, Cause: "retention"})
@@ -132,7 +133,7 @@ func (d *Deliverer) forecast(ctx context.Context, p *part, now time.Time) {
 	}
 	for _, l := range p.lanes() {
 		l.mu.Lock()
-		behind, since, cursor, told := l.rec.Behind && !l.done() && !l.gone, l.rec.Since, l.rec.Cursor, l.rec.Announced
+		behind, since, cursor, told := l.rec.Behind && !l.rec.Since.IsZero() && !l.done() && !l.gone, l.rec.Since, l.rec.Cursor, l.rec.Announced
 		l.mu.Unlock()
 		if !behind {
 			continue

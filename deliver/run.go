@@ -34,6 +34,7 @@ type Deliverer struct {
 	catchUp   throttle
 	used      atomic.Int64 // bytes held by chunks
 	slowBytes atomic.Int64 // bytes of events in sends of lanes that are behind or slow
+	spool     spool
 	outbox    chan struct{}
 	busy      func() bool // our own processors are what delivery waits for
 
@@ -103,6 +104,9 @@ func (d *Deliverer) Load(ctx context.Context) error {
 		d.stored[rec.Key] = storedLane{rec: r, version: rec.Version}
 	}
 	if err := d.sweep(ctx); err != nil {
+		return err
+	}
+	if err := d.spool.open(d.opts.Spool); err != nil {
 		return err
 	}
 	for _, p := range d.order {
@@ -229,6 +233,8 @@ func (d *Deliverer) stopTimers() {
 			if l.timer != nil {
 				l.timer.Stop()
 			}
+			l.fill.stop()
+			l.dropObject()
 			l.mu.Unlock()
 		}
 		s.close()
@@ -419,7 +425,7 @@ func (d *Deliverer) laneState(l *lane) (LaneState, bool) {
 	l.mu.Lock()
 	st := LaneState{
 		Partition: l.p.name, Status: l.status(&conf), Ledger: l.ledger(), Cursor: l.rec.Cursor,
-		Behind: l.rec.Behind, BehindSince: l.rec.Since, LastSuccess: l.lastSuccess, NextRetry: l.nextRetry,
+		Behind: l.rec.Behind && !l.rec.Since.IsZero(), BehindSince: l.rec.Since, LastSuccess: l.lastSuccess, NextRetry: l.nextRetry,
 		Errors: maps.Clone(l.errors), Sends: l.sends,
 	}
 	if l.rec.End == nil && ended(&conf) && st.Ledger.Pending == 0 {

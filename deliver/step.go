@@ -67,6 +67,7 @@ func (d *Deliverer) turn(ctx context.Context, l *lane, w *work) error {
 	switch {
 	case conf.Paused:
 		l.p.detach(l)
+		l.dropObject()
 		return nil
 	case redeliver:
 		return d.redeliverStep(ctx, l)
@@ -83,6 +84,10 @@ func (d *Deliverer) turn(ctx context.Context, l *lane, w *work) error {
 		return nil
 	}
 	defer l.s.release()
+	if store, ok := dest.(destination.ObjectStore); ok {
+		return d.objectStep(ctx, l, w, store)
+	}
+	l.keepEvents()
 	lim, slowly := d.batchLimits(l, dest.Limits())
 	if err := d.prepare(ctx, l, w, lim); err != nil {
 		return err

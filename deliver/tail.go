@@ -206,6 +206,7 @@ func (p *part) expire(l *lane, before, now uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.behind || l.gone {
+		l.fill.known = false // it meets the hole by itself
 		return
 	}
 	if !l.upToDate() {
@@ -325,11 +326,15 @@ func (p *part) offer(b *eventlog.Block, l *lane, c **chunk, idx []uint16, n int,
 		}
 		return nil
 	}
-	if l.behind {
+	if l.behind && !l.fill.known {
 		return nil
 	}
 	list, all := wanted(m, b, idx, 0)
 	if !all && len(list) == 0 {
+		return nil
+	}
+	if l.objects {
+		l.told(b, list, idx, all, before, conf.Version)
 		return nil
 	}
 	if *c == nil {

@@ -48,6 +48,7 @@ type parts struct {
 const (
 	controlFile = "control.db"
 	logFolder   = "log"
+	spoolFolder = "spool"
 )
 
 // prepareData makes the data folder, or makes sure that it holds a server's
@@ -196,6 +197,7 @@ func openParts(ctx context.Context, cfg *Config, lg *slog.Logger) (_ *parts, err
 			string(sluice.Audit): {Age: cfg.RetentionAudit, Bytes: cfg.RetentionBytesAudit},
 			string(sluice.Git):   {Age: cfg.RetentionGit, Bytes: cfg.RetentionBytesGit},
 		},
+		Spool:  filepath.Join(cfg.Data, spoolFolder),
 		Logger: lg,
 	})
 	if err := p.deliver.Load(ctx); err != nil {

@@ -1,0 +1,323 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/destination"
+)
+
+// A lane whose destination keeps objects takes no events from the tail. The tail
+// tells it how much there is for it (see filling). When that is enough for an
+// object, or old enough, the lane reads the log from its cursor into a file of
+// its own (see building), and writes a plan into its record. Only when that is
+// durable does it try to store the object, and until the object is stored the
+// plan does not change: whatever happens in between, the same events are tried
+// under the same key. Then cursor, counts and the end of the plan are one change
+// of the record.
+
+// plan is an object that is being stored: part of the lane's record.
+type plan struct {
+	Key     string `json:"key"`
+	Encoder int    `json:"encoder"` // version
+	First   uint64 `json:"first"`   // the first event in it, right behind the cursor
+	Last    uint64 `json:"last"`
+	Count   int    `json:"count"`
+	End     Start  `json:"end"` // the cursor after it
+	// Filter chose the events: the stream's may have changed since.
+	Filter sluice.Filter `json:"filter"`
+}
+
+// objectStep gives a lane of objects a turn. The lane is running.
+func (d *Deliverer) objectStep(ctx context.Context, l *lane, w *work, dest destination.ObjectStore) error {
+	if d.spool.folder == "" {
+		l.p.detach(l)
+		l.conclude(&destination.Error{Class: destination.Misconfigured, Message: "this server has no folder to write objects into"})
+		return nil
+	}
+	l.keepObjects(dest.ObjectLimits())
+	l.mu.Lock()
+	p := l.rec.Plan
+	l.mu.Unlock()
+	var err error
+	var ok bool
+	switch {
+	case p == nil:
+		ok, err = d.cut(ctx, l, w, dest)
+	case l.object == nil:
+		ok, err = d.restore(ctx, l, dest, p)
+	default:
+		ok = true
+	}
+	if ok && err == nil {
+		err = d.carry(ctx, l, dest)
+	}
+	if e, is := errors.AsType[*objectError](err); is && ctx.Err() == nil {
+		d.opts.Logger.WarnContext(ctx, "object not written", "stream", l.s.id, "partition", l.p.name, "err", e.cause)
+		l.conclude(&destination.Error{Class: e.class, Message: e.Error()})
+		return nil
+	}
+	return err
+}
+
+// keepObjects makes the lane one of objects. What the tail gave it before that
+// was known is read from the log instead.
+func (l *lane) keepObjects(limits destination.ObjectLimits) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fill.limits = limits
+	if l.objects {
+		return
+	}
+	l.objects = true
+	l.beyond, l.suspects, l.badEnd = nil, nil, 0 // another destination's
+	if len(l.queue) > 0 {
+		l.drop()
+		l.behind, l.rec.Behind = true, true
+		l.mark()
+	}
+}
+
+// keepEvents makes the lane one of events again, when its destination was
+// replaced. A plan was about the other destination.
+func (l *lane) keepEvents() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropObject()
+	if l.objects || l.rec.Plan != nil {
+		l.objects, l.rec.Plan = false, nil
+		l.fill.stop()
+		l.fill = filling{}
+		l.mark()
+	}
+}
+
+// dropObject removes the lane's file. It is called by the running turn, or when
+// there is none.
+func (l *lane) dropObject() {
+	if l.object != nil {
+		l.object.remove()
+		l.object = nil
+	}
+}
+
+// cut begins the next object when it is due. It reports whether there is a plan.
+func (d *Deliverer) cut(ctx context.Context, l *lane, w *work, dest destination.ObjectStore) (bool, error) {
+	l.mu.Lock()
+	idle := l.upToDate() || l.fill.known && !l.due(time.Now())
+	if idle {
+		l.schedule()
+	}
+	l.mu.Unlock()
+	if idle || !d.takePlace(l) {
+		return false, nil
+	}
+	defer d.spool.give(d)
+	b, err := d.build(ctx, l, w, dest)
+	switch {
+	case err != nil:
+		return false, err
+	case b.count == 0:
+		return false, d.nothingToSend(ctx, l, w, dest)
+	case b.waiting:
+		b.object.remove()
+		return false, nil
+	}
+	if err := b.finish(); err != nil {
+		return false, err
+	}
+	end := w.end
+	if w.atTail {
+		end = b.end // what follows stays open to a change of the filter
+	}
+	l.plan(b, end)
+	return true, nil
+}
+
+// takePlace takes a place to build an object. Without one the lane is woken when
+// there is.
+func (d *Deliverer) takePlace(l *lane) bool {
+	ok, full := d.spool.take(l)
+	if full {
+		l.mu.Lock()
+		d.wait(l, time.Second)
+		l.mu.Unlock()
+	}
+	return ok
+}
+
+// plan puts the object that was built into the lane's record.
+func (l *lane) plan(b *building, end Start) {
+	name := destination.ObjectName{Log: l.p.d.log.ID().String(), Stream: int64(l.s.id), Partition: l.p.name,
+		First: b.first, Last: b.last, Accepted: b.accepted}
+	p := &plan{Key: b.dest.Key(name), Encoder: b.version, First: b.first, Last: b.last, Count: b.count, End: end, Filter: b.conf.Filter}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.object, l.rec.Plan = b.object, p
+	l.fill.take(b)
+	if !l.fill.known && time.Since(b.accepted) > l.fill.limits.Age+lateAfter {
+		l.fallBehind(time.Now()) // it does not keep up
+	}
+	l.mark()
+}
+
+// lateAfter is how much older than its age an object may be before its lane has
+// fallen behind.
+const lateAfter = time.Minute
+
+// restore builds the object of a plan again, from the same range by the same
+// filter. What has gone from the log meanwhile is missing in it.
+func (d *Deliverer) restore(ctx context.Context, l *lane, dest destination.ObjectStore, p *plan) (bool, error) {
+	if !d.takePlace(l) {
+		return false, nil
+	}
+	defer d.spool.give(d)
+	b, err := d.rebuild(ctx, l, dest, p)
+	if err != nil {
+		return false, err
+	}
+	if b.count == 0 {
+		d.settlePlan(l, 0)
+		return false, nil
+	}
+	if err := b.finish(); err != nil {
+		return false, err
+	}
+	l.object = b.object
+	return true, nil
+}
+
+// carry stores the planned object, once the plan is durable.
+func (d *Deliverer) carry(ctx context.Context, l *lane, dest destination.ObjectStore) error {
+	if err := d.flush.durable(ctx, l); err != nil {
+		if errors.Is(err, errRemoved) {
+			return nil
+		}
+		return err
+	}
+	l.mu.Lock()
+	p := *l.rec.Plan
+	l.mu.Unlock()
+	existed, err := d.put(ctx, l, dest, l.object.describe(p.Key))
+	switch {
+	case err == nil && existed:
+		d.settlePlan(l, p.Count) // all of it, whatever could be built again
+	case err == nil:
+		d.settlePlan(l, l.object.count)
+	case ctx.Err() != nil: // stopped in the middle: it is tried again
+	default:
+		l.conclude(err)
+		if d.spool.tight() {
+			l.dropObject() // it is built again for the next try
+		}
+	}
+	return nil
+}
+
+// conclude draws the conclusion from a failure. A refused object is not divided:
+// see destination.ObjectStore.
+func (l *lane) conclude(err *destination.Error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count(err)
+	if err.Class == destination.Unavailable {
+		l.p.d.failed(l, err)
+		return
+	}
+	l.p.d.hold(l, err)
+}
+
+// put is one call of Put, with its deadline and its mark in the lane's figures. A
+// panic costs the stream a try.
+func (d *Deliverer) put(ctx context.Context, l *lane, dest destination.ObjectStore, o *destination.Object) (existed bool, err *destination.Error) {
+	timeout := dest.Limits().Timeout
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
+	defer cancel()
+	start := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			d.opts.Logger.Error("destination panicked", "stream", l.s.id, "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			err = &destination.Error{Class: destination.Unavailable, Message: "internal error: see the server's log"}
+		}
+		took := time.Since(start)
+		d.attempted(l, l.object.attempt(err, start, took))
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.slow = took >= slowSend
+		l.sends++
+	}()
+	return dest.Put(ctx, o)
+}
+
+// settlePlan ends the plan: n of its events are in the bucket, and the others are
+// gone.
+func (d *Deliverer) settlePlan(l *lane, n int) {
+	o := l.object
+	d.settled(l, n)
+	if o != nil {
+		o.remove()
+	}
+}
+
+func (d *Deliverer) settled(l *lane, n int) {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.object = nil
+	l.endPlan(n, d.log.Lost(l.p.name, l.rec.Plan.First, l.rec.Plan.Last))
+	if n > 0 {
+		l.recovered()
+	}
+	if !l.fill.known || l.rec.End != nil || l.due(time.Now()) {
+		l.again = true
+		return
+	}
+	l.rec.Since, l.rec.Announced = time.Time{}, 0 // what is left is not due
+	if l.fill.events > 0 {
+		l.schedule()
+		return
+	}
+	// Nothing was wanted since: the lane stands where the tail does.
+	l.moveTo(Start{Seq: l.p.processed, Total: l.p.totals[l.s.scope]})
+	l.behind, l.rec.Behind, l.rec.Hole = false, false, nil
+	l.p.debts[l] = true
+}
+
+// endPlan counts the events of the plan, n of them as delivered and the others as
+// expired, and moves the cursor behind it. The lane is locked.
+func (l *lane) endPlan(n int, cause string) {
+	p := l.rec.Plan
+	l.rec.Delivered += uint64(n)
+	if lost := uint64(p.Count - n); lost > 0 {
+		l.rec.Expired += lost
+		l.p.d.opts.Logger.Warn("events expired before delivery", "stream", l.s.id, "partition", l.p.name,
+			"first", p.First, "last", p.Last, "events", lost, "cause", cause)
+		l.notice("stream.gap", map[string]any{
+			"partition": l.p.name, "first_seq": p.First, "last_seq": p.Last, "events": lost, "cause": cause,
+		})
+	}
+	l.rec.Plan = nil
+	l.moveTo(p.End)
+	l.mark()
+}
+
+// voidPlan gives up a plan whose whole range is below first, the lowest number in
+// the log. It reports whether the rest of what is below may expire now. The lane
+// is locked and has no turn.
+func (l *lane) voidPlan(first uint64) bool {
+	p := l.rec.Plan
+	if p == nil {
+		return true
+	}
+	if first <= p.End.Seq {
+		return false
+	}
+	l.dropObject()
+	l.endPlan(0, "retention")
+	return l.rec.Cursor+1 < first
+}
