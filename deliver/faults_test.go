@@ -170,6 +170,31 @@ func TestStreamIsDoneWithoutALaterEvent(t *testing.T) {
 	})
 }
 
+// A lane whose end is known may meet the tail before it, when the tail lags.
+func TestEndThatTheTailHasNotReached(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		const held = 1 << 40
+		w.busy.Store(true)
+		w.d.used.Add(held) // the tail waits for memory
+		w.post("acme", "a", 5)
+		time.Sleep(time.Minute)
+		until := time.Now()
+		time.Sleep(time.Minute)
+		w.post("acme", "a", 7)
+		w.stream(1, "acme", func(s *Stream) {
+			s.Start, s.Until = map[string]Start{"audit": {}, "git": {}}, until
+		})
+		time.Sleep(time.Minute)
+		w.d.used.Add(-held)
+		w.expect(1, sluice.Ledger{Accepted: 5, Delivered: 5})
+		w.post("acme", "a", 3)
+		w.expect(1, sluice.Ledger{Accepted: 5, Delivered: 5})
+		if got := w.status(1); got != sluice.StatusDone {
+			t.Errorf("status: got %s, want %s", got, sluice.StatusDone)
+		}
+	})
+}
+
 func TestUntilBoundsWhatAPausedStreamAccepts(t *testing.T) {
 	simulate(t, Options{}, func(t *testing.T, w *world) {
 		w.stream(1, "acme", func(s *Stream) { s.Until, s.Paused = time.Now().Add(time.Hour), true })

@@ -320,9 +320,13 @@ func (p *part) offer(b *eventlog.Block, l *lane, c **chunk, idx []uint16, n int,
 	conf, m := l.s.config()
 	before := after - uint64(n)
 	if !conf.Until.IsZero() && b.Accepted.After(conf.Until) {
-		if l.rec.End == nil { // of a lane that is behind, too: what is pending is known at once
+		switch {
+		case l.rec.End == nil: // of a lane that is behind, too: what is pending is known at once
 			p.debts[l] = true
 			l.finish(Start{Seq: p.processed, Total: before})
+		case !l.behind: // it met the tail before its end, which was known
+			p.debts[l] = true
+			l.finish(*l.rec.End)
 		}
 		return nil
 	}
