@@ -39,8 +39,6 @@ func (s *sending) await(ctx context.Context) *destination.Error {
 		case <-timer.C:
 		case <-limit.C:
 			timer.Stop()
-			// Whatever becomes of those ids, they are not asked about again.
-			s.l.renew()
 			return unavailable(0, "the collector accepted events and did not say within "+s.c.pace.limit.String()+
 				" that they are indexed: look at the indexers; they are sent again")
 		case <-ctx.Done():
@@ -88,14 +86,13 @@ func (s *sending) noAcks(a *answer) (again bool, err *destination.Error) {
 	err = s.c.judge(a)
 	switch {
 	case a.is(codeChannelMissing, codeChannelInvalid, codeChannelRequired):
-		s.l.renew()
 		return false, unavailable(a.status, "the collector forgot the channel on which it accepted events: they are sent again")
 	case s.l.mode == AckAuto && offersNone(a):
 		s.l.without = true
 		return false, unavailable(a.status, "the collector gave acknowledgement ids but does not answer for them: "+
 			"the events are sent again, without waiting for acknowledgement from now on")
 	case err == nil || err.Class == destination.RejectedBatch:
-		return false, misconfigured(a.status, "the collector does not answer for its acknowledgements: "+s.c.words(a))
+		return false, misconfigured(a.status, "the collector does not answer for its acknowledgements: "+a.words())
 	}
 	return err.Class == destination.Unavailable, err
 }
@@ -130,7 +127,7 @@ func (c *Collector) requireAck(ctx context.Context, l *lane) *destination.Error 
 	case err != nil:
 		return err
 	case offersNone(a):
-		return misconfigured(a.status, "the collector has no indexer acknowledgement for this token ("+c.words(a)+
+		return misconfigured(a.status, "the collector has no indexer acknowledgement for this token ("+a.words()+
 			"): enable it for the token in Splunk, or set indexer_ack to auto or off")
 	}
 	if err := c.judge(a); err != nil && a.Acks == nil && err.Class != destination.RejectedBatch &&
@@ -148,12 +145,12 @@ func (c *Collector) queryAcks(ctx context.Context, l *lane, ids []uint64) (*answ
 }
 
 // words describes an answer in short.
-func (c *Collector) words(a *answer) string {
+func (a *answer) words() string {
 	text := "it answered " + strconv.Itoa(a.status)
 	if a.coded {
 		text += " with code " + strconv.Itoa(*a.Code)
 	}
-	if said := c.redact.Words(a.body); said != "" {
+	if said := a.redact.Words(a.body); said != "" {
 		text += ", it said: " + said
 	}
 	return text

@@ -24,7 +24,7 @@ const CheckType = "sluice.check"
 // the collector answers that there is no data. Then the collector is asked for its
 // health and, when acknowledgements are required, for those. A marked test event
 // is written only where nothing else proves that events are accepted: when the
-// last ones were refused, or when an index is set and none was accepted yet.
+// last ones were not accepted, or when an index is set and none was accepted yet.
 func (c *Collector) Check(ctx context.Context, stage func(destination.Stage)) bool {
 	k := &check{c: c, l: newLane(c.config.IndexerAck)}
 	defer k.close()
@@ -158,29 +158,48 @@ func (k *check) health(ctx context.Context) (string, *destination.Error) {
 	return fmt.Sprintf("the collector does not tell its health (it answered %d at %s), which is no harm", a.status, k.c.health.Path), nil
 }
 
+// ackPatience is how long the acknowledgement of a test event is waited for: a
+// check as a whole may have 30 seconds.
+const ackPatience = 20 * time.Second
+
 // testEvent writes a test event when nothing else proves that events are accepted.
+// When the last ones were not, its acknowledgement is waited for, too.
 func (k *check) testEvent(ctx context.Context) (string, *destination.Error) {
-	switch proof := k.c.proof.Load(); {
+	proof := k.c.proof.Load()
+	switch {
 	case proof == accepted:
 		return "it accepts the stream's events", nil
 	case proof == unproved && k.c.config.Index == "":
 		return "no test event was written", nil
 	}
 	event := destination.Event{Time: k.c.now(), Payload: testPayload(k.c.now(), k.c.env.Namespace)}
-	p := takePacker(k.c.packers)
-	defer returnPacker(k.c.packers, p)
-	a, err := k.c.postEvents(ctx, k.l, p.pack(k.c.frame, []destination.Event{event}))
-	if err != nil {
+	s := &sending{c: k.c, l: k.l, events: []destination.Event{event}, outcomes: make([]destination.Outcome, 1)}
+	n, size := k.c.frame.next(s.events)
+	if err := s.post(ctx, 0, n, size); err != nil {
 		return "", err
 	}
-	if err := k.c.judge(a); err != nil {
-		return "", err
+	if proof == refused {
+		if err := k.await(ctx, s); err != nil {
+			return "", err
+		}
 	}
 	k.c.proof.Store(accepted)
 	if k.c.config.Index != "" {
 		return "it accepted a test event for the index " + k.c.config.Index, nil
 	}
 	return "it accepted a test event", nil
+}
+
+// await waits for the acknowledgement of a test event, if there is one to wait for.
+func (k *check) await(ctx context.Context, s *sending) *destination.Error {
+	patient, cancel := context.WithTimeout(ctx, ackPatience)
+	defer cancel()
+	err := s.await(patient)
+	if err != nil && patient.Err() != nil && ctx.Err() == nil {
+		return unavailable(0, "the collector accepted a test event and did not say within "+ackPatience.String()+
+			" that it is indexed: look at the indexers")
+	}
+	return err
 }
 
 // testPayload returns a marked event; every one has an id of its own.

@@ -4,9 +4,13 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sluicelog/sluice/destination"
 	"github.com/sluicelog/sluice/destination/destinationtest"
@@ -148,6 +152,92 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		}
 		dst.Close()
 		s.Close()
+	}
+}
+
+// TestCheckAfterFailures has a collector that accepted events, answers for its
+// health and its token, and takes no event any more: what it accepted before
+// proves nothing.
+func TestCheckAfterFailures(t *testing.T) {
+	for name, fail := range map[string]func(http.ResponseWriter){
+		"the index was removed": func(w http.ResponseWriter) {
+			w.WriteHeader(400)
+			_, _ = io.WriteString(w, `{"text":"Incorrect index","code":7,"invalid-event-number":1}`)
+		},
+		"it has an error": func(w http.ResponseWriter) {
+			w.WriteHeader(500)
+			_, _ = io.WriteString(w, `{"text":"Internal server error","code":8}`)
+		},
+		"it hangs up":  func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+		"another page": func(w http.ResponseWriter) { _, _ = io.WriteString(w, "<html>Sign in</html>") },
+	} {
+		var failing atomic.Bool
+		wrap := func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+				if failing.Load() && strings.HasSuffix(q.URL.Path, "/event") && q.ContentLength > 0 {
+					_, _ = io.Copy(io.Discard, q.Body)
+					fail(w)
+					return
+				}
+				h.ServeHTTP(w, q)
+			})
+		}
+		s := splunktest.Start(splunktest.Options{Token: testToken, Plain: true, Wrap: wrap})
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		c := openAt(t, s.URL, fixedEnv(), map[string]any{"index": "audit"})
+		wantFailure(t, name, c.Send(t.Context(), destinationtest.Batch(2)), 0, "")
+		failing.Store(true)
+		if res := c.Send(t.Context(), destinationtest.Batch(1)); res.Err == nil {
+			t.Errorf("%s: got delivered, want a failure", name)
+		}
+		if last, all := run(t, c, false); last.Name != "accept" {
+			t.Errorf("%s: got\n%swant it to end at accept", name, all)
+		}
+		failing.Store(false)
+		run(t, c, true)
+		c.Close()
+		s.Close()
+	}
+}
+
+// TestCheckOfIndexersThatDoNotAcknowledge has a collector that accepts whatever
+// it gets and whose indexers are down.
+func TestCheckOfIndexersThatDoNotAcknowledge(t *testing.T) {
+	for _, mode := range []Ack{AckAuto, AckRequire} {
+		var up atomic.Bool
+		indexed := func(string, uint64, int) bool { return up.Load() }
+		inBubble(t, mode, splunktest.Options{Ack: true, Indexed: indexed}, func(t *testing.T, s simulated) {
+			accept := func() (string, *destination.Error) {
+				return (&check{c: s.Collector, l: newLane(mode)}).accept(t.Context())
+			}
+			wantFailure(t, string(mode), s.Send(t.Context(), destinationtest.Batch(1)), destination.Unavailable, "indexed")
+			start := time.Now()
+			if message, err := accept(); err == nil || !strings.Contains(err.Message, "did not say within") {
+				t.Errorf("%s: got %q, %v, want a test event that is not acknowledged", mode, message, err)
+			}
+			if took := time.Since(start); took > 25*time.Second {
+				t.Errorf("%s: got an answer after %v, want it before the check's time is over", mode, took)
+			}
+			up.Store(true)
+			if message, err := accept(); err != nil || !strings.Contains(message, "test event") {
+				t.Errorf("%s: got %q, %v, want an accepted test event", mode, message, err)
+			}
+		})
+	}
+}
+
+// TestCheckOfAnotherProtocol has a gateway whose errors have codes, too: 5 is its
+// word for "not found".
+func TestCheckOfAnotherProtocol(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(404)
+		_, _ = io.WriteString(w, `{"code":5,"message":"Not Found","details":[]}`)
+	}))
+	defer s.Close()
+	c := openAt(t, s.URL, fixedEnv(), map[string]any{})
+	defer c.Close()
+	if last, all := run(t, c, false); last.Name != "authenticate" {
+		t.Errorf("last stage: got\n%swant authenticate", all)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 // "Troubleshoot HTTP Event Collector").
 const (
 	codeSuccess         = 0
+	codeInvalidToken    = 4
 	codeNoData          = 5
 	codeInvalidFormat   = 6
 	codeChannelMissing  = 10
@@ -29,10 +30,10 @@ type meaning struct {
 }
 
 var meanings = map[int]meaning{
-	1: {destination.Misconfigured, "the token is disabled: enable it in Splunk, or enter another one"},
-	2: {destination.Misconfigured, "it saw no token: a proxy in between may take the Authorization header away"},
-	3: {destination.Misconfigured, "it does not understand the Authorization header: a proxy in between may change it"},
-	4: {destination.Misconfigured, "it does not know the token: copy the token's value from Splunk again"},
+	1:                {destination.Misconfigured, "the token is disabled: enable it in Splunk, or enter another one"},
+	2:                {destination.Misconfigured, "it saw no token: a proxy in between may take the Authorization header away"},
+	3:                {destination.Misconfigured, "it does not understand the Authorization header: a proxy in between may change it"},
+	codeInvalidToken: {destination.Misconfigured, "it does not know the token: copy the token's value from Splunk again"},
 
 	codeNoData: {destination.Misconfigured, "the request was empty when it arrived: a proxy in between may take the body away"},
 
@@ -61,6 +62,26 @@ var meanings = map[int]meaning{
 	codeChannelFull: {destination.Unavailable, "its acknowledgement channel is at capacity; sending goes on later"},
 }
 
+// credible reports whether a code is one of the collector's. Other protocols have
+// such a field in their errors, gateways of gRPC for example, whose 5 is "not
+// found" and whose 13 and 14 mean that something is out of order. What blames the
+// owner or an event therefore has to come with the status of HTTP that the
+// collector gives it, or with a success.
+func (c *Collector) credible(a *answer) bool {
+	m, known := meanings[*a.Code]
+	if !known || m.class == destination.Unavailable {
+		return true
+	}
+	e := destination.FromStatus(a.status, a.header, nil, c.now(), nil)
+	switch {
+	case e == nil, e.Class == destination.RejectedBatch:
+		return true
+	case *a.Code <= codeInvalidToken:
+		return e.Class == m.class
+	}
+	return false
+}
+
 // judge returns the error that an answer is, by its code first and then by its
 // HTTP status; nil when the collector accepted. A success in HTTP that does not
 // say so is none.
@@ -73,14 +94,14 @@ func (c *Collector) judge(a *answer) *destination.Error {
 			return c.coded(a, m)
 		}
 	}
-	if e := destination.FromStatus(a.status, a.header, a.body, c.now(), c.redact); e != nil {
+	if e := destination.FromStatus(a.status, a.header, a.body, c.now(), a.redact); e != nil {
 		return e
 	}
 	if a.coded {
 		return c.coded(a, meaning{destination.Unavailable, "that is no acceptance; sending goes on later"})
 	}
 	return misconfigured(a.status, fmt.Sprintf("the destination answered %d, but not as an HTTP Event Collector does: "+
-		"check domain, port and path; it said: %s", a.status, c.redact.Words(a.body)))
+		"check domain, port and path; it said: %s", a.status, a.redact.Words(a.body)))
 }
 
 func (c *Collector) coded(a *answer, m meaning) *destination.Error {
@@ -88,7 +109,7 @@ func (c *Collector) coded(a *answer, m meaning) *destination.Error {
 		Class: m.class, Status: a.status,
 		TooLarge: m.class == destination.RejectedBatch && a.status == http.StatusRequestEntityTooLarge,
 		Message: fmt.Sprintf("the collector answered %d with code %d (%s): %s",
-			a.status, *a.Code, c.redact.Words([]byte(a.Text)), m.advice),
+			a.status, *a.Code, a.redact.Words([]byte(a.Text)), m.advice),
 	}
 	if m.class == destination.Unavailable && !a.success() {
 		// Retry-After is read for statuses that mean the same.

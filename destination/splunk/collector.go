@@ -2,6 +2,8 @@ package splunk
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -40,8 +42,8 @@ type Collector struct {
 	frame   frame
 	env     destination.Env
 	wire    wire
-	header  http.Header // of every request with the token; never changed
-	redact  *destination.Redactor
+	header  http.Header           // of every request with the token; never changed
+	redact  *destination.Redactor // knows the token
 	packers *sync.Pool
 	pace    pace
 
@@ -58,14 +60,18 @@ type Collector struct {
 
 var _ destination.Destination = (*Collector)(nil)
 
-// What is known about whether the collector takes events.
+// What is known about whether the collector takes events: nothing yet, the last
+// ones were accepted, or they were not, for whatever reason.
 const (
 	unproved int32 = iota
 	accepted
 	refused
 )
 
-const collectorPath = "/services/collector"
+const (
+	collectorPath = "/services/collector"
+	scheme        = "Splunk " // of the header Authorization
+)
 
 func newCollector(c Config, token string, env destination.Env, w wire, packers *sync.Pool) *Collector {
 	if packers == nil {
@@ -87,7 +93,7 @@ func newCollector(c Config, token string, env destination.Env, w wire, packers *
 	if env.UserAgent != "" {
 		h.Set("User-Agent", env.UserAgent)
 	}
-	h.Set("Authorization", "Splunk "+token)
+	h.Set("Authorization", scheme+token)
 	return &Collector{
 		config: c, frame: newFrame(c), env: env, wire: w, header: h,
 		redact: destination.NewRedactor(token), packers: packers, pace: usualPace(),
@@ -146,11 +152,16 @@ func (c *Collector) Send(ctx context.Context, b *destination.Batch) destination.
 	return s.result()
 }
 
+// Format shows where the collector is, and nothing of its token.
+func (c *Collector) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "splunk "+c.events.Host) }
+
 // Close implements [destination.Destination]. It is called once.
 func (c *Collector) Close() error {
 	c.wire.release()
 	return nil
 }
+
+func (c *Collector) token() string { return strings.TrimPrefix(c.header.Get("Authorization"), scheme) }
 
 func (c *Collector) now() time.Time {
 	if c.env.Now == nil {

@@ -3,6 +3,7 @@ package splunk
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -140,6 +141,8 @@ func (c *Config) checkPath() error {
 		return wrong("is too long", leave)
 	case strings.IndexFunc(p, notPath) >= 0:
 		return wrong("must consist of letters, digits and -._~!$&'()*+,;=:@/", "a token never belongs into the path or a query: it is the secret token")
+	case slices.ContainsFunc(strings.Split(p, "/"), func(part string) bool { return part == "." || part == ".." }):
+		return wrong("must not have the parts . and ..", leave)
 	case strings.Contains(p, "/services/collector/raw"):
 		return wrong("must not be the one for raw data", leave)
 	}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/sluicelog/sluice/destination"
 )
 
 // lane is what a collector remembers for one partition. It is used by one
@@ -67,17 +69,25 @@ func (l *lane) prepare(h http.Header) {
 	}
 }
 
-// keep remembers what an answer's header asks to.
-func (l *lane) keep(h http.Header, now time.Time) {
+// keep has the lane remember what an answer's header asks to. It returns who takes
+// out of the answer's words what the request held: a session's cookie may be as
+// good as a password.
+func (c *Collector) keep(l *lane, h http.Header) *destination.Redactor {
+	held := l.cookies.values()
 	if l.usesChannel() {
-		l.cookies.keep(h, now)
+		l.cookies.keep(h, c.now())
 	}
+	if len(held) == 0 && len(l.cookies) == 0 {
+		return c.redact
+	}
+	held = append(held, l.cookies.values()...)
+	return destination.NewRedactor(append(held, c.token())...)
 }
 
 // Limits of what a collector can make us remember.
 const (
 	maxCookies     = 16
-	maxCookieBytes = 4096
+	maxCookieBytes = 4096 // of all names and values
 )
 
 // cookies are the names and values that a collector set. All requests go to one
@@ -92,11 +102,26 @@ func (c *cookies) keep(h http.Header, now time.Time) {
 	for _, in := range (&http.Response{Header: h}).Cookies() {
 		c.drop(in.Name)
 		gone := in.MaxAge < 0 || in.MaxAge == 0 && !in.Expires.IsZero() && !in.Expires.After(now)
-		if gone || len(in.Name)+len(in.Value) > maxCookieBytes || len(*c) == maxCookies {
+		if gone || c.size()+len(in.Name)+len(in.Value) > maxCookieBytes || len(*c) == maxCookies {
 			continue
 		}
-		*c = append(*c, http.Cookie{Name: in.Name, Value: in.Value, Quoted: in.Quoted})
+		// Copies, because the rest of the header must not stay in memory with them.
+		*c = append(*c, http.Cookie{Name: strings.Clone(in.Name), Value: strings.Clone(in.Value), Quoted: in.Quoted})
 	}
+}
+
+func (c cookies) size() (n int) {
+	for i := range c {
+		n += len(c[i].Name) + len(c[i].Value)
+	}
+	return n
+}
+
+func (c cookies) values() (list []string) {
+	for i := range c {
+		list = append(list, c[i].Value)
+	}
+	return list
 }
 
 func (c *cookies) drop(name string) {

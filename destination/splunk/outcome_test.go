@@ -1,6 +1,7 @@
 package splunk
 
 import (
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -65,6 +66,14 @@ func TestCodes(t *testing.T) {
 		{200, ``, misconfigured, "not as an HTTP Event Collector does", 1},
 		{200, `<html>Sign in</html>`, misconfigured, "Sign in", 1},
 		{204, ``, misconfigured, "not as an HTTP Event Collector does", 1},
+		// Other protocols have such a field, too: what they mean by it is not ours.
+		{500, `{"code":13,"message":"internal"}`, unavailable, "500", 1},
+		{503, `{"code":14,"message":"unavailable"}`, unavailable, "503", 1},
+		{503, `{"code":6,"text":"no","invalid-event-number":1}`, unavailable, "503", 1},
+		{429, `{"code":15}`, unavailable, "429", 1},
+		{501, `{"code":12,"message":"unimplemented"}`, misconfigured, "501", 1},
+		{403, `{"code":6,"invalid-event-number":0}`, misconfigured, "403", 1},
+		{504, `{"code":4,"message":"deadline exceeded"}`, unavailable, "504", 1},
 		{200, `{"text":"Success","code":"0"}`, misconfigured, "not as an HTTP Event Collector does", 1},
 	} {
 		var n atomic.Int64
@@ -129,6 +138,37 @@ func TestLongWordsAreCut(t *testing.T) {
 			}
 		})
 		dst.Close()
+	}
+}
+
+// TestNothingSecretIsPrinted prints a collector that has the token and cookies,
+// alone and inside of another value, and has a receiver that repeats both.
+func TestNothingSecretIsPrinted(t *testing.T) {
+	const session = "session-c0ffee-c0ffee"
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "node", Value: session})
+		w.WriteHeader(500)
+		_ = q.Header.Write(w)
+	}))
+	defer s.Close()
+	c := openAt(t, s.URL, fixedEnv(), map[string]any{})
+	defer c.Close()
+	for range 2 {
+		res := c.Send(t.Context(), destinationtest.Batch(1))
+		wantFailure(t, "echo", res, destination.Unavailable, "***")
+		if res.Err != nil && strings.Contains(res.Err.Message, session) {
+			t.Errorf("message: got %q, want no cookie in it", res.Err.Message)
+		}
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		for _, text := range []string{fmt.Sprintf(verb, c), fmt.Sprintf(verb, struct{ D *Collector }{c}), fmt.Sprintf(verb, []destination.Destination{c})} {
+			if strings.Contains(text, testToken) || strings.Contains(text, session) || strings.Contains(text, hex.EncodeToString([]byte(testToken))) {
+				t.Errorf("%s: got %q, want neither token nor cookie in it", verb, text)
+			}
+		}
+	}
+	if got, want := fmt.Sprint(c), "splunk 127.0.0.1:"; !strings.HasPrefix(got, want) {
+		t.Errorf("collector: got %q, want %q and the port", got, want)
 	}
 }
 

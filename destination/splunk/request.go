@@ -25,8 +25,9 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	redact *destination.Redactor // knows what the request held
 
-	coded bool // the body is a JSON object with a code
+	coded bool // the body is a JSON object with a code of the collector's
 	reply
 }
 
@@ -81,19 +82,20 @@ func (c *Collector) do(ctx context.Context, q call) (*answer, *destination.Error
 		return nil, destination.Classify(err)
 	}
 	defer resp.Body.Close()
+	redact := c.redact
 	if q.lane != nil {
-		q.lane.keep(resp.Header, c.now())
+		redact = c.keep(q.lane, resp.Header)
 	}
 	timer := time.AfterFunc(answerTimeout, cancel)
 	defer timer.Stop()
-	a := &answer{status: resp.StatusCode, header: resp.Header}
+	a := &answer{status: resp.StatusCode, header: resp.Header, redact: redact}
 	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if a.success() && (err != nil || len(a.body) > maxAnswer) {
 		// The status says little here: the body would have decided.
 		return nil, unavailable(a.status, "the collector's answer broke off or did not end: whether it accepted the events is not known")
 	}
 	a.body = a.body[:min(len(a.body), maxAnswer)]
-	a.coded = json.Unmarshal(a.body, &a.reply) == nil && a.Code != nil
+	a.coded = json.Unmarshal(a.body, &a.reply) == nil && a.Code != nil && c.credible(a)
 	return a, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/sluicelog/sluice/destination"
 )
@@ -42,6 +43,21 @@ func (s *sending) run(ctx context.Context) {
 	if err := s.await(ctx); s.err == nil {
 		s.err = err
 	}
+	if len(s.open) > 0 {
+		// Their ids are not asked about again. On a channel of its own, none that is
+		// given later can be taken for one of them.
+		s.l.renew()
+	}
+	s.c.proof.Store(s.proof())
+}
+
+// proof says what the outcome tells about the next events: an acceptance counts,
+// and nothing else does, whoever is at fault.
+func (s *sending) proof() int32 {
+	if s.err == nil || slices.Contains(s.outcomes, destination.Delivered) {
+		return accepted
+	}
+	return refused
 }
 
 // result says what became of the batch. Outcomes that say nothing are left out.
@@ -75,7 +91,6 @@ func (s *sending) post(ctx context.Context, first, n, size int) *destination.Err
 		s.refused(a, err, first, n, size)
 		return err
 	}
-	s.c.proof.Store(accepted)
 	s.l.switched = false
 	return s.accepted(a, first, n)
 }
@@ -123,8 +138,10 @@ func (s *sending) accepted(a *answer, first, n int) *destination.Error {
 	s.c.acking.Store(true)
 	next := posted{id: *a.AckID, first: first, n: n}
 	if k := len(s.open); k > 0 && next.id <= s.open[k-1].id {
-		// What the collector knows under the old numbers cannot be told apart.
-		s.open = append(s.open[:0], next)
+		// It may be another indexer that gave the same number before, so that an
+		// answer about this one may be about that one.
+		s.open = nil
+		s.l.renew()
 		return unavailable(a.status, "the collector began to number its acknowledgements anew and forgot earlier ones: it was restarted, "+
 			"or the load balancer in front of it does not keep to one indexer; those events are sent again")
 	}
@@ -138,7 +155,6 @@ func (s *sending) refused(a *answer, err *destination.Error, first, n, size int)
 	if err.Class != destination.RejectedBatch {
 		return
 	}
-	s.c.proof.Store(refused)
 	if a.is(codeInvalidFormat) && size > cloudCap && (a.Invalid == nil || *a.Invalid == 0) {
 		err.TooLarge = true
 		err.Message += fmt.Sprintf("; the request had %d bytes, which is more than Splunk Cloud takes", size)
@@ -157,7 +173,6 @@ func (s *sending) refused(a *answer, err *destination.Error, first, n, size int)
 	s.reasons = map[int]string{at: err.Message}
 	if at > first && a.splunks() && !s.acknowledges() {
 		s.mark(first, at-first, destination.Delivered)
-		s.c.proof.Store(accepted)
 	}
 }
 
