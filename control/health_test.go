@@ -133,18 +133,31 @@ func TestPauseTellsNothing(t *testing.T) {
 	})
 }
 
-// cutStreams is cutAfter for the records of streams alone: delivery goes on.
-func cutStreams(w *controltest.World, n int64, late bool) {
-	var count atomic.Int64
+// cut loses changes of the records of streams; delivery goes on.
+type cut struct {
+	left atomic.Int64 // changes that are let through
+	late atomic.Bool  // the answer to the last of them is lost as well
+}
+
+// never lets everything through.
+const never = 1 << 40
+
+func (c *cut) after(n int64, late bool) {
+	c.late.Store(late)
+	c.left.Store(n)
+}
+
+func (c *cut) install(cfg *control.Config) {
 	of := func(c store.Change) bool { return strings.HasPrefix(c.Key, "stream/") }
-	w.Store.Before = func(c store.Change) error {
-		if of(c) && count.Add(1) > n {
+	memory := cfg.Store.(*store.Memory)
+	memory.Before = func(change store.Change) error {
+		if of(change) && c.left.Add(-1) < 0 {
 			return errPower
 		}
 		return nil
 	}
-	w.Store.After = func(c store.Change) error {
-		if late && of(c) && count.Load() >= n {
+	memory.After = func(change store.Change) error {
+		if of(change) && c.late.Load() && c.left.Load() <= 0 {
 			return errPower
 		}
 		return nil
@@ -156,23 +169,29 @@ func TestStatesAreToldOnce(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		for n := range int64(6) {
 			t.Run(fmt.Sprintf("%d/%v", n, late), func(t *testing.T) {
-				simulate(t, nil, func(t *testing.T, w *controltest.World) {
+				var power cut
+				power.after(never, false)
+				simulate(t, power.install, func(t *testing.T, w *controltest.World) {
 					create(t, w)
 					if _, err := w.Service.SetNotices(t.Context(), w.Admin, "acme", []control.Address{{Kind: notice.HTTP, Address: "https://hooks.example/1"}}); err != nil {
 						t.Fatal(err)
 					}
 					time.Sleep(time.Minute)
 					w.Kind.Refuse(errDenied)
-					cutStreams(w, n, late)
+					power.after(n, late)
 					w.Post("acme", "user.add", 1)
 					time.Sleep(20 * time.Second)
+					synctest.Wait()
 					w.Crash()
+					power.after(never, false)
 					time.Sleep(10 * time.Minute)
 					wantStates(t, w, "held", "held")
-					cutStreams(w, n, late)
+					power.after(n, late)
 					w.Kind.Refuse(nil)
 					time.Sleep(15 * time.Minute)
+					synctest.Wait()
 					w.Crash()
+					power.after(never, false)
 					time.Sleep(20 * time.Minute)
 					wantStates(t, w, "recovered", "held", "recovered")
 					w.Restart()
@@ -441,5 +460,26 @@ func TestAttemptsAndActivity(t *testing.T) {
 		other := control.Principal{ID: "t9", Kind: control.KindAdmin, Namespace: "umbra"}
 		_, err = w.Service.Attempts(t.Context(), other, s.ID, 1)
 		wantError(t, "somebody else's attempts", err, sluice.NotFound)
+	})
+}
+
+// A kind that panics costs its stream a try or a check, and shows no secret.
+func TestPanics(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		s := create(t, w)
+		w.Kind.Panic()
+		w.Post("acme", "user.add", 1)
+		time.Sleep(10 * time.Minute)
+		wantStates(t, w, "panics", "failing")
+		out, err := w.Service.CheckStream(t.Context(), w.Admin, s.ID)
+		if err != nil || out.OK || len(out.Stages) == 0 {
+			t.Errorf("check: got %+v, error %v, want it failed", out, err)
+		}
+		if c := health(t, w, s.ID).LastCheck; c == nil || c.OK {
+			t.Errorf("last check: got %+v, want it failed", c)
+		}
+		if logs := w.Logs(); !strings.Contains(logs, "panicked") || strings.Contains(logs, thePassword) {
+			t.Errorf("the log says nothing of the panic, or shows the password")
+		}
 	})
 }

@@ -52,8 +52,7 @@ func (c *stateChange) notice(id string, r *streamRecord) notice.Notice {
 	return n
 }
 
-// addNotice queues a notice for the addresses of the stream's namespace. Older
-// ones that no try of theirs has reached an address are superseded.
+// addNotice queues a notice for the addresses of the stream's namespace.
 func (s *Service) addNotice(list []pendingNotice, r *streamRecord, n notice.Notice) []pendingNotice {
 	addresses := s.notices.get(r.scope())
 	if len(addresses) == 0 {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -62,6 +63,15 @@ func attempt(b *destination.Batch, res *destination.Result, start time.Time, too
 		}
 	}
 	return a
+}
+
+// panicWords describes a panic for the log: of what was not thrown by the runtime
+// only the type, for the value may hold what was being sent.
+func panicWords(p any) string {
+	if e, ok := p.(runtime.Error); ok {
+		return e.Error()
+	}
+	return fmt.Sprintf("a value of type %T", p)
 }
 
 // attempted keeps an attempt of the lane, which is not locked.

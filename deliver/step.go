@@ -254,7 +254,7 @@ func (d *Deliverer) try(ctx context.Context, l *lane, dest destination.Destinati
 func (d *Deliverer) call(ctx context.Context, l *lane, dest destination.Destination, b *destination.Batch) (res destination.Result) {
 	defer func() {
 		if p := recover(); p != nil {
-			d.opts.Logger.Error("destination panicked", "stream", l.s.id, "panic", p, "stack", string(debug.Stack()))
+			d.opts.Logger.Error("destination panicked", "stream", l.s.id, "panic", panicWords(p), "stack", string(debug.Stack()))
 			res = destination.Result{Err: &destination.Error{Class: destination.Unavailable, Message: "internal error: see the server's log"}}
 		}
 	}()

@@ -22,6 +22,7 @@ type Kind struct {
 	poison   map[string]bool
 	hang     chan struct{} // sends wait until it is closed; nil: they do not
 	checks   int           // so far
+	panics   bool          // sends and checks panic with their secrets
 	sent     []string      // passwords of the destinations that took a batch, in order
 }
 
@@ -118,6 +119,23 @@ func (k *Kind) Hang() (release func()) {
 	}
 }
 
+// Panic has every send and check panic with the secrets in its value.
+func (k *Kind) Panic() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.panics = true
+}
+
+// explode panics when the kind was told to.
+func (s *sink) explode() {
+	s.k.mu.Lock()
+	panics := s.k.panics
+	s.k.mu.Unlock()
+	if panics {
+		panic("no idea what to do with " + s.password)
+	}
+}
+
 // Checks returns how many checks there were.
 func (k *Kind) Checks() int {
 	k.mu.Lock()
@@ -156,6 +174,7 @@ type sink struct {
 }
 
 func (s *sink) Send(ctx context.Context, b *destination.Batch) destination.Result {
+	s.explode()
 	s.k.mu.Lock()
 	hang := s.k.hang
 	s.k.mu.Unlock()
@@ -187,6 +206,7 @@ func (s *sink) Send(ctx context.Context, b *destination.Batch) destination.Resul
 }
 
 func (s *sink) Check(_ context.Context, stage func(destination.Stage)) bool {
+	s.explode()
 	s.k.mu.Lock()
 	err := s.k.refuse
 	s.k.checks++

@@ -166,7 +166,6 @@ func (w *World) Restart() {
 func (w *World) Crash() {
 	w.T.Helper()
 	store := w.Store.Snapshot()
-	w.Store.Before, w.Store.After = nil, nil
 	w.Broken = true
 	w.stop()
 	w.Broken = false
