@@ -1,8 +1,10 @@
 package cloudlogging
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -33,10 +35,14 @@ type detail struct {
 	Type       string `json:"@type"`
 	Reason     string `json:"reason"`
 	RetryDelay string `json:"retryDelay"`
-	Entries    map[string]struct {
-		Code    int    `json:"code"`
-		Message string `json:"message"`
-	} `json:"logEntryErrors"`
+
+	Entries map[string]entryStatus `json:"logEntryErrors"` // by index
+}
+
+// entryStatus is a google.rpc.Status.
+type entryStatus struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
 }
 
 // entryError is why one entry was not written.
@@ -122,6 +128,29 @@ func (a *answer) judge(w *Writer, redact *destination.Redactor) (map[int]entryEr
 	return named, e
 }
 
+// success reports whether a status of HTTP is 2xx.
+func success(status int) bool { return status >= 200 && status <= 299 }
+
+// accepted judges an answer of 2xx: nil when every entry is written. Google then
+// answers with an empty object; when any entry is not, the status is that of an
+// error. A page or a word of somebody else is no acceptance, and an answer that
+// broke off may have been one.
+func accepted(status int, body []byte, whole bool, redact *destination.Redactor) *destination.Error {
+	if !whole {
+		return &destination.Error{Class: destination.Unavailable, Status: status,
+			Message: "the answer broke off or did not end: whether the entries were written is not known, so they are sent again"}
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) == nil && members != nil && members["error"] == nil {
+		return nil
+	}
+	return &destination.Error{Class: destination.Misconfigured, Status: status,
+		Message: fmt.Sprintf("the destination answered %d, but not as Cloud Logging does: check endpoint; it said: %s", status, redact.Words(body))}
+}
+
 // read returns what is understood of the details.
 func (e *apiError) read() detail {
 	var out detail
@@ -136,7 +165,10 @@ func (e *apiError) read() detail {
 		case "google.rpc.RetryInfo":
 			out.RetryDelay = d.RetryDelay
 		case "google.logging.v2.WriteLogEntriesPartialErrors":
-			out.Entries = d.Entries
+			if out.Entries == nil {
+				out.Entries = map[string]entryStatus{}
+			}
+			maps.Copy(out.Entries, d.Entries)
 		}
 	}
 	return out

@@ -63,10 +63,12 @@ func openAt(t testing.TB, url string, secrets destination.Secrets, env destinati
 
 func TestConformance(t *testing.T) {
 	tokens := cloudloggingtest.New(testAccount().Config())
-	destinationtest.Test(t, destinationtest.Harness{
+	h := destinationtest.Harness{
 		Open: func(t *testing.T, url string, env destination.Env) destination.Destination {
 			return openAt(t, url, testSecrets(), env)
 		},
+		BodyDecides: true,
+
 		Read:    readPayloads,
 		Secrets: append(keyLines(testAccount().PEM()), "ya29.c."),
 		Accept: func(w http.ResponseWriter, _ destinationtest.Request) {
@@ -81,7 +83,9 @@ func TestConformance(t *testing.T) {
 			unpack(r)
 			return false
 		},
-	})
+	}
+	destinationtest.Test(t, h)
+	destinationtest.TestSwitch(t, h)
 }
 
 // unpack replaces a compressed body, whose announced length is that of what

@@ -65,16 +65,11 @@ func (w *Writer) post(ctx context.Context, p *pack, t token) (map[int]entryError
 	if err != nil {
 		return nil, destination.Classify(err)
 	}
-	defer resp.Body.Close()
-	timer := time.AfterFunc(answerTimeout, cancel)
-	defer timer.Stop()
-	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
-		// Every entry is written: when any is not, the status is that of an
-		// error. Read to its end, so that the connection can be used again.
-		_, _ = io.CopyN(io.Discard, resp.Body, maxTokenAnswer)
-		return nil, nil
+	if success(resp.StatusCode) {
+		body, whole := destination.ReadAnswer(resp, maxTokenAnswer, answerTimeout, cancel)
+		return nil, accepted(resp.StatusCode, body, whole, t.redact)
 	}
-	words, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // as much as came
+	words, _ := destination.ReadAnswer(resp, maxAnswer, answerTimeout, cancel) // as much as came
 	a := answer{status: resp.StatusCode, header: resp.Header, body: words, entries: len(p.sent)}
 	return a.judge(w, t.redact)
 }

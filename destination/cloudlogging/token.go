@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,6 +27,8 @@ const (
 	maxEarly = 5 * time.Minute
 	// unknownLife is how long a token is used whose end the endpoint does not tell.
 	unknownLife = 10 * time.Minute
+	// maxLife is more than any token of Google's lives.
+	maxLife = 24 * time.Hour
 )
 
 // token is an access token.
@@ -99,13 +102,10 @@ func (t *tokens) fetch(ctx context.Context) (token, *destination.Error) {
 	if err != nil {
 		return token{}, x.judge(t, err)
 	}
-	if got.AccessToken == "" {
+	if got.AccessToken == "" || strings.IndexFunc(got.AccessToken, notVisible) >= 0 {
 		return token{}, x.noToken()
 	}
-	life := unknownLife
-	if !got.Expiry.IsZero() {
-		life = time.Until(got.Expiry)
-	}
+	life := lifeOf(got)
 	next := token{
 		access: got.AccessToken,
 		until:  t.now().Add(life - min(maxEarly, life/4)),
@@ -116,6 +116,18 @@ func (t *tokens) fetch(ctx context.Context) (token, *destination.Error) {
 	t.mu.Unlock()
 	return next, nil
 }
+
+// lifeOf returns how long a token is good for. What cannot be is not believed:
+// every request would need a token of its own, or one would be used for ever.
+func lifeOf(t *oauth2.Token) time.Duration {
+	life := time.Until(t.Expiry)
+	if t.Expiry.IsZero() || life <= 0 {
+		return unknownLife
+	}
+	return min(life, maxLife)
+}
+
+func notVisible(r rune) bool { return r <= ' ' || r > '~' }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 
@@ -143,14 +155,11 @@ func (x *tokenExchange) do(ctx context.Context, t *tokens, r *http.Request) (*ht
 		x.failure = err
 		return nil, err
 	}
-	defer resp.Body.Close()
-	timer := time.AfterFunc(answerTimeout, cancel)
-	defer timer.Stop()
 	x.status, x.header = resp.StatusCode, resp.Header
-	x.body, err = io.ReadAll(io.LimitReader(resp.Body, maxTokenAnswer))
-	if err != nil && resp.StatusCode >= 200 && resp.StatusCode <= 299 {
-		x.failure = err
-		return nil, err
+	body, whole := destination.ReadAnswer(resp, maxTokenAnswer, answerTimeout, cancel)
+	if x.body = body; success(x.status) && !whole {
+		x.failure = io.ErrUnexpectedEOF
+		return nil, x.failure
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(x.body))
 	return resp, nil

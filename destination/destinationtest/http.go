@@ -124,6 +124,25 @@ func testTrickle(t *testing.T, h Harness) {
 	wantDelivered(t, res)
 }
 
+// TestSwitch is a case for kinds that read answers with [destination.ReadAnswer].
+// The receiver switches to a protocol that nobody asked for, and then is silent:
+// that holds a Send no longer than any other answer.
+func TestSwitch(t *testing.T, h Harness) {
+	t.Helper()
+	r, dst := h.start(t, Always(Step{Act: Switch}))
+	done := make(chan destination.Result, 1)
+	go func() { done <- dst.Send(t.Context(), Batch(1)) }()
+	<-r.Arrived
+	limit := time.NewTimer(20 * time.Second)
+	defer limit.Stop()
+	select {
+	case res := <-done:
+		wantClass(t, res, destination.Misconfigured)
+	case <-limit.C:
+		t.Fatal("Send: got no end, want it to end with the answer")
+	}
+}
+
 func testAcceptThenDie(t *testing.T, h Harness) {
 	_, dst := h.start(t, Always(Step{Act: AcceptThenDie}))
 	res := h.send(t.Context(), t, dst, Batch(1))

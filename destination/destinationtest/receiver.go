@@ -35,6 +35,9 @@ const (
 	AcceptThenDie
 	// Endless answers with the step's status and a body without end.
 	Endless
+	// Switch answers 101 as if the sender had asked for another protocol, and then
+	// says nothing.
+	Switch
 	// Trickle accepts and then sends a body of one byte now and then.
 	Trickle
 )
@@ -208,6 +211,8 @@ func (x *exchange) do(s Step) {
 				return
 			}
 		}
+	case Switch:
+		x.switchProtocols()
 	case Trickle:
 		x.w.WriteHeader(http.StatusOK)
 		io.WriteString(x.w, " ")
@@ -239,6 +244,25 @@ func (x *exchange) answer(status int, echo bool) {
 func (x *exchange) wait() {
 	select {
 	case <-x.q.Context().Done():
+	case <-x.stop:
+	}
+}
+
+// switchProtocols leaves the connection open until the sender or the test is gone.
+func (x *exchange) switchProtocols() {
+	c, _, err := http.NewResponseController(x.w).Hijack()
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n")
+	end := make(chan struct{})
+	go func() {
+		defer close(end)
+		io.Copy(io.Discard, c)
+	}()
+	select {
+	case <-end:
 	case <-x.stop:
 	}
 }

@@ -92,6 +92,7 @@ func TestConformance(t *testing.T) {
 				}
 			}
 			destinationtest.Test(t, h)
+			destinationtest.TestSwitch(t, h)
 		})
 	}
 }

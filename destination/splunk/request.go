@@ -81,20 +81,16 @@ func (c *Collector) do(ctx context.Context, q call) (*answer, *destination.Error
 	if err != nil {
 		return nil, destination.Classify(err)
 	}
-	defer resp.Body.Close()
 	redact := c.redact
 	if q.lane != nil {
 		redact = c.keep(q.lane, resp.Header)
 	}
-	timer := time.AfterFunc(answerTimeout, cancel)
-	defer timer.Stop()
-	a := &answer{status: resp.StatusCode, header: resp.Header, redact: redact}
-	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if a.success() && (err != nil || len(a.body) > maxAnswer) {
+	words, whole := destination.ReadAnswer(resp, maxAnswer, answerTimeout, cancel)
+	a := &answer{status: resp.StatusCode, header: resp.Header, body: words, redact: redact}
+	if a.success() && !whole {
 		// The status says little here: the body would have decided.
 		return nil, unavailable(a.status, "the collector's answer broke off or did not end: whether it accepted the events is not known")
 	}
-	a.body = a.body[:min(len(a.body), maxAnswer)]
 	a.coded = json.Unmarshal(a.body, &a.reply) == nil && a.Code != nil && c.credible(a)
 	return a, nil
 }

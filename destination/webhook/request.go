@@ -40,16 +40,8 @@ func (e *Endpoint) post(ctx context.Context, r request) *destination.Error {
 	if err != nil {
 		return destination.Classify(err)
 	}
-	defer resp.Body.Close()
-	timer := time.AfterFunc(answerTimeout, cancel)
-	defer timer.Stop()
-	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
-		// Read to its end, so that the connection can be used again; what is
-		// wrong with it no longer matters.
-		_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
-		return nil
-	}
-	words, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // as much as came
+	// As much as came: of an acceptance it no longer matters.
+	words, _ := destination.ReadAnswer(resp, maxAnswer, answerTimeout, cancel)
 	return destination.FromStatus(resp.StatusCode, resp.Header, words, e.now(), e.redact)
 }
 
