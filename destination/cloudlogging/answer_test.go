@@ -192,6 +192,67 @@ func TestAnswersThatCannotBeTrusted(t *testing.T) {
 	}
 }
 
+// scripted is a far side whose tokens are Google's and whose other answers are
+// not.
+func scripted(t *testing.T, write http.HandlerFunc) destination.Destination {
+	t.Helper()
+	tokens := cloudloggingtest.New(testAccount().Config())
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == cloudloggingtest.TokenPath {
+			tokens.ServeHTTP(w, r)
+			return
+		}
+		io.Copy(io.Discard, r.Body)
+		write(w, r)
+	}))
+	t.Cleanup(s.Close)
+	dst := openAt(t, s.URL, testSecrets(), loopbackEnv())
+	t.Cleanup(func() { dst.Close() })
+	return dst
+}
+
+// TestSuccessOfSomebodyElse has answers of 200 that entries.write does not give:
+// what answers there is not Cloud Logging, or something went wrong.
+func TestSuccessOfSomebodyElse(t *testing.T) {
+	for body, want := range map[string]destination.Class{
+		``:                     0,
+		`{}`:                   0,
+		" {\n} \n":             0,
+		`{"a":1}`:              0,
+		"<html>Sign in</html>": destination.Misconfigured,
+		`ok`:                   destination.Misconfigured,
+		`[]`:                   destination.Misconfigured,
+		`null`:                 destination.Misconfigured,
+		`{"error":{"code":503,"status":"UNAVAILABLE"}}`:       destination.Misconfigured,
+		`{"x":"` + strings.Repeat("x", maxTokenAnswer) + `"}`: destination.Unavailable,
+	} {
+		dst := scripted(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
+		name := body[:min(len(body), 60)]
+		switch res := dst.Send(t.Context(), destinationtest.Batch(3)); {
+		case want == 0 && res.Err != nil:
+			t.Errorf("%s: got %v, want delivered", name, res.Err)
+		case want != 0 && (res.Err == nil || res.Err.Class != want || res.Events != nil):
+			t.Errorf("%s: got %v %v, want %v for all", name, res.Err, res.Events, want)
+		}
+		if passed := dst.Check(t.Context(), func(destination.Stage) {}); passed != (want == 0) {
+			t.Errorf("%s: got a check that passed %t, want %t", name, passed, want == 0)
+		}
+	}
+}
+
+// TestEntriesNamedInTwoPlaces has an answer that spreads the refused entries over
+// several details: none of them was written.
+func TestEntriesNamedInTwoPlaces(t *testing.T) {
+	const detail = `{"@type":"type.googleapis.com/google.logging.v2.WriteLogEntriesPartialErrors","logEntryErrors":{"%d":{"code":3,"message":"no"}}}`
+	dst := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"error":{"code":400,"status":"INVALID_ARGUMENT","details":[`+detail+`,`+detail+`]}}`, 0, 2)
+	})
+	if res := dst.Send(t.Context(), destinationtest.Batch(4)); fmt.Sprint(res.Events) != "[2 1 2 1]" {
+		t.Errorf("Send: got %v, want the first and the third rejected", res.Events)
+	}
+}
+
 func TestTooLargeForGoogle(t *testing.T) {
 	_, dst := start(t, func(c *cloudloggingtest.Config) {
 		c.Script = func(int, cloudloggingtest.Request) cloudloggingtest.Fault {

@@ -16,6 +16,11 @@ import (
 const (
 	maxKey     = 32 << 10 // bytes; a key file has about 2,400
 	minKeyBits = 1024
+	maxKeyBits = 8192
+	// maxDER bounds a key in DER: one of maxKeyBits has about 4,700 bytes. The
+	// time that a larger one takes grows with the third power of its size, and
+	// nothing can interrupt it.
+	maxDER = 5000
 )
 
 // account is what a private key or a key file says. However it is printed, the
@@ -93,6 +98,9 @@ func readKey(text string) ([]byte, error) {
 	der, err := base64.StdEncoding.DecodeString(body)
 	if err != nil {
 		return nil, keyError("is damaged: what is between its first and last line is not Base64")
+	}
+	if len(der) > maxDER {
+		return nil, keyError("is larger than %d bits", maxKeyBits)
 	}
 	var parsed any
 	switch label {

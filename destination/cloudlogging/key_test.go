@@ -90,6 +90,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 		{"other content", block("PRIVATE KEY", []byte("hunter2-hunter2")), "cannot be read"},
 		{"passphrase", block("ENCRYPTED PRIVATE KEY", []byte("hunter2")), "passphrase"},
 		{"old passphrase", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: DES,1\n\nAAAA\n-----END RSA PRIVATE KEY-----", "passphrase"},
+		{"very large", block("PRIVATE KEY", make([]byte, maxDER+1)), "larger than 8192 bits"},
 		{"elliptic curve", block("PRIVATE KEY", ecKey), "not a key of RSA"},
 		{"public key", block("PUBLIC KEY", public), "not a private key of RSA"},
 		{"too long", strings.Repeat("x", maxKey+1), "too long"},

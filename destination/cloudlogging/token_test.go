@@ -2,6 +2,8 @@ package cloudlogging
 
 import (
 	"context"
+	"encoding/base64"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -218,6 +220,62 @@ func TestTokenRefusals(t *testing.T) {
 			t.Errorf("%s: got %d writes and %d requests for tokens, want 0 and 1", c.name, len(g.Requests()), g.TokenRequests())
 		}
 	}
+}
+
+// TestLifesThatCannotBe has token endpoints whose word about the life of a token
+// is of no use: a token is neither fetched for every request nor kept for ever.
+func TestLifesThatCannotBe(t *testing.T) {
+	past := "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"exp":1}`)) + ".e30"
+	for name, answer := range map[string]string{
+		"no life":          `{"access_token":"ya29.c.one"}`,
+		"none":             `{"access_token":"ya29.c.one","expires_in":0}`,
+		"negative":         `{"access_token":"ya29.c.one","expires_in":-3600}`,
+		"overflowing":      `{"access_token":"ya29.c.one","expires_in":9300000000}`,
+		"largest":          `{"access_token":"ya29.c.one","expires_in":9223372036854775807}`,
+		"ages":             `{"access_token":"ya29.c.one","expires_in":4000000000}`,
+		"id token is over": `{"access_token":"ya29.c.one","id_token":"` + past + `"}`,
+	} {
+		c, asked := &clock{}, 0
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			if r.URL.Path == cloudloggingtest.TokenPath {
+				asked++
+				io.WriteString(w, answer)
+			}
+		}))
+		env := loopbackEnv()
+		env.Now = c.now
+		dst := openAt(t, s.URL, testSecrets(), env)
+		for range 3 {
+			deliver(t, dst)
+		}
+		if asked != 1 {
+			t.Errorf("%s: got %d requests for tokens for 3 batches, want 1", name, asked)
+		}
+		c.move(48 * time.Hour)
+		deliver(t, dst)
+		if asked != 2 {
+			t.Errorf("%s: got %d requests for tokens after two days, want 2", name, asked)
+		}
+		dst.Close()
+		s.Close()
+	}
+}
+
+// A token that cannot be sent is not kept: the next one may be better.
+func TestTokenThatIsNoneIsNotKept(t *testing.T) {
+	_, dst := start(t, func(c *cloudloggingtest.Config) {
+		c.TokenScript = func(n int) cloudloggingtest.TokenFault {
+			if n == 0 {
+				return cloudloggingtest.TokenFault{Status: 200, Body: `{"access_token":"a\r\nEvil: 1","expires_in":3600}`}
+			}
+			return cloudloggingtest.TokenFault{}
+		}
+	})
+	if res := dst.Send(t.Context(), destinationtest.Batch(1)); res.Err == nil || !strings.Contains(res.Err.Message, "without an access token") {
+		t.Errorf("Send: got %v, want a failure that names the token endpoint", res.Err)
+	}
+	deliver(t, dst)
 }
 
 // TestEchoedProofIsHidden has endpoints that repeat what they refuse.
