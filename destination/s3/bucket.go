@@ -38,12 +38,11 @@ const (
 
 // Bucket stores objects in one bucket. It implements [destination.ObjectStore].
 type Bucket struct {
-	config  Config
-	secret  string
-	env     destination.Env
-	redact  *destination.Redactor
-	caller  *caller
-	release func() // gives up the share of the transport
+	config Config
+	secret string
+	env    destination.Env
+	redact *destination.Redactor
+	caller *caller
 
 	// unconditional: the server does not know If-None-Match.
 	unconditional atomic.Bool
@@ -173,7 +172,7 @@ func metadata(o *destination.Object) map[string]string {
 
 // Close implements [destination.Destination]. It is called once.
 func (b *Bucket) Close() error {
-	b.release()
+	b.caller.transport.CloseIdleConnections()
 	return nil
 }
 

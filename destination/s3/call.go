@@ -20,6 +20,9 @@ const (
 	// answerTimeout is how long the rest of an answer is waited for once its
 	// status is known.
 	answerTimeout = 2 * time.Second
+	// continueFrom is the size from which on a server is asked whether it takes
+	// an object before the content is sent.
+	continueFrom = 256 << 10
 )
 
 // exchange is one request with its answer, as it was on the wire.
@@ -39,7 +42,7 @@ type exchangeKey struct{}
 // caller is what the SDK sends requests through. It bounds answers in size and
 // time and notes them in the exchange that the context carries, for us to judge.
 type caller struct {
-	transport http.RoundTripper
+	transport *http.Transport
 	userAgent string
 }
 
@@ -80,22 +83,45 @@ func (c *caller) Do(req *http.Request) (*http.Response, error) {
 
 // answer is the body of a failure (Amazon S3 API Reference, "Error responses").
 type answer struct {
-	XMLName xml.Name `xml:"Error"`
-	Code    string   `xml:"Code"`
-	Message string   `xml:"Message"`
-	Region  string   `xml:"Region"`
+	Code, Message, Region string
 }
 
-// answer reads the body; ok is false when it is not that of a failure.
+// answer reads the body, as far as it came; ok is false when it is not that of a
+// failure.
 func (x *exchange) answer() (a answer, ok bool) {
-	if !bytes.Contains(x.body, []byte("<Error")) {
-		return a, false
+	dec := xml.NewDecoder(bytes.NewReader(x.body))
+	var path []string
+	for {
+		token, err := dec.Token()
+		if err != nil {
+			return a, a.Code != ""
+		}
+		switch t := token.(type) {
+		case xml.StartElement:
+			if path = append(path, t.Name.Local); path[0] != "Error" {
+				return a, false
+			}
+		case xml.EndElement:
+			path = path[:len(path)-1]
+		case xml.CharData:
+			a.note(path, strings.TrimSpace(string(t)))
+		}
 	}
-	if err := xml.Unmarshal(x.body, &a); err != nil {
-		return a, false
+}
+
+// note takes up a text of the body.
+func (a *answer) note(path []string, text string) {
+	if len(path) != 2 {
+		return
 	}
-	a.Code = strings.TrimSpace(a.Code)
-	return a, a.Code != ""
+	switch path[1] {
+	case "Code":
+		a.Code += text
+	case "Message":
+		a.Message += text
+	case "Region":
+		a.Region += text
+	}
 }
 
 // delivered reports whether the answer is an acceptance. Amazon warns that a
@@ -140,7 +166,7 @@ func (b *Bucket) client(region string) *s3.Client {
 		RetryMaxAttempts:             1,
 		Retryer:                      aws.NopRetryer{},
 		UsePathStyle:                 b.config.ForcePathStyle,
-		ContinueHeaderThresholdBytes: -1,
+		ContinueHeaderThresholdBytes: continueFrom,
 		RequestChecksumCalculation:   aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation:   aws.ResponseChecksumValidationWhenRequired,
 		DisableS3ExpressSessionAuth:  aws.Bool(true),

@@ -173,10 +173,7 @@ func (c *check) readBack(ctx context.Context) (string, *destination.Error) {
 	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
 	defer cancel()
 	b := c.bucket
-	x := call(ctx, nil, func(ctx context.Context) error {
-		_, err := b.client(b.guess()).GetObject(ctx, &s3.GetObjectInput{Bucket: &b.config.Bucket, Key: &c.object.Key})
-		return err
-	})
+	x := b.get(ctx, b.guess(), c.object.Key)
 	switch {
 	case x.err != nil:
 		return "it could not be read back: " + destination.Classify(x.err).Message, nil

@@ -74,6 +74,7 @@ func TestGateway(t *testing.T) {
 	}
 	t.Run("Put", func(t *testing.T) { testPut(t, s) })
 	t.Run("Outcomes", func(t *testing.T) { testOutcomes(t, s) })
+	t.Run("Large", func(t *testing.T) { testLarge(t, s) })
 	t.Run("Region", func(t *testing.T) { testRegion(t, s) })
 	t.Run("Check", func(t *testing.T) { testChecks(t, s) })
 }
@@ -150,6 +151,37 @@ func testOutcomes(t *testing.T, s *s3test.Server) {
 			}
 		})
 	}
+}
+
+// testLarge has refusals of objects that do not fit into the buffers of a
+// connection: the server closes it while the content is being sent.
+func testLarge(t *testing.T, s *s3test.Server) {
+	for name, c := range map[string]struct {
+		secret string
+		fields map[string]any
+		words  string
+	}{
+		"wrong secret":   {"not-the-secret", nil, "does not belong to the access key"},
+		"missing bucket": {s.Secret, map[string]any{"bucket": "not-there"}, "bucket does not exist"},
+		"wrong region":   {s.Secret, map[string]any{"region": "us-west-2"}, "lies in the region " + s3test.Region},
+	} {
+		b := openGateway(t, s, c.secret, c.fields)
+		if _, err := b.Put(t.Context(), large(b)); err == nil || err.Class != destination.Misconfigured || !strings.Contains(err.Message, c.words) {
+			t.Errorf("%s: got %v, want it to say %q", name, err, c.words)
+		}
+	}
+	b := openGateway(t, s, s.Secret, map[string]any{"region": "", "prefix": "large"})
+	for range 2 {
+		if _, err := b.Put(t.Context(), large(b)); err != nil {
+			t.Errorf("Put of a large object: got %v, want nil", err)
+		}
+	}
+}
+
+// large is an object of 12 MiB that is no gzip.
+func large(b *Bucket) *destination.Object {
+	content := bytes.Repeat([]byte("0123456789abcdef"), 12<<20/16)
+	return &destination.Object{Key: b.key("large"), Size: int64(len(content)), SHA256: sha256.Sum256(content), Content: bytes.NewReader(content), Count: 1}
 }
 
 func testRegion(t *testing.T, s *s3test.Server) {

@@ -76,15 +76,13 @@ func (Kind) Open(config json.RawMessage, secrets destination.Secrets, env destin
 	if err := checkSecrets(secrets); err != nil {
 		return nil, fmt.Errorf("open s3 destination: %w", err)
 	}
-	transport, release := destination.SharedTransport(env, false)
 	return &Bucket{
-		config:  c,
-		secret:  secrets[SecretAccessKey],
-		env:     env,
-		redact:  destination.NewRedactor(secrets[SecretAccessKey]),
-		caller:  &caller{transport: transport, userAgent: env.UserAgent},
-		release: release,
-		region:  c.Region,
+		config: c,
+		secret: secrets[SecretAccessKey],
+		env:    env,
+		redact: destination.NewRedactor(secrets[SecretAccessKey]),
+		caller: &caller{transport: newTransport(env), userAgent: env.UserAgent},
+		region: c.Region,
 	}, nil
 }
 

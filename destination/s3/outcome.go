@@ -131,7 +131,7 @@ func (b *Bucket) judge(x *exchange) *destination.Error {
 		status = http.StatusInternalServerError // Amazon's rule for a failure that comes with 200
 	}
 	if !known {
-		return destination.FromStatus(status, x.header, signature.ReplaceAll(x.body, []byte("Signature=***")), b.now(), b.redact)
+		return destination.FromStatus(status, x.header, signature.ReplaceAll(x.body, []byte("$1***")), b.now(), b.redact)
 	}
 	words := []byte(strings.TrimSpace(a.Code + ": " + a.Message))
 	err := destination.FromStatus(status, x.header, words, b.now(), b.redact)
@@ -152,4 +152,4 @@ func (b *Bucket) judge(x *exchange) *destination.Error {
 
 // signature is what answers repeat of the header that authorizes a request: for
 // some minutes, it could be used again.
-var signature = regexp.MustCompile(`Signature=[0-9a-fA-F]+`)
+var signature = regexp.MustCompile(`(Signature=|SignatureProvided>)[0-9a-fA-F]+`)

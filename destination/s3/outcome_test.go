@@ -177,14 +177,7 @@ func TestRegionIsFoundOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, b := serve(t, map[string]any{"region": ""}, replies...)
 			o := object(t, b, 2)
-			_, err := b.Put(t.Context(), o)
-			if len(replies) == 3 {
-				if err == nil || err.Class != destination.Unavailable || !strings.Contains(err.Message, "ap-south-2") {
-					t.Fatalf("first try: got %v, want it to name the region and to be tried again", err)
-				}
-				_, err = b.Put(t.Context(), o)
-			}
-			if err != nil {
+			if _, err := b.Put(t.Context(), o); err != nil {
 				t.Fatalf("Put: got %v, want nil", err)
 			}
 			if s.requests[0].Method != http.MethodHead || len(s.requests) != len(replies) {
@@ -194,6 +187,20 @@ func TestRegionIsFoundOut(t *testing.T) {
 				t.Errorf("Authorization: got %q, want %q in it", got, want)
 			}
 		})
+	}
+}
+
+// TestRegionIsCorrected: what was found out before can be wrong when the bucket
+// was made anew elsewhere.
+func TestRegionIsCorrected(t *testing.T) {
+	elsewhere := reply{status: 301, header: map[string]string{"X-Amz-Bucket-Region": "ap-south-2"}, body: refusal(301, "PermanentRedirect", "").body}
+	_, b := serve(t, map[string]any{"region": ""}, reply{status: 200, header: map[string]string{"X-Amz-Bucket-Region": "us-west-1"}}, elsewhere, reply{status: 200})
+	o := object(t, b, 2)
+	if _, err := b.Put(t.Context(), o); err == nil || err.Class != destination.Unavailable || !strings.Contains(err.Message, "ap-south-2") {
+		t.Fatalf("first try: got %v, want it to name the region and to be tried again", err)
+	}
+	if _, err := b.Put(t.Context(), o); err != nil || b.knownRegion() != "ap-south-2" {
+		t.Errorf("second try: got %v in %q, want delivered in ap-south-2", err, b.knownRegion())
 	}
 }
 
@@ -257,6 +264,23 @@ func TestSignatureIsNotRepeated(t *testing.T) {
 	_, err := b.Put(t.Context(), object(t, b, 1))
 	if err == nil || strings.Contains(err.Message, "0123456789abcdef") || !strings.Contains(err.Message, "Credential=AKIA") {
 		t.Errorf("Put: got %v, want the words without the signature", err)
+	}
+}
+
+func TestAnswerThatIsCutShort(t *testing.T) {
+	for body, want := range map[string]answer{
+		"<Error><Code>SlowDown</Code><Message>take it easy</Message><Requ": {Code: "SlowDown", Message: "take it easy"},
+		"<Error><Code>SlowDown</Code><Mess":                                {Code: "SlowDown"},
+		"<Error><Code></Code></Error>":                                     {},
+		"<html><Code>SlowDown</Code></html>":                               {},
+		"not XML":                                                          {},
+		"":                                                                 {},
+		"<?xml version=\"1.0\"?>\n<Error>\n<Code>A</Code><Message>b &amp; c</Message><Region>r-1</Region><X><Code>B</Code></X></Error>": {Code: "A", Message: "b & c", Region: "r-1"},
+	} {
+		got, ok := (&exchange{body: []byte(body)}).answer()
+		if got != want || ok != (want.Code != "") {
+			t.Errorf("answer of %q: got %+v, %t, want %+v", body, got, ok, want)
+		}
 	}
 }
 

@@ -33,8 +33,21 @@ func (b *Bucket) findRegion(ctx context.Context) (string, *destination.Error) {
 	if err := b.judge(x); err != nil && (err.Class == destination.Unavailable || x.status == http.StatusNotFound) {
 		return "", err
 	}
+	// The answer to HEAD has no body; one that has may name the region in it.
+	if r := b.get(ctx, firstRegion, b.key(checkFolder)).regionTold(); x.status != http.StatusOK && r != "" {
+		b.setRegion(r)
+		return r, nil
+	}
 	b.setRegion(firstRegion)
 	return firstRegion, nil
+}
+
+// get is a GetObject.
+func (b *Bucket) get(ctx context.Context, region, key string) *exchange {
+	return call(ctx, nil, func(ctx context.Context) error {
+		_, err := b.client(region).GetObject(ctx, &s3.GetObjectInput{Bucket: &b.config.Bucket, Key: &key})
+		return err
+	})
 }
 
 func (b *Bucket) knownRegion() string {
