@@ -18,7 +18,7 @@ import (
 )
 
 // collect is an HTTP Event Collector over TLS that accepts everything.
-func collect(ctx context.Context, out io.Writer) error {
+func collect(ctx context.Context, dir string, out io.Writer) error {
 	certificate, err := selfSigned()
 	if err != nil {
 		return err
@@ -29,18 +29,18 @@ func collect(ctx context.Context, out io.Writer) error {
 	}
 	s := &sink.Sink{Reply: func(string) string { return `{"text":"Success","code":0}` }}
 	config := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
-	return serveSink(ctx, out, s, tls.NewListener(ln, config))
+	return serveSink(ctx, dir, out, s, tls.NewListener(ln, config))
 }
 
 // google is Cloud Logging and its token endpoint, without TLS.
-func google(ctx context.Context, out io.Writer) error {
+func google(ctx context.Context, dir string, out io.Writer) error {
 	s := &sink.Sink{Reply: func(path string) string {
 		if path == TokenPath {
 			return `{"access_token":"any","expires_in":3600,"token_type":"Bearer"}`
 		}
 		return "{}"
 	}}
-	return serveSink(ctx, out, s, nil)
+	return serveSink(ctx, dir, out, s, nil)
 }
 
 // TokenPath is where [Google] grants tokens.

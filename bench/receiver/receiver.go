@@ -2,10 +2,12 @@
 // they are not HTTP endpoints, each in a process of its own as the sink is:
 //
 //   - a collector of HTTP events as lean as the sink, over TLS, and a Google Cloud
-//     Logging that grants every token, both of which unpack and count every event;
-//   - a real S3 server over a folder, whose objects are read when somebody asks for
-//     the counts, so ask when the measuring is over;
+//     Logging that grants every token; both keep the requests in a file;
+//   - a real S3 server over a folder;
 //   - an AMQP broker in Python, which counts events and does not tell them apart.
+//
+// All but the last unpack what came and count the events in it when somebody asks,
+// which takes longer than to receive it: ask when the measuring is over.
 package receiver
 
 import (
@@ -16,6 +18,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -47,9 +51,9 @@ const (
 func Run(ctx context.Context, name, dir string, out io.Writer) error {
 	switch name {
 	case Collector:
-		return collect(ctx, out)
+		return collect(ctx, dir, out)
 	case Google:
-		return google(ctx, out)
+		return google(ctx, dir, out)
 	case Bucket:
 		return keep(ctx, dir, out)
 	case Hub:
@@ -87,7 +91,15 @@ func serveStats(ctx context.Context, out io.Writer, at string, stats func(ctx co
 }
 
 // serveSink serves s on a plain listener, and on the other one when there is one.
-func serveSink(ctx context.Context, out io.Writer, s *sink.Sink, other net.Listener) error {
+// What comes is kept in a file in dir.
+func serveSink(ctx context.Context, dir string, out io.Writer, s *sink.Sink, other net.Listener) (err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if s.Spool, err = os.Create(filepath.Join(dir, "requests")); err != nil {
+		return err
+	}
+	defer s.Spool.Close()
 	plain, err := listen()
 	if err != nil {
 		return err

@@ -77,10 +77,10 @@ func (s *session) settle(ctx context.Context) error {
 }
 
 // finish waits until everything is delivered, at most for limit, and returns what
-// the receiver counted and what was used until then. A bucket is not read before
-// that: to count its events takes longer than to keep them.
+// the receiver counted and what was used until then. Most receivers are asked only
+// after that: they count when they are asked, which takes longer than to receive.
 func (s *session) finish(ctx context.Context, limit time.Duration) (after sink.Stats, now usages, err error) {
-	if s.variant.Receiver != receiver.Bucket {
+	if r := s.variant.Receiver; r == "" || r == receiver.Hub {
 		if after, err = s.drain(ctx, limit); err == nil {
 			now, err = s.usage()
 		}

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -35,7 +36,13 @@ type Sink struct {
 	// Reply returns the body of the answer to a POST, for receivers that say more
 	// than a status; nil means none. It does not change while the sink is used.
 	Reply func(path string) string
+	// Spool is a file where the bodies of requests are kept, as they are, until
+	// somebody asks for the counts; nil counts at once. With it a receiver that
+	// unpacks takes nothing from the server under test: it stands for another
+	// machine. It does not change while the sink is used.
+	Spool *os.File
 
+	spool spool
 	mu    sync.Mutex
 	paths map[string]*path // guarded by mu
 }
@@ -93,12 +100,10 @@ func (s *Sink) answer(ctx context.Context, req *request, now int64) []byte {
 	case "/reset":
 		s.Reset()
 	default:
-		body, err := req.content()
-		if err != nil {
+		delay, _ := strconv.Atoi(u.Query().Get("delay"))
+		if err := s.take(u.Path, delay > 0, req, now); err != nil {
 			return []byte(badRequest)
 		}
-		delay, _ := strconv.Atoi(u.Query().Get("delay"))
-		s.path(u.Path, delay > 0).count(body, now)
 		if delay > 0 {
 			select {
 			case <-ctx.Done():
@@ -124,6 +129,18 @@ func (s *Sink) Count(path string, body []byte, now time.Time) {
 	s.path(path, false).count(body, now.UnixNano())
 }
 
+// take counts a request, now or when somebody asks.
+func (s *Sink) take(path string, delayed bool, req *request, now int64) error {
+	if s.Spool != nil {
+		return s.spool.keep(s.Spool, path, req, now)
+	}
+	body, err := req.content()
+	if err == nil {
+		s.path(path, delayed).count(body, now)
+	}
+	return err
+}
+
 func (s *Sink) path(name string, delayed bool) *path {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,6 +158,9 @@ func (s *Sink) path(name string, delayed bool) *path {
 // Stats returns what was counted; with upto it says which of the events below
 // that number are missing.
 func (s *Sink) Stats(upto uint64) Stats {
+	if s.Spool != nil {
+		s.spool.count(s.Spool, func(path string, body []byte, at int64) { s.path(path, false).count(body, at) })
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var e2e histogram.Histogram

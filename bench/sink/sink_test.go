@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/sluicelog/sluice/bench/corpus"
 )
@@ -129,5 +132,44 @@ func TestMissingAgreesWithASlowCount(t *testing.T) {
 		if _, got := s.missing(upto, 1000); !slices.Equal(got, want) {
 			t.Fatalf("missing below %d: got %v, want %v", upto, got, want)
 		}
+	}
+}
+
+// postPacked posts a body as gzip, without the last bytes of it.
+func postPacked(t *testing.T, url, body string, cut int) (status int) {
+	t.Helper()
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	if _, err := zip.Write([]byte(body)); err != nil {
+		t.Fatal(err)
+	}
+	if err := zip.Close(); err != nil {
+		t.Fatal(err)
+	}
+	packed.Truncate(packed.Len() - cut)
+	r, err := http.NewRequest(http.MethodPost, url, &packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Encoding", "gzip")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+func TestPackedBodiesAreUnpacked(t *testing.T) {
+	address := start(t)
+	body := strings.Join(events(t, 0, 0, 1, 2), "")
+	if got, want := postPacked(t, address+"/a", body, 0), http.StatusOK; got != want {
+		t.Errorf("status: got %d, want %d", got, want)
+	}
+	if got, want := postPacked(t, address+"/a", body, 9), http.StatusBadRequest; got != want {
+		t.Errorf("status of a broken body: got %d, want %d", got, want)
+	}
+	if got := stats(t, address, 3).Paths["/a"]; got.Unique != 3 || got.Missing != 0 || got.Requests != 1 {
+		t.Errorf("stats: got %+v, want 3 unique events of one request", got)
 	}
 }
