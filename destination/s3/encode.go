@@ -13,8 +13,9 @@ import (
 // encoderVersion is the form of new objects. Version 1: one event a line, gzip.
 const encoderVersion = 1
 
-// level compresses about as well as the common default at twice its speed.
-const level = 5
+// level trades a tenth of an object's size for nearly twice the speed of the
+// usual ones: compressing is most of what storing an event costs.
+const level = 2
 
 // Version returns 1.
 func (b *Bucket) Version() int { return encoderVersion }
