@@ -63,7 +63,7 @@ func newChunk(b *eventlog.Block, idx []uint16, before, after uint64) *chunk {
 }
 
 // copyShare is the part of a block below which its events are copied.
-const copyShare = 4
+const copyShare = 8
 
 // fill makes the chunk's events and returns the memory they take.
 func (c *chunk) fill() error {

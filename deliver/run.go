@@ -77,6 +77,7 @@ func New(l *eventlog.Log, s store.Store, opts Options) *Deliverer {
 		parts: map[string]*part{}, outbox: make(chan struct{}, 1),
 		streams: map[sluice.StreamID]*stream{}, stored: map[string]storedLane{}}
 	d.senders = &senders{d: d, limit: opts.Senders}
+	d.senders.works.New = func() any { return new(work) }
 	d.busy = new(processors).areBusy
 	d.flush = newFlusher(d)
 	d.journals = newJournals(s, opts.Logger)

@@ -25,7 +25,8 @@ type senders struct {
 	behind  behind // read the log by themselves
 	slowly  fifo
 	turns   uint // taken by quick senders
-	quick   int  // goroutines
+	works   sync.Pool
+	quick   int // goroutines
 	slow    int
 }
 
@@ -78,7 +79,8 @@ func (s *senders) start() {
 
 // serve gives turns until no lane is ready.
 func (s *senders) serve(ctx context.Context, slow bool) {
-	var w work
+	w := s.works.Get().(*work)
+	defer s.works.Put(w)
 	for {
 		l := s.next(slow)
 		if l == nil {
@@ -104,7 +106,7 @@ func (s *senders) serve(ctx context.Context, slow bool) {
 				s.start()
 			}
 		})
-		s.d.step(ctx, l, &w)
+		s.d.step(ctx, l, w)
 		timer.Stop()
 		s.mu.Lock()
 		slow = moved

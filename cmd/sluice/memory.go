@@ -14,7 +14,7 @@ import (
 // process comes near it, and gives memory back.
 const (
 	memoryFloor  = 150 << 20
-	memorySpare  = 64 << 20
+	memorySpare  = 80 << 20
 	memoryPeriod = time.Second
 )
 
