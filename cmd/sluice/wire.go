@@ -33,7 +33,7 @@ import (
 
 // kinds are the destinations on offer.
 func kinds() []destination.Kind {
-	return []destination.Kind{webhook.Kind{}, splunk.New(), cloudlogging.Kind{}, s3.Kind{}, eventhubs.Kind{}}
+	return []destination.Kind{webhook.Kind{}, splunk.New(), cloudlogging.New(), s3.Kind{}, eventhubs.Kind{}}
 }
 
 // parts are the opened pieces of a server, in the order of opening.

@@ -38,13 +38,14 @@ func BenchmarkPack(b *testing.B) {
 			for _, e := range list {
 				size += len(e.Payload)
 			}
-			p := newPack()
+			w := &Writer{packers: new(destination.Packers)}
+			var p pack
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
-				p.fill(head("projects/p/logs/l", false), list, 0, func(int, string) {})
+				p, _ = w.pack(head("projects/p/logs/l", false), list, 0, func(int, string) {})
 			}
-			b.ReportMetric(float64(size)/float64(p.out.Len()), "ratio")
+			b.ReportMetric(float64(size)/float64(len(p.body)), "ratio")
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/event")
 		})
 	}

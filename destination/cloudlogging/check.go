@@ -178,8 +178,7 @@ func (c *check) accept(ctx context.Context) (string, *destination.Error) {
 	if err != nil {
 		return "", destination.Classify(err)
 	}
-	p := newPack()
-	p.fill(head(w.config.logName(), true), []destination.Event{event}, 0, func(int, string) {})
+	p, _ := w.pack(head(w.config.logName(), true), []destination.Event{event}, 0, func(int, string) {})
 	if _, err := w.post(ctx, p, c.token); err != nil {
 		return "", err
 	}

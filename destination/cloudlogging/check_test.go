@@ -95,7 +95,7 @@ func TestCheckLooksAtBothServers(t *testing.T) {
 		}
 		account.email = testAccount().Email
 		w, err := newWriter(Config{ProjectID: testProject, ClientEmail: account.email, LogID: "audit",
-			Endpoint: "http://logging.test:" + port, TokenURL: "http://token.test:" + port + "/token"}, account, env)
+			Endpoint: "http://logging.test:" + port, TokenURL: "http://token.test:" + port + "/token"}, account, env, nil)
 		if err != nil {
 			t.Fatalf("newWriter: got %v, want nil", err)
 		}

@@ -20,13 +20,17 @@ import (
 // JSON key file of a service account.
 const PrivateKey = "private_key"
 
-// Kind is the destination kind "cloudlogging".
-type Kind struct{}
+// Kind is the destination kind "cloudlogging". The zero Kind works; destinations
+// of one that [New] made share their buffers.
+type Kind struct{ packers *destination.Packers }
 
 var (
 	_ destination.Kind   = Kind{}
 	_ destination.Hosted = Kind{}
 )
+
+// New returns a Kind whose destinations share their [destination.Packers].
+func New() Kind { return Kind{packers: new(destination.Packers)} }
 
 // Name returns "cloudlogging".
 func (Kind) Name() string { return "cloudlogging" }
@@ -74,7 +78,7 @@ func (Kind) Hosts(config json.RawMessage) []string {
 }
 
 // Open implements [destination.Kind].
-func (Kind) Open(config json.RawMessage, secrets destination.Secrets, env destination.Env) (destination.Destination, error) {
+func (k Kind) Open(config json.RawMessage, secrets destination.Secrets, env destination.Env) (destination.Destination, error) {
 	c, err := parseConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("open cloudlogging destination: %w", err)
@@ -86,7 +90,7 @@ func (Kind) Open(config json.RawMessage, secrets destination.Secrets, env destin
 	if a.email, err = a.emailFor(c.ClientEmail); err != nil {
 		return nil, fmt.Errorf("open cloudlogging destination: %w", err)
 	}
-	return newWriter(c, a, env)
+	return newWriter(c, a, env, k.packers)
 }
 
 // emailFor returns the account's e-mail address: the configured one, else the

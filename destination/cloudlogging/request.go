@@ -23,7 +23,7 @@ const (
 // write sends p's request, once more with another token when one that was kept
 // is refused. Errors of single entries are by the index of the entry in the
 // request; they are nil when none is named.
-func (w *Writer) write(ctx context.Context, p *pack) (map[int]entryError, *destination.Error) {
+func (w *Writer) write(ctx context.Context, p pack) (map[int]entryError, *destination.Error) {
 	for again := false; ; again = true {
 		t, fresh, err := w.tokens.get(ctx)
 		if err != nil {
@@ -40,10 +40,9 @@ func (w *Writer) write(ctx context.Context, p *pack) (map[int]entryError, *desti
 	}
 }
 
-// post sends p's request with the token. When it returns, nothing reads p any
-// more.
-func (w *Writer) post(ctx context.Context, p *pack, t token) (map[int]entryError, *destination.Error) {
-	body := p.body()
+// post sends p's request with the token.
+func (w *Writer) post(ctx context.Context, p pack, t token) (map[int]entryError, *destination.Error) {
+	body := destination.NewBody(p.body)
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer body.Release()
 	defer cancel()

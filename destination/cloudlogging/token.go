@@ -35,7 +35,7 @@ const (
 type token struct {
 	access string
 	until  time.Time             // when to get another one
-	redact *destination.Redactor // knows the token too
+	redact *destination.Redactor // knows the token
 }
 
 // tokens gets access tokens with the account's key (RFC 7523, as described in
@@ -93,7 +93,7 @@ func (t *tokens) fetch(ctx context.Context) (token, *destination.Error) {
 	if err := ctx.Err(); err != nil {
 		return token{}, destination.Classify(err)
 	}
-	x := tokenExchange{redact: destination.NewRedactor(string(t.account.key))}
+	var x tokenExchange
 	client := destination.NewClient(roundTripper(func(r *http.Request) (*http.Response, error) {
 		return x.do(ctx, t, r)
 	}))
@@ -109,7 +109,7 @@ func (t *tokens) fetch(ctx context.Context) (token, *destination.Error) {
 	next := token{
 		access: got.AccessToken,
 		until:  t.now().Add(life - min(maxEarly, life/4)),
-		redact: destination.NewRedactor(string(t.account.key), got.AccessToken),
+		redact: destination.NewRedactor(got.AccessToken),
 	}
 	t.mu.Lock()
 	t.kept = next
@@ -149,7 +149,7 @@ func (x *tokenExchange) do(ctx context.Context, t *tokens, r *http.Request) (*ht
 	defer cancel()
 	r = r.Clone(ctx)
 	r.Header.Set("User-Agent", t.userAgent)
-	x.redact = destination.NewRedactor(string(t.account.key), assertion(r))
+	x.redact = destination.NewRedactor(assertion(r)) // the key itself is not sent
 	resp, err := t.transport.RoundTrip(r)
 	if err != nil {
 		x.failure = err

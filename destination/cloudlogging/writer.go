@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/sluicelog/sluice/destination"
@@ -31,12 +30,12 @@ type Writer struct {
 	env       destination.Env
 	transport *http.Transport // shared
 	release   func()          // gives up the share
-	packs     sync.Pool       // of *pack
+	packers   *destination.Packers
 }
 
 var _ destination.Destination = (*Writer)(nil)
 
-func newWriter(c Config, a account, env destination.Env) (*Writer, error) {
+func newWriter(c Config, a account, env destination.Env, packers *destination.Packers) (*Writer, error) {
 	u, err := url.Parse(c.endpoint() + "/v2/entries:write")
 	if err != nil {
 		return nil, fmt.Errorf("open cloudlogging destination: %w", err)
@@ -47,9 +46,12 @@ func newWriter(c Config, a account, env destination.Env) (*Writer, error) {
 	if env.UserAgent == "" {
 		env.UserAgent = "Sluice"
 	}
+	if packers == nil {
+		packers = new(destination.Packers)
+	}
 	transport, release := destination.SharedTransport(env, false)
 	w := &Writer{
-		config: c, url: u, head: head(c.logName(), false), env: env, transport: transport, release: release,
+		config: c, url: u, head: head(c.logName(), false), env: env, transport: transport, release: release, packers: packers,
 		header: http.Header{"User-Agent": {env.UserAgent}, "Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}},
 		tokens: &tokens{
 			account: a, url: c.tokenURL(), transport: transport, userAgent: env.UserAgent, now: env.Now,
@@ -57,7 +59,6 @@ func newWriter(c Config, a account, env destination.Env) (*Writer, error) {
 		},
 	}
 	w.tokens.turn <- struct{}{}
-	w.packs.New = func() any { return newPack() }
 	return w, nil
 }
 
@@ -80,15 +81,10 @@ func (w *Writer) Limits() destination.Limits {
 // A token that was kept from an earlier Send and is refused (401) is replaced
 // once.
 func (w *Writer) Send(ctx context.Context, b *destination.Batch) destination.Result {
-	p := w.packs.Get().(*pack)
-	defer func() {
-		if p.kept() {
-			w.packs.Put(p)
-		}
-	}()
 	s := newSending(len(b.Events))
 	for next := 0; next < len(b.Events); {
-		next = p.fill(w.head, b.Events, next, s.tooLarge)
+		var p pack
+		p, next = w.pack(w.head, b.Events, next, s.tooLarge)
 		if len(p.sent) == 0 {
 			continue // all of them were too large
 		}

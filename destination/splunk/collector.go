@@ -44,7 +44,7 @@ type Collector struct {
 	wire    wire
 	header  http.Header           // of every request with the token; never changed
 	redact  *destination.Redactor // knows the token
-	packers *sync.Pool
+	packers *destination.Packers
 	pace    pace
 
 	events, health, acks *url.URL
@@ -73,9 +73,9 @@ const (
 	scheme        = "Splunk " // of the header Authorization
 )
 
-func newCollector(c Config, token string, env destination.Env, w wire, packers *sync.Pool) *Collector {
+func newCollector(c Config, token string, env destination.Env, w wire, packers *destination.Packers) *Collector {
 	if packers == nil {
-		packers = new(sync.Pool)
+		packers = new(destination.Packers)
 	}
 	base := url.URL{Scheme: w.scheme, Host: net.JoinHostPort(c.Domain, strconv.Itoa(c.Port))}
 	at := func(path string) *url.URL {

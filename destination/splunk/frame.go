@@ -1,13 +1,9 @@
 package splunk
 
 import (
-	"bytes"
 	"encoding/json"
 	"strconv"
-	"sync"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
 
 	"github.com/sluicelog/sluice/destination"
 )
@@ -94,62 +90,13 @@ func magnitude(n int64) uint64 {
 	return uint64(n)
 }
 
-// flushAt is how much is gathered before it is compressed.
-const flushAt = 64 << 10
-
-// packer turns events into a compressed body. It is used by one goroutine at a
-// time and belongs to a pool between requests.
-type packer struct {
-	raw []byte // gathered, not yet compressed
-	out bytes.Buffer
-	zip *gzip.Writer
-}
-
-// newPacker takes the quickest level: it is half of the work of the usual one, and
-// what it leaves is a tenth more.
-func newPacker() *packer {
-	p := &packer{raw: make([]byte, 0, flushAt+4096)}
-	p.zip, _ = gzip.NewWriterLevel(&p.out, gzip.BestSpeed) // fails for unknown levels only
-	return p
-}
-
-// pack returns the body of a request with the events: objects one after another,
-// gzipped. The same events give the same bytes. The slice is the packer's.
-func (p *packer) pack(f frame, events []destination.Event) []byte {
-	p.raw = p.raw[:0]
-	p.out.Reset()
-	p.zip.Reset(&p.out)
+// pack gathers the body of a request with the events: objects one after another.
+func (f frame) pack(p *destination.Packer, events []destination.Event) {
 	for i := range events {
 		if i > 0 {
-			p.raw = append(p.raw, '\n')
+			p.Raw = append(p.Raw, '\n')
 		}
-		p.raw = f.append(p.raw, &events[i])
-		if len(p.raw) >= flushAt {
-			p.flush()
-		}
-	}
-	p.flush()
-	_ = p.zip.Close() // a buffer does not fail
-	return p.out.Bytes()
-}
-
-func (p *packer) flush() {
-	_, _ = p.zip.Write(p.raw) // a buffer does not fail
-	p.raw = p.raw[:0]
-}
-
-// maxKept bounds what an idle packer holds: one large event must not stay.
-const maxKept = 2 << 20
-
-func takePacker(pool *sync.Pool) *packer {
-	if p, ok := pool.Get().(*packer); ok {
-		return p
-	}
-	return newPacker()
-}
-
-func returnPacker(pool *sync.Pool, p *packer) {
-	if cap(p.raw)+p.out.Cap() <= maxKept {
-		pool.Put(p)
+		p.Raw = f.append(p.Raw, &events[i])
+		p.Flush()
 	}
 }

@@ -42,6 +42,10 @@ func TestTimeIsDecimal(t *testing.T) {
 	}
 }
 
+func packed(f frame, events []destination.Event) []byte {
+	return new(destination.Packers).Pack(func(p *destination.Packer) { f.pack(p, events) })
+}
+
 func unzip(t *testing.T, packed []byte) string {
 	t.Helper()
 	r, err := gzip.NewReader(bytes.NewReader(packed))
@@ -63,8 +67,7 @@ func TestPayloadsAreUnchanged(t *testing.T) {
 		b.Events[i].Payload = []byte(p)
 	}
 	f := newFrame(Config{Source: `a"b\c`, SourceType: "_json", Index: "<audit>"})
-	p := newPacker()
-	got := unzip(t, p.pack(f, b.Events))
+	got := unzip(t, packed(f, b.Events))
 	for i, line := range strings.Split(got, "\n") {
 		want := string(b.Events[i].Payload) + "}"
 		if _, after, _ := strings.Cut(line, `"event":`); after != want {
@@ -77,20 +80,6 @@ func TestPayloadsAreUnchanged(t *testing.T) {
 	}
 	if strings.Contains(got, `"fields"`) || strings.Contains(got, `"host"`) {
 		t.Errorf("body: got %s, want neither fields nor host", got)
-	}
-}
-
-func TestPackingRepeats(t *testing.T) {
-	b := destinationtest.Batch(700)
-	f := newFrame(Config{})
-	p := newPacker()
-	first := bytes.Clone(p.pack(f, b.Events))
-	p.pack(f, b.Events[:3])
-	if again := p.pack(f, b.Events); !bytes.Equal(again, first) {
-		t.Errorf("second time: got %d other bytes, want the same %d", len(again), len(first))
-	}
-	if other := newPacker().pack(f, b.Events); !bytes.Equal(other, first) {
-		t.Errorf("another packer: got %d other bytes, want the same %d", len(other), len(first))
 	}
 }
 
@@ -121,7 +110,7 @@ func TestRequestsAreBounded(t *testing.T) {
 		if n > 1 && size > maxBytes {
 			t.Errorf("%s: got %d bytes, want at most %d", c.name, size, maxBytes)
 		}
-		if raw := len(unzip(t, newPacker().pack(f, c.events[:n]))); raw > size {
+		if raw := len(unzip(t, packed(f, c.events[:n]))); raw > size {
 			t.Errorf("%s: got %d bytes, want at most the %d that were reckoned", c.name, raw, size)
 		}
 	}

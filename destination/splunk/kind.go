@@ -14,23 +14,21 @@ package splunk
 import (
 	"encoding/json"
 	"fmt"
-	"sync"
 
 	"github.com/sluicelog/sluice/destination"
 )
 
 // Kind is the destination kind "splunk". The zero Kind works; collectors of one
 // that [New] made share their buffers.
-type Kind struct{ packers *sync.Pool }
+type Kind struct{ packers *destination.Packers }
 
 var (
 	_ destination.Kind   = Kind{}
 	_ destination.Hosted = Kind{}
 )
 
-// New returns a Kind whose collectors share their buffers for packing, so that
-// thousands of streams need as many as send at once.
-func New() Kind { return Kind{packers: new(sync.Pool)} }
+// New returns a Kind whose collectors share their [destination.Packers].
+func New() Kind { return Kind{packers: new(destination.Packers)} }
 
 // Name returns "splunk".
 func (Kind) Name() string { return "splunk" }

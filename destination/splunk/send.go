@@ -81,9 +81,8 @@ func (s *sending) mark(first, n int, o destination.Outcome) {
 
 // post sends n events from first on as one request.
 func (s *sending) post(ctx context.Context, first, n, size int) *destination.Error {
-	p := takePacker(s.c.packers)
-	defer returnPacker(s.c.packers, p)
-	a, err := s.c.postEvents(ctx, s.l, p.pack(s.c.frame, s.events[first:first+n]))
+	body := s.c.packers.Pack(func(p *destination.Packer) { s.c.frame.pack(p, s.events[first:first+n]) })
+	a, err := s.c.postEvents(ctx, s.l, body)
 	if err != nil {
 		return err
 	}
