@@ -168,6 +168,7 @@ func (b *book) findings() (string, int) {
 type shelf struct {
 	kind string
 	book *book
+	once bool // every event is to arrive once
 
 	mu       sync.Mutex
 	arrivals map[string]int // by id
@@ -188,6 +189,9 @@ func (s *shelf) take(said string, payload []byte) {
 	defer s.mu.Unlock()
 	s.arrivals[id]++
 	s.total++
+	if s.once && s.arrivals[id] > 1 {
+		s.book.find("%s: event %s is there %d times", s.kind, id, s.arrivals[id])
+	}
 }
 
 // count returns how many different events have arrived, and how often one came

@@ -88,7 +88,7 @@ func (w *world) trouble(t *testing.T, turn int, r *receiver) {
 		r.set(t, f)
 		w.poke(t, r)
 		early := func() {}
-		if turn%3 == i || r.once {
+		if turn%3 == i || r.shelf.once {
 			early = func() { w.kill(t) }
 		}
 		w.phases++
@@ -98,7 +98,7 @@ func (w *world) trouble(t *testing.T, turn int, r *receiver) {
 		if f == hang {
 			w.others(t, r)
 		}
-		if (turn+1)%3 == i || r.once {
+		if (turn+1)%3 == i || r.shelf.once {
 			w.kill(t)
 		}
 	}
@@ -269,7 +269,7 @@ func (w *world) exact(ctx context.Context, r *receiver) error {
 	}
 	for id := range accepted {
 		got := r.shelf.has(id)
-		judge(id, got == 1 || got > 1 && !r.once)
+		judge(id, got == 1 || got > 1 && !r.shelf.once)
 	}
 	for id := range refused {
 		judge(id, (r.shelf.has(id) > 0) == r.tolerant.Load())

@@ -39,7 +39,7 @@ const namespace = "acme"
 type receiver struct {
 	kind    string
 	shelf   *shelf
-	proxies []*proxy // the first is the one that events go through
+	proxies []*proxy // the first is the one that events go through; the others never die
 	config  map[string]any
 	secrets map[string]string
 	// tolerant: it refuses no event any more.
@@ -48,15 +48,16 @@ type receiver struct {
 	words string
 	// hidden may not be in the server's log, beside the secrets.
 	hidden []string
-	// once: the kind keeps every event exactly once.
-	once bool
 	// refresh reads what has arrived; nil when that is known at any time.
 	refresh func(context.Context) error
 }
 
 func (r *receiver) set(t *testing.T, f fault) {
 	t.Helper()
-	for _, p := range r.proxies {
+	for i, p := range r.proxies {
+		if i > 0 && f == die {
+			f = pass // events would not come as far as to be stored
+		}
 		if err := p.set(f); err != nil {
 			t.Fatalf("%s: %v", r.kind, err)
 		}
@@ -244,7 +245,8 @@ const (
 // bucket is a bucket in which objects can be put, and nothing else.
 func bucket(t *testing.T, b *book) *receiver {
 	const secret = "five-secret-access-key-0123456789"
-	r := &receiver{kind: kindS3, shelf: newShelf(kindS3, b), once: true}
+	r := &receiver{kind: kindS3, shelf: newShelf(kindS3, b)}
+	r.shelf.once = true
 	server := s3test.Run(t)
 	if err := server.MakeBucket(t.Context(), bucketName); err != nil {
 		t.Fatal(err)

@@ -161,15 +161,19 @@ func await(t *testing.T, what string, try func(context.Context) error) {
 	defer cancel()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
+	var last error // before patience ended
 	for {
 		err := try(ctx)
-		if err == nil {
+		switch {
+		case err == nil:
 			return
+		case ctx.Err() == nil:
+			last = err
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("waited %v for %s: %v", patience, what, err)
+			t.Fatalf("waited %v for %s: %v", patience, what, last)
 		}
 	}
 }
