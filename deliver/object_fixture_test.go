@@ -31,7 +31,17 @@ type bucket struct {
 
 var _ destination.ObjectStore = (*bucket)(nil)
 
-func (b *bucket) ObjectLimits() destination.ObjectLimits { return b.limits }
+func (b *bucket) ObjectLimits() destination.ObjectLimits {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.limits
+}
+
+func (b *bucket) cutBy(l destination.ObjectLimits) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.limits = l
+}
 
 func (b *bucket) Version() int { return 1 }
 

@@ -63,7 +63,7 @@ func left(t *testing.T, w *world) {
 func TestObjectsAreCutBySize(t *testing.T) {
 	simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
 		b := w.bucket(1, "acme")
-		b.limits = destination.ObjectLimits{Bytes: 1000, Events: 1e6, Age: time.Hour}
+		b.cutBy(destination.ObjectLimits{Bytes: 1000, Events: 1e6, Age: time.Hour})
 		w.post("acme", "a", 45) // of 51 bytes mostly
 		time.Sleep(time.Hour)
 		w.expect(1, sluice.Ledger{Accepted: 45, Delivered: 45})
@@ -96,6 +96,17 @@ func TestLostAnswerStoresNothingTwice(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		w.expect(1, sluice.Ledger{Accepted: 150, Delivered: 150})
 		b.expect(100, 50)
+		list, err := w.d.Attempts(context.Background(), 1, 10)
+		if err != nil || len(list) != 5 {
+			t.Fatalf("attempts: got %d, %v, want 5", len(list), err)
+		}
+		last, first := list[0], list[4]
+		if last.Class != "" || last.Events != 50 || last.Delivered != 50 || last.First != 101 || last.Last != 150 || last.Bytes == 0 {
+			t.Errorf("last attempt: got %+v, want 50 events from 101 on delivered", last)
+		}
+		if first.Class != "unavailable" || first.Events != 100 || first.Delivered != 0 || first.Words != "connection lost" {
+			t.Errorf("first attempt: got %+v, want it failed", first)
+		}
 	})
 }
 
@@ -169,7 +180,7 @@ func TestUntilCutsTheRestAtOnce(t *testing.T) {
 		t.Run(fmt.Sprintf("later %t", later), func(t *testing.T) {
 			simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
 				b := w.bucket(1, "acme", func(s *Stream) { s.Until = time.Now().Add(20 * time.Second) })
-				b.limits.Age = time.Hour
+				b.cutBy(destination.ObjectLimits{Bytes: 1 << 20, Events: 100, Age: time.Hour})
 				w.post("acme", "a", 9)
 				time.Sleep(21 * time.Second)
 				if later {
@@ -318,7 +329,7 @@ func TestIdleBucketIsNotBehind(t *testing.T) {
 	retention := map[string]Retention{"audit": {Bytes: 1}}
 	simulate(t, spooled(t, Options{Retention: retention}), func(t *testing.T, w *world) {
 		b := w.bucket(1, "acme")
-		b.limits.Age = time.Hour
+		b.cutBy(destination.ObjectLimits{Bytes: 1 << 20, Events: 100, Age: time.Hour})
 		for range 10 * 24 {
 			w.post("acme", "a", 2)
 			time.Sleep(time.Hour)

@@ -323,3 +323,21 @@ func TestKeysSortAsEvents(t *testing.T) {
 		last = key
 	}
 }
+
+// FuzzAnswer has bodies that nobody thought of: what is taken from them is never
+// more than they hold.
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte(refusal(400, "BadDigest", "<Region>r-1</Region>").body))
+	f.Add([]byte("<Error><Code>A</Code>"))
+	f.Add([]byte("<?xml version=\"1.0\"?><Error><A><B></Error>"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		x := &exchange{status: 400, body: body}
+		a, ok := x.answer()
+		if n := len(a.Code) + len(a.Message) + len(a.Region); n > 3*len(body) || ok != (a.Code != "") {
+			t.Errorf("answer of %q: got %+v, %t", body, a, ok)
+		}
+		if r := x.regionTold(); r != "" && !regionForm.MatchString(r) {
+			t.Errorf("region of %q: got %q", body, r)
+		}
+	})
+}
