@@ -54,12 +54,14 @@ func (o *oracle) finish(ctx context.Context) error {
 	return o.server.kill()
 }
 
-// settle waits until nothing is pending any more. Streams that wait for their
-// next try are poked, as an owner would do it: by a change.
+// settle waits until nothing is pending any more, and every stream that was told
+// to be in trouble has been told to be well: no event follows by itself then, which
+// two looks in a row have to show. Streams that wait for their next try are poked,
+// as an owner would do it: by a change.
 func (o *oracle) settle(ctx context.Context) error {
 	patience, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
-	for round := 0; ; round++ {
+	for round, calm := 0, false; ; round++ {
 		list, err := o.server.list(ctx)
 		if err != nil {
 			return fmt.Errorf("list streams: %w", err)
@@ -67,8 +69,8 @@ func (o *oracle) settle(ctx context.Context) error {
 		open := ""
 		for _, s := range o.streams {
 			for _, v := range list {
-				if s.alive() && v.ID == s.id && v.Ledger.Pending > 0 {
-					open += fmt.Sprintf("\n%s is %s: %v %s", s.spec.Name, v.Status, v.Ledger, v.Lanes)
+				if s.alive() && v.ID == s.id && (v.Ledger.Pending > 0 || v.Health.State != "ok") {
+					open += fmt.Sprintf("\n%s is %s, told %s: %v %s", s.spec.Name, v.Status, v.Health.State, v.Ledger, v.Lanes)
 					if v.Status != "active" && v.Status != "done" && round%50 == 0 {
 						if err := o.poke(ctx, s); err != nil {
 							return err
@@ -77,8 +79,13 @@ func (o *oracle) settle(ctx context.Context) error {
 				}
 			}
 		}
-		if open == "" && o.told() {
+		if open != "" || !o.told() {
+			calm = false
+		} else if calm {
 			return nil
+		} else {
+			calm = true
+			pause(patience, calmFor)
 		}
 		if patience.Err() != nil {
 			o.findings.add("not everything was delivered and told (%v) within %v of the end: %s", o.told(), settleTimeout, open)
@@ -87,6 +94,10 @@ func (o *oracle) settle(ctx context.Context) error {
 		pause(patience, 20*time.Millisecond)
 	}
 }
+
+// calmFor lies between two looks that have to find nothing open: health is looked
+// at each 2 s.
+const calmFor = 3 * time.Second
 
 // told reports whether every deed has been told in the log.
 func (o *oracle) told() bool {

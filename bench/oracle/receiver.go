@@ -399,7 +399,8 @@ func (r *receiver) takeOwn(payload []byte) {
 // does.
 func ownType(t string) bool {
 	switch t {
-	case "stream.create", "stream.update", "stream.pause", "stream.resume", "stream.delete", "token.create", "namespace.create":
+	case "stream.create", "stream.update", "stream.pause", "stream.resume", "stream.delete",
+		"stream.failing", "stream.held", "stream.recovered", "stream.check", "token.create", "namespace.create":
 		return true
 	}
 	return false

@@ -199,6 +199,9 @@ type view struct {
 	Status string          `json:"status"`
 	Ledger ledger          `json:"ledger"`
 	Lanes  json.RawMessage `json:"lanes"`
+	Health struct {
+		State string `json:"state"`
+	} `json:"health"`
 }
 
 func (s *server) stream(ctx context.Context, id int64) (view, error) {
