@@ -49,7 +49,7 @@ func TestCheckWritesNothing(t *testing.T) {
 		t.Fatalf("requests: got %+v, want one with dryRun and one entry", q)
 	}
 	e := q[0].Entries[0]
-	if e.Labels["type"] != CheckType || e.Labels["namespace"] != "acme" || !strings.HasPrefix(e.InsertID, "check-") ||
+	if e.Labels["type"] != destination.CheckType || e.Labels["namespace"] != "acme" || !strings.HasPrefix(e.InsertID, "check-") ||
 		time.Since(e.Timestamp).Abs() > time.Hour || !strings.Contains(string(e.Payload), `"event_type":"sluice.check"`) {
 		t.Errorf("entry: got %+v, want it marked as a test", e)
 	}
@@ -109,7 +109,7 @@ func TestCheckLooksAtBothServers(t *testing.T) {
 		stages string
 		words  string
 	}{
-		{"both", open(both, true), "resolve connect authenticate accept", "logging.test: 127.0.0.1; token.test: 127.0.0.1"},
+		{"both", open(both, true), "resolve connect authenticate accept", "logging.test: the host is at 127.0.0.1; token.test: the host is at 127.0.0.1"},
 		{"no token endpoint", open(destination.Hosts{"logging.test": {here}}, true), "resolve!", "token.test"},
 		{"addresses that are refused", open(both, false), "resolve!", "--allow-destination"},
 	} {

@@ -2,11 +2,7 @@ package splunk
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/tls"
-	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,11 +11,6 @@ import (
 	"github.com/sluicelog/sluice/destination"
 )
 
-const stageTimeout = 10 * time.Second
-
-// CheckType is the event type of test events.
-const CheckType = "sluice.check"
-
 // Check implements [destination.Destination]. An empty request proves the token:
 // the collector answers that there is no data. Then the collector is asked for its
 // health and, when acknowledgements are required, for those. A marked test event
@@ -27,89 +18,25 @@ const CheckType = "sluice.check"
 // last ones were not accepted, or when an index is set and none was accepted yet.
 func (c *Collector) Check(ctx context.Context, stage func(destination.Stage)) bool {
 	k := &check{c: c, l: newLane(c.config.IndexerAck)}
-	defer k.close()
-	type step struct {
-		name string
-		run  func(context.Context) (string, *destination.Error)
+	k.probe = destination.Probe{Dialer: c.env.Dialer, Host: c.config.Domain, Port: strconv.Itoa(c.config.Port)}
+	if c.wire.scheme == "https" {
+		k.probe.TLS = &c.wire.tls
 	}
-	steps := []step{{"resolve", k.resolve}, {"connect", k.connect}, {"tls", k.tls}, {"authenticate", k.authenticate}, {"accept", k.accept}}
-	for _, s := range steps {
-		if s.name == "tls" && c.wire.scheme != "https" {
-			continue
-		}
-		start := time.Now()
-		message, err := s.run(ctx)
-		if err != nil {
-			message = err.Message
-		}
-		stage(destination.Stage{Name: s.name, OK: err == nil, Took: time.Since(start), Message: message})
-		if err != nil {
-			return false
-		}
-	}
-	return true
+	defer k.probe.Close()
+	return destination.RunSteps(ctx, stage, append(k.probe.Steps(),
+		destination.Step{Name: "authenticate", Run: k.authenticate}, destination.Step{Name: "accept", Run: k.accept})...)
 }
 
-// check is a check under way. It opens a connection of its own, so that each
-// stage can be told apart, and has a channel of its own.
+// check is a check under way. It has a channel of its own.
 type check struct {
-	c    *Collector
-	l    *lane
-	conn net.Conn // nil before connect
-}
-
-func (k *check) close() {
-	if k.conn != nil {
-		k.conn.Close()
-		k.conn = nil
-	}
-}
-
-func (k *check) resolve(ctx context.Context) (string, *destination.Error) {
-	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
-	defer cancel()
-	addrs, err := k.c.env.Dialer.Lookup(ctx, k.c.config.Domain)
-	if err != nil {
-		return "", destination.Classify(err)
-	}
-	list := make([]string, len(addrs))
-	for i, a := range addrs {
-		list[i] = a.String()
-	}
-	return "the domain is at " + strings.Join(list, ", "), nil
-}
-
-func (k *check) connect(ctx context.Context) (string, *destination.Error) {
-	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
-	defer cancel()
-	conn, err := k.c.env.Dialer.DialContext(ctx, "tcp", net.JoinHostPort(k.c.config.Domain, strconv.Itoa(k.c.config.Port)))
-	if err != nil {
-		return "", destination.Classify(err)
-	}
-	k.conn = conn
-	return "connected to " + conn.RemoteAddr().String(), nil
-}
-
-func (k *check) tls(ctx context.Context) (string, *destination.Error) {
-	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
-	defer cancel()
-	config := k.c.wire.tls.Config()
-	config.ServerName = k.c.config.Domain
-	conn := tls.Client(k.conn, config)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return "", destination.Classify(err)
-	}
-	state := conn.ConnectionState()
-	version := tls.VersionName(state.Version)
-	if config.InsecureSkipVerify {
-		return version + "; the connection is encrypted, but the certificate was not verified because ssl_verify is off", nil
-	}
-	return fmt.Sprintf("%s; the certificate is valid until %s", version, state.PeerCertificates[0].NotAfter.UTC().Format(time.DateOnly)), nil
+	c     *Collector
+	l     *lane
+	probe destination.Probe
 }
 
 // authenticate posts nothing at all.
 func (k *check) authenticate(ctx context.Context) (string, *destination.Error) {
-	k.close() // a receiver may serve one connection at a time
+	k.probe.Close()
 	q := call{method: http.MethodPost, url: k.c.events, lane: k.l, header: http.Header{"Content-Type": {"application/json"}}}
 	a, err := k.c.do(ctx, q)
 	if err == nil && k.l.adapt(a) {
@@ -172,7 +99,7 @@ func (k *check) testEvent(ctx context.Context) (string, *destination.Error) {
 	case proof == unproved && k.c.config.Index == "":
 		return "no test event was written", nil
 	}
-	event := destination.Event{Time: k.c.now(), Payload: testPayload(k.c.now(), k.c.env.Namespace)}
+	event := destination.MarkedEvent(k.c.now(), k.c.env.Namespace, "this index")
 	s := &sending{c: k.c, l: k.l, events: []destination.Event{event}, outcomes: make([]destination.Outcome, 1)}
 	n, size := k.c.frame.next(s.events)
 	if err := s.post(ctx, 0, n, size); err != nil {
@@ -200,17 +127,4 @@ func (k *check) await(ctx context.Context, s *sending) *destination.Error {
 			" that it is indexed: look at the indexers")
 	}
 	return err
-}
-
-// testPayload returns a marked event; every one has an id of its own.
-func testPayload(now time.Time, namespace string) []byte {
-	out, _ := json.Marshal(struct { // strings always have a JSON form
-		ID         string `json:"id"`
-		EventType  string `json:"event_type"`
-		CreatedAt  string `json:"created_at"`
-		EntityPath string `json:"entity_path,omitempty"`
-		Message    string `json:"message"`
-	}{"check-" + rand.Text(), CheckType, now.UTC().Format(time.RFC3339Nano), namespace,
-		"A test event: Sluice checks that this index accepts events. It is not part of the audit log."})
-	return out
 }

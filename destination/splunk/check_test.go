@@ -52,7 +52,7 @@ func TestCheckOverTLS(t *testing.T) {
 		t.Errorf("Send: got %v, want delivered", res.Err)
 	}
 	_, all := run(t, c, true)
-	for _, want := range []string{"resolve: the domain is at 127.0.0.1", "connect: ", "tls: TLS 1.3; the certificate is valid until ",
+	for _, want := range []string{"resolve: the host is at 127.0.0.1", "connect: ", "tls: TLS 1.3; the certificate is valid until ",
 		"authenticate: the collector accepts the token", "accept: the collector says that it is healthy; it accepts the stream's events"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("stages: got\n%swant %q in it", all, want)
@@ -146,7 +146,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 				EventType  string `json:"event_type"`
 				EntityPath string `json:"entity_path"`
 			}
-			if err := json.Unmarshal(e.Payload, &m); err != nil || m.EventType != CheckType || m.EntityPath != "acme" {
+			if err := json.Unmarshal(e.Payload, &m); err != nil || m.EventType != destination.CheckType || m.EntityPath != "acme" {
 				t.Errorf("%s: got event %s, want a marked one of the stream's namespace", c.name, e.Payload)
 			}
 		}

@@ -48,7 +48,7 @@ func TestOpenTelemetryCollector(t *testing.T) {
 				return
 			}
 			check := o.lines(t, 1) // the index is set, so that the check wrote an event
-			if !strings.Contains(check[0], CheckType) {
+			if !strings.Contains(check[0], destination.CheckType) {
 				t.Errorf("first event: got %s, want the one of the check", check[0])
 			}
 			b := destinationtest.Batch(1000)

@@ -3,6 +3,8 @@ package webhook
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -70,6 +72,10 @@ func (e *Endpoint) Send(ctx context.Context, b *destination.Batch) destination.R
 	}
 	return destination.Result{Err: e.post(ctx, request{id: messageID(b.Events), body: body})}
 }
+
+// Format shows the host, and neither headers nor path nor query, which may hold
+// secrets.
+func (e *Endpoint) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "http "+e.url.Host) }
 
 // Close implements [destination.Destination]. It is called once.
 func (e *Endpoint) Close() error {

@@ -216,7 +216,7 @@ func TestCheckSendsAMarkedEvent(t *testing.T) {
 			t.Fatalf("requests: got %d, want 1", len(q))
 		}
 		for name, want := range map[string]string{"X-Sluice-Check": "1", "X-Gitlab-Event-Streaming-Token": testToken,
-			"X-Gitlab-Audit-Event-Type": map[Format]string{FormatEvent: CheckType}[format]} {
+			"X-Gitlab-Audit-Event-Type": map[Format]string{FormatEvent: destination.CheckType}[format]} {
 			if got := q[0].header.Get(name); got != want {
 				t.Errorf("%s: got %q, want %q", name, got, want)
 			}
@@ -230,5 +230,23 @@ func TestCheckSendsAMarkedEvent(t *testing.T) {
 			}
 		}
 		dst.Close()
+	}
+}
+
+// TestEndpointIsNotPrinted prints an endpoint, which has secrets in its headers.
+func TestEndpointIsNotPrinted(t *testing.T) {
+	dst := openAt(t, "https://siem.test/logs?key=quiet-query-value", testSecrets(), destination.Env{Dialer: destination.NewDialer(destination.DialerConfig{})},
+		map[string]any{"headers": []Header{{Name: "Authorization", Value: "Bearer " + testBearer, Active: true}}})
+	defer dst.Close()
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		text := fmt.Sprintf(verb, dst) + fmt.Sprintf(verb, []destination.Destination{dst})
+		for _, secret := range []string{testToken, testKey, testBearer, "quiet-query-value"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s: got %q, want no secret in it", verb, text)
+			}
+		}
+	}
+	if got, want := fmt.Sprint(dst), "http siem.test"; got != want {
+		t.Errorf("endpoint: got %q, want %q", got, want)
 	}
 }
