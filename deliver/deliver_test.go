@@ -1,7 +1,9 @@
 package deliver
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -228,4 +230,23 @@ func TestUntilEndsAStream(t *testing.T) {
 			t.Errorf("status %q, want done", got)
 		}
 	})
+}
+
+// What was in quarantine arrives with the bytes that were stored.
+func TestRedeliveredBytesAreUnchanged(t *testing.T) {
+	payload := json.RawMessage("{\"id\":\"e1\",\"a\":\"<&>\\u003c \u2028\",\"n\":12345678901234567890.50}")
+	value, err := encodeCopy(&Quarantined{ID: "e1", Payload: payload, Reason: "<no>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var q Quarantined
+	if err := json.Unmarshal(value, &q); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(q.event().Payload), string(payload); got != want {
+		t.Errorf("payload: got %s, want %s", got, want)
+	}
+	if bytes.HasSuffix(value, []byte("\n")) {
+		t.Error("the record ends with a line break, want none")
+	}
 }

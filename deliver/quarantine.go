@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,27 +25,39 @@ type QuarantineKey struct {
 // maxQuarantined bounds the events in a lane's quarantine.
 const maxQuarantined = 10_000
 
+// encodeCopy returns the record of an event in quarantine. Its payload keeps its
+// bytes: encoding/json would escape <, > and & in it.
+func encodeCopy(q *Quarantined) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(q); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
 // quarantine copies suspects aside and takes them out of the way: first the
 // copies, then the lane record that lists them and whose cursor has passed them,
 // each durable before the next step. When there is no room the lane is held and
 // errQuarantineFull returned.
 func (d *Deliverer) quarantine(ctx context.Context, l *lane, w *work, suspects []suspect) error {
 	changes := make([]store.Change, 0, len(suspects))
-	bytes := 0
+	size := 0
 	for _, s := range suspects {
 		q, err := d.copyOf(ctx, l, s)
 		if err != nil {
 			return err
 		}
-		value, err := json.Marshal(q)
+		value, err := encodeCopy(q)
 		if err != nil {
 			return fmt.Errorf("copy event %d: %w", s.seq, err)
 		}
-		bytes += len(value)
+		size += len(value)
 		changes = append(changes, store.Change{Key: quarantineKey(l.s.id, l.p.name, s.seq), Value: value})
 	}
 	l.mu.Lock()
-	full := l.rec.QuarantinedBytes+bytes > d.opts.QuarantineBytes || len(l.rec.Quarantined)+len(suspects) > maxQuarantined
+	full := l.rec.QuarantinedBytes+size > d.opts.QuarantineBytes || len(l.rec.Quarantined)+len(suspects) > maxQuarantined
 	if full {
 		d.hold(l, &destination.Error{Class: destination.Misconfigured, Message: "quarantine is full: redeliver or drop events in it"})
 		l.failure.Class = "quarantine_full"
@@ -64,7 +77,7 @@ func (d *Deliverer) quarantine(ctx context.Context, l *lane, w *work, suspects [
 		}
 		d.opts.Logger.Warn("event quarantined", "stream", l.s.id, "partition", l.p.name, "seq", s.seq, "reason", s.reason)
 	}
-	l.rec.QuarantinedBytes += bytes
+	l.rec.QuarantinedBytes += size
 	l.suspects = slices.DeleteFunc(l.suspects, func(s suspect) bool { return slices.Contains(suspects, s) })
 	l.pass(w)
 	l.mark()
@@ -274,7 +287,7 @@ func (d *Deliverer) redeliverStep(ctx context.Context, l *lane) error {
 		return nil
 	case res.Err.Class == destination.RejectedBatch:
 		q.Reason, q.At = reason(&res, 0), time.Now().UTC()
-		value, err := json.Marshal(q)
+		value, err := encodeCopy(q)
 		if err != nil {
 			return err
 		}

@@ -336,7 +336,7 @@ func (w *world) judgeQuarantine(t *testing.T, r *receiver) {
 			t.Fatal(err)
 		}
 		n, ok := refused[q.ID]
-		switch got, want := escaped(event.Payload), escaped(makeEvent(n, q.ID)); {
+		switch got, want := string(event.Payload), string(makeEvent(n, q.ID)); {
 		case !ok:
 			t.Errorf("%s: quarantine: event %s was not refused; the reason is %q", r.kind, q.ID, q.Reason)
 		case got != want:
