@@ -108,6 +108,10 @@ func (g *gathering) run(ctx context.Context, at Start) error {
 		if end != nil && at.Seq >= end.Seq {
 			break
 		}
+		if g.into != nil {
+			at = l.skip(g.into, at)
+			w.end = at
+		}
 		if processed := l.p.position(); at.Seq >= processed {
 			w.atTail = true
 			break

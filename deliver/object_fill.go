@@ -1,6 +1,8 @@
 package deliver
 
 import (
+	"slices"
+	"sort"
 	"time"
 
 	"github.com/sluicelog/sluice/destination"
@@ -21,16 +23,65 @@ type filling struct {
 	oldest  time.Time // when the first of them was accepted
 	ratio   float64   // bytes stored for a byte of events, of the last object
 	timer   *time.Timer
+	// runs are where those events are, from listed on; before it, nobody knows.
+	listed uint64
+	runs   []run
+}
+
+// run is a range of blocks each of which holds something for the lane.
+type run struct {
+	before Start // the position right before it
+	last   uint64
+}
+
+// maxRuns bounds what a lane remembers of where its events are.
+const maxRuns = 1024
+
+// list notes that a block which ends at last, right behind a position, holds
+// something.
+func (f *filling) list(before Start, last uint64) {
+	if n := len(f.runs); n > 0 && f.runs[n-1].last == before.Seq {
+		f.runs[n-1].last = last
+		return
+	}
+	if len(f.runs) == maxRuns {
+		f.runs, f.listed = nil, last
+		return
+	}
+	f.runs = append(f.runs, run{before: before, last: last})
+}
+
+// skip returns the position from which on something may be for a lane that has
+// read up to at: what the tail saw there and nobody wanted is not read again.
+func (l *lane) skip(b *building, at Start) Start {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := &l.fill
+	if !f.known || f.version != b.conf.Version || at.Seq < f.listed || l.rec.End != nil {
+		return at
+	}
+	i := sort.Search(len(f.runs), func(i int) bool { return f.runs[i].last > at.Seq })
+	switch {
+	case i == len(f.runs):
+		return Start{Seq: l.p.processed, Total: l.p.totals[l.s.scope]}
+	case f.runs[i].before.Seq > at.Seq:
+		return f.runs[i].before
+	}
+	return at
 }
 
 // firstRatio is what events compress to when nothing is known yet: less than
 // usual, for an object that is begun too early costs reading again.
 const firstRatio = 0.1
 
-// begin starts an account that covers everything up to the tail.
-func (f *filling) begin(version uint64) {
+// begin starts an account that covers everything up to the tail, which stands at
+// a number.
+func (f *filling) begin(version, at uint64) {
 	f.stop()
 	f.known, f.version, f.events, f.bytes, f.oldest = true, version, 0, 0, time.Time{}
+	f.listed, f.runs = at, nil
 }
 
 // take takes an object's events off the account.
@@ -40,6 +91,7 @@ func (f *filling) take(b *building) {
 	f.events -= b.count
 	f.bytes -= b.bytes
 	f.oldest = b.latest // or later
+	f.runs = slices.DeleteFunc(f.runs, func(r run) bool { return r.last <= b.last })
 	if f.events < 0 || f.version != b.conf.Version {
 		f.known = false
 	}
@@ -72,7 +124,7 @@ func (l *lane) told(b *eventlog.Block, list, idx []uint16, all bool, before, ver
 		p.debts[l] = true
 		l.behind, l.rec.Behind, l.rec.Since = true, true, time.Time{}
 		l.mark()
-		f.begin(version)
+		f.begin(version, p.processed)
 	}
 	if !f.known || f.version != version {
 		f.known = false
@@ -81,6 +133,7 @@ func (l *lane) told(b *eventlog.Block, list, idx []uint16, all bool, before, ver
 	if f.events == 0 {
 		f.oldest = b.Accepted
 	}
+	f.list(Start{Seq: p.processed, Total: before}, b.Last())
 	n, bytes := count(b, list, idx, all)
 	f.events += n
 	f.bytes += bytes
@@ -175,7 +228,7 @@ func (l *lane) reachedTail(b *building, end Start) reached {
 	case l.p.totals[l.s.scope] != end.Total || l.rec.End != nil || l.changed || l.gone:
 		return tailKnows
 	}
-	l.fill.begin(b.conf.Version)
+	l.fill.begin(b.conf.Version, end.Seq)
 	l.fill.events, l.fill.bytes, l.fill.oldest = b.count, b.bytes, b.accepted
 	return tailReached
 }

@@ -267,6 +267,53 @@ func TestManyBucketsShareThePlaces(t *testing.T) {
 	})
 }
 
+// TestSparseBucketReadsWhatItWants: a stream that wants little of a busy log does
+// not read the rest of it.
+func TestSparseBucketReadsWhatItWants(t *testing.T) {
+	simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
+		b := w.bucket(1, "acme")
+		for range 300 {
+			w.post("beta", "a", 10)
+		}
+		w.post("acme", "a", 60)
+		for range 300 {
+			w.post("beta", "a", 10)
+		}
+		w.post("acme", "a", 60)
+		w.post("acme", "a", 3)
+		for range 300 {
+			w.post("beta", "a", 10)
+		}
+		w.expect(1, sluice.Ledger{Accepted: 123, Delivered: 100, Pending: 23})
+		s, err := w.d.stream(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := s.lanes[0]
+		if n := len(l.fill.runs); !l.fill.known || n != 1 {
+			t.Errorf("account: got known %t with %d runs, want one run left", l.fill.known, n)
+		}
+		build := &building{conf: w.confs[1]}
+		first := l.fill.runs[0]
+		for at, want := range map[uint64]Start{
+			l.rec.Cursor:         {Seq: l.rec.Cursor, Total: l.rec.Total}, // inside of the run
+			first.last:           {Seq: l.p.processed, Total: 123},
+			first.before.Seq - 5: first.before,
+		} {
+			from := Start{Seq: at, Total: 1}
+			if at == l.rec.Cursor {
+				from = want
+			}
+			if got := l.skip(build, from); got != want {
+				t.Errorf("skip from %d: got %+v, want %+v", at, got, want)
+			}
+		}
+		time.Sleep(time.Minute)
+		w.expect(1, sluice.Ledger{Accepted: 123, Delivered: 123})
+		b.expect(100, 23)
+	})
+}
+
 // TestPlanWhoseEventsAreGone: what can no longer be built is expired, unless the
 // bucket has it.
 func TestPlanWhoseEventsAreGone(t *testing.T) {
