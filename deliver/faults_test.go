@@ -337,6 +337,25 @@ func TestPanickingDestinationCostsATry(t *testing.T) {
 	})
 }
 
+// A panic in Check proves nothing: the refused events stay pending.
+func TestPanickingCheckIsNoProof(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		r := w.stream(1, "acme")
+		r.set(func(r *receiver) {
+			r.refuse = func([]destination.Event) *destination.Error {
+				return &destination.Error{Class: destination.RejectedBatch, Message: "no"}
+			}
+			r.explode = true
+		})
+		w.post("acme", "a", 2)
+		time.Sleep(time.Hour)
+		w.expect(1, sluice.Ledger{Accepted: 2, Pending: 2})
+		r.set(func(r *receiver) { r.refuse, r.explode = nil, false })
+		time.Sleep(time.Hour)
+		w.expect(1, sluice.Ledger{Accepted: 2, Delivered: 2})
+	})
+}
+
 func TestFullStoreHealsWithoutARestart(t *testing.T) {
 	simulate(t, Options{}, func(t *testing.T, w *world) {
 		w.stop() // the hooks are set before the store is shared

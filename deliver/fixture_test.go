@@ -228,8 +228,9 @@ type receiver struct {
 	// refuse decides about a batch; nil accepts it.
 	refuse func(events []destination.Event) *destination.Error
 	// check decides about a test event.
-	check  bool
-	single bool // reports an outcome for each event
+	check   bool
+	explode bool // Check panics
+	single  bool // reports an outcome for each event
 	// glitches is the number of sends that report a failure after the events
 	// were accepted, when single of every other one of them.
 	glitches int
@@ -311,6 +312,9 @@ func (r *receiver) accept(events []destination.Event) {
 func (r *receiver) Check(context.Context, func(destination.Stage)) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.explode {
+		panic("a mistake in Check")
+	}
 	return r.check || r.refuse == nil
 }
 

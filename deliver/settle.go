@@ -335,7 +335,7 @@ func (d *Deliverer) tryAnother(ctx context.Context, l *lane, w *work, dest desti
 	}
 	cctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	return dest.Check(cctx, func(destination.Stage) {}), nil
+	return d.check(cctx, l, dest, func(destination.Stage) {}), nil
 }
 
 var errQuarantineFull = errors.New("quarantine is full")

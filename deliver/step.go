@@ -254,11 +254,29 @@ func (d *Deliverer) try(ctx context.Context, l *lane, dest destination.Destinati
 func (d *Deliverer) call(ctx context.Context, l *lane, dest destination.Destination, b *destination.Batch) (res destination.Result) {
 	defer func() {
 		if p := recover(); p != nil {
-			d.opts.Logger.Error("destination panicked", "stream", l.s.id, "panic", panicWords(p), "stack", string(debug.Stack()))
-			res = destination.Result{Err: &destination.Error{Class: destination.Unavailable, Message: "internal error: see the server's log"}}
+			d.panicked(l, p)
+			res = destination.Result{Err: &destination.Error{Class: destination.Unavailable, Message: panicMessage}}
 		}
 	}()
 	return dest.Send(ctx, b)
+}
+
+// check is Check, with panics as call has them.
+func (d *Deliverer) check(ctx context.Context, l *lane, dest destination.Destination, stage func(destination.Stage)) (ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.panicked(l, p)
+			stage(destination.Stage{Name: "accept", Message: panicMessage})
+			ok = false
+		}
+	}()
+	return dest.Check(ctx, stage)
+}
+
+const panicMessage = "internal error: see the server's log"
+
+func (d *Deliverer) panicked(l *lane, p any) {
+	d.opts.Logger.Error("destination panicked", "stream", l.s.id, "panic", panicWords(p), "stack", string(debug.Stack()))
 }
 
 // prove settles suspects when there is no event left whose acceptance would
@@ -267,7 +285,7 @@ func (d *Deliverer) prove(ctx context.Context, l *lane, w *work, dest destinatio
 	cctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	words := "the destination was not reached"
-	ok := dest.Check(cctx, func(s destination.Stage) {
+	ok := d.check(cctx, l, dest, func(s destination.Stage) {
 		if !s.OK {
 			words = s.Message
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,6 +19,8 @@ const (
 	sendTimeout = 15 * time.Second
 	maxURL      = 2048 // bytes
 	maxAnswer   = 4 << 10
+	// answerTimeout is how long the words of an answer are waited for.
+	answerTimeout = 5 * time.Second
 )
 
 // Web sends notices as POST requests with a JSON body: the members of [Notice],
@@ -87,8 +88,7 @@ func (w *Web) Send(ctx context.Context, address string, n Notice) error {
 	if err != nil {
 		return errors.New(destination.Classify(err).Message)
 	}
-	defer resp.Body.Close()
-	words, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what there is of it
+	words, _ := destination.ReadAnswer(resp, maxAnswer, answerTimeout, cancel)
 	if resp.StatusCode/100 == 2 {
 		return nil
 	}

@@ -85,7 +85,6 @@ func TestConformance(t *testing.T) {
 		},
 	}
 	destinationtest.Test(t, h)
-	destinationtest.TestSwitch(t, h)
 }
 
 // unpack replaces a compressed body, whose announced length is that of what

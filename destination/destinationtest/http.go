@@ -124,11 +124,9 @@ func testTrickle(t *testing.T, h Harness) {
 	wantDelivered(t, res)
 }
 
-// TestSwitch is a case for kinds that read answers with [destination.ReadAnswer].
-// The receiver switches to a protocol that nobody asked for, and then is silent:
-// that holds a Send no longer than any other answer.
-func TestSwitch(t *testing.T, h Harness) {
-	t.Helper()
+// testSwitch has a receiver that switches to a protocol that nobody asked for, and
+// then is silent: that holds a Send no longer than any other answer.
+func testSwitch(t *testing.T, h Harness) {
 	r, dst := h.start(t, Always(Step{Act: Switch}))
 	done := make(chan destination.Result, 1)
 	go func() { done <- dst.Send(t.Context(), Batch(1)) }()

@@ -40,6 +40,7 @@ func Test(t *testing.T, h Harness) {
 		{"EndlessFailure", true, testEndlessFailure},
 		{"Trickle", true, testTrickle},
 		{"AcceptThenDie", true, testAcceptThenDie},
+		{"SwitchesProtocols", true, testSwitch},
 	}
 	for _, c := range cases {
 		if c.http && h.Listen != nil {

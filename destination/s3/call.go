@@ -11,6 +11,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/sluicelog/sluice/destination"
 )
 
 const (
@@ -70,11 +72,8 @@ func (c *caller) Do(req *http.Request) (*http.Response, error) {
 		x.err = err
 		return nil, err
 	}
-	defer resp.Body.Close()
-	timer := time.AfterFunc(answerTimeout, cancel)
-	defer timer.Stop()
 	x.status, x.header = resp.StatusCode, resp.Header
-	x.body, _ = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // as much as came
+	x.body, _ = destination.ReadAnswer(resp, maxAnswer, answerTimeout, cancel)
 	// The SDK gets no body to understand: it would take a strange one for a
 	// failed request.
 	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(nil)), 0

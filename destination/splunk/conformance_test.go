@@ -92,7 +92,6 @@ func TestConformance(t *testing.T) {
 				}
 			}
 			destinationtest.Test(t, h)
-			destinationtest.TestSwitch(t, h)
 		})
 	}
 }

@@ -64,7 +64,6 @@ func TestConformance(t *testing.T) {
 				return c.read(t, r.Body), r.Header.Get("webhook-id")
 			}
 			destinationtest.Test(t, c.h)
-			destinationtest.TestSwitch(t, c.h)
 		})
 	}
 }
