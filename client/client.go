@@ -1,6 +1,8 @@
 // Package client is a small client of the native API. Each method is one
-// request: nothing is retried, redirected or cached, so that callers decide what
-// to do about a failure, which they read from an [Error].
+// request: nothing is redirected or cached, and no failure that the server
+// answered is retried, so that callers decide what to do about it; they read it
+// from an [Error]. When a connection breaks, net/http may repeat by itself a
+// request that only reads or has an Idempotency-Key, which changes nothing.
 package client
 
 import (
