@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// Kind is a type of destination, "http" for example. It holds no state.
+// Kind is a type of destination, "http" for example. It holds no state. Those on
+// offer also implement [Described], and [Hosted] or [HostedBySecret].
 type Kind interface {
 	// Name is the kind's name in the API.
 	Name() string

@@ -96,6 +96,7 @@ func (a *API) routes() {
 		"/api/v1/notices":                           {"GET": a.getNotices, "PUT": a.setNotices},
 		"/api/v1/notices/test":                      {"POST": a.testNotices},
 		"/api/v1/info":                              {"GET": a.info},
+		"/api/v1/kinds":                             {"GET": a.listKinds},
 		"/api/v1/secrets":                           {"GET": withoutBody(a.service.SealingKeys)},
 		"/api/v1/secrets/rotate":                    {"POST": withoutBody(a.service.RotateKeys)},
 		"/api/v1/secrets/prune":                     {"POST": withoutBody(a.service.PruneKeys)},

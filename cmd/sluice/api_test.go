@@ -67,6 +67,12 @@ func newAPI(t *testing.T) *api {
 		"POST /api/v1/notices/test": func(*http.Request, []byte) (int, any) {
 			return 200, map[string]any{"results": []client.NoticeTest{{Kind: "email", OK: true, Message: "taken"}, {Kind: "http", Message: "answered 403"}}}
 		},
+		"GET /api/v1/kinds": func(*http.Request, []byte) (int, any) {
+			return 200, json.RawMessage(`{"kinds":[{"name":"s3","title":"Amazon S3","notes":["Block public access."],"fields":[` +
+				`{"name":"config.bucket","label":"Bucket Name","type":"text","required":true,"hint":"The name alone."},` +
+				`{"name":"config.object_seconds","label":"Seconds","type":"number","default":60,"hint":"Or when it is this old."},` +
+				`{"name":"config.mode","label":"Mode","type":"choice","default":"a","options":[{"value":"a","label":"A"},{"value":"b","label":"B"}],"hint":"Which."}]}]}`)
+		},
 		"GET /api/v1/info": func(*http.Request, []byte) (int, any) {
 			return 200, client.Info{Version: "1", EgressAddresses: []string{"192.0.2.0/28"}, Notices: []string{"http"}}
 		},

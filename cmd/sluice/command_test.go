@@ -169,6 +169,7 @@ func TestComplete(t *testing.T) {
 		{"git ", "install-hook flush"},
 		{"help stre", "stream"},
 		{"completion ", "bash zsh fish"},
+		{"stream kinds s", "splunk s3"},
 		{"version --", "--json"},
 		{"stream list --na", "--namespace"},
 		{"token create --kind ", "producer admin"},
