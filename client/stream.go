@@ -137,6 +137,12 @@ func (c *Client) ResumeStream(ctx context.Context, id sluice.StreamID) error {
 	return c.do(ctx, request{method: http.MethodPost, path: streamPath(id, "/resume")}, nil)
 }
 
+// RetryStream tries a stream now that waits for its next try. One that does not
+// wait, or failed less than a second ago, stays as it is.
+func (c *Client) RetryStream(ctx context.Context, id sluice.StreamID) error {
+	return c.do(ctx, request{method: http.MethodPost, path: streamPath(id, "/retry")}, nil)
+}
+
 // EventRef names an event by its place in the log.
 type EventRef struct {
 	Partition string `json:"partition"`

@@ -13,6 +13,7 @@ import (
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/control/controltest"
+	"github.com/sluicelog/sluice/destination"
 	"github.com/sluicelog/sluice/secret"
 )
 
@@ -382,6 +383,44 @@ func TestPause(t *testing.T) {
 			t.Errorf("received %d events after the pause, want 4", len(got))
 		}
 		wantTypes(t, w, "stream.", "stream.create", "stream.pause", "stream.resume")
+	})
+}
+
+func TestRetry(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		s := create(t, w, func(s *control.StreamSpec) { s.Filter.EventTypes = []string{"git.push"} })
+		retry := func() control.Stream {
+			t.Helper()
+			got, err := w.Service.RetryStream(t.Context(), w.Admin, s.ID)
+			if err != nil {
+				t.Fatalf("RetryStream: got %v, want nil", err)
+			}
+			synctest.Wait()
+			return got
+		}
+		if got := retry(); got.Status != sluice.StatusActive {
+			t.Errorf("a stream that does not wait: got status %s, want active", got.Status)
+		}
+		w.Kind.Refuse(&destination.Error{Class: destination.Unavailable, Message: "busy", RetryAfter: time.Hour})
+		w.Post("acme", "git.push", 2)
+		synctest.Wait()
+		retry() // too early
+		wantTypes(t, w, "stream.", "stream.create")
+		time.Sleep(time.Minute)
+		w.Kind.Refuse(nil)
+		retry()
+		if got := w.Kind.Received("sink.example"); len(got) != 2 {
+			t.Errorf("received %d events after the repair, want 2", len(got))
+		}
+		events := w.Events("audit", "stream.retry")
+		if len(events) != 1 || events[0].TargetDetails != "siem" || events[0].AuthorName == "Sluice" {
+			t.Errorf("events: got %v, want one about the stream by its owner", events)
+		}
+		if _, err := w.Service.PauseStream(t.Context(), w.Admin, s.ID); err != nil {
+			t.Fatal(err)
+		}
+		_, err := w.Service.RetryStream(t.Context(), w.Admin, s.ID)
+		wantError(t, "RetryStream of a paused stream", err, sluice.Conflict)
 	})
 }
 

@@ -258,13 +258,14 @@ func (c *stateChange) act(r *streamRecord) act {
 // advice says what to do about a failure.
 func advice(class string, id sluice.StreamID) string {
 	check := fmt.Sprintf("\"sluice stream check %d\" shows how far it gets", id)
+	retry := fmt.Sprintf("\"sluice stream retry %d\" tries it at once", id)
 	switch class {
 	case "misconfigured":
-		return "Correct the stream's configuration or secrets, or the destination; a change of the stream is tried at once. " + check + "."
+		return "Correct the stream's configuration or secrets, or the destination; a change of the stream is tried at once. " + retry + ", " + check + "."
 	case "rejected":
-		return "The destination refuses every event: look at what it says, and correct it or the stream. " + check + "."
+		return "The destination refuses every event: look at what it says, and correct it or the stream. " + retry + ", " + check + "."
 	case "quarantine_full":
 		return fmt.Sprintf("Redeliver or drop the quarantined events: \"sluice stream quarantine list %d\" shows them.", id)
 	}
-	return "Nothing, when the destination is known to be down: it is tried again until it answers. Else look at the destination; " + check + "."
+	return "Nothing, when the destination is known to be down: it is tried again until it answers. Else look at the destination. " + retry + ", " + check + "."
 }

@@ -84,6 +84,7 @@ func (a *API) routes() {
 		"/api/v1/streams/{id}/check":                {"POST": a.checkStream},
 		"/api/v1/streams/{id}/pause":                {"POST": a.pauseStream},
 		"/api/v1/streams/{id}/resume":               {"POST": a.resumeStream},
+		"/api/v1/streams/{id}/retry":                {"POST": a.retryStream},
 		"/api/v1/streams/{id}/attempts":             {"GET": a.listAttempts},
 		"/api/v1/streams/{id}/activity":             {"GET": a.listActivity},
 		"/api/v1/streams/{id}/quarantine":           {"GET": a.listQuarantine},

@@ -105,6 +105,7 @@ func TestStreamsFromBeginningToEnd(t *testing.T) {
 		if got := c.want(200, "POST", "/api/v1/streams/1/pause", ""); got["status"] != "paused" || got["active"] != false {
 			t.Errorf("paused: got %v", got)
 		}
+		c.wantProblem(409, "conflict", "POST", "/api/v1/streams/1/retry", "")
 		if got := c.want(200, "POST", "/api/v1/streams/1/resume", ""); got["active"] != true {
 			t.Errorf("resumed: got %v", got)
 		}
@@ -429,7 +430,7 @@ func TestManual(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/api/v1/streams", "/api/v1/streams/check", "/api/v1/streams/{id}", "/api/v1/streams/{id}/check", "/api/v1/streams/{id}/pause",
-		"/api/v1/streams/{id}/resume", "/api/v1/streams/{id}/quarantine", "/api/v1/streams/{id}/quarantine/redeliver", "/api/v1/streams/{id}/quarantine/drop",
+		"/api/v1/streams/{id}/resume", "/api/v1/streams/{id}/retry", "/api/v1/kinds", "/api/v1/streams/{id}/quarantine", "/api/v1/streams/{id}/quarantine/redeliver", "/api/v1/streams/{id}/quarantine/drop",
 		"/api/v1/tokens", "/api/v1/tokens/{id}", "/api/v1/namespaces", "/healthz", "/readyz", "/metrics"} {
 		if !strings.Contains(string(manual), path) {
 			t.Errorf("the manual does not name %s", path)

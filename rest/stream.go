@@ -84,6 +84,10 @@ func (a *API) resumeStream(ctx context.Context, c *call) (answer, error) {
 	return withID(ctx, c, a.service.ResumeStream)
 }
 
+func (a *API) retryStream(ctx context.Context, c *call) (answer, error) {
+	return withID(ctx, c, a.service.RetryStream)
+}
+
 func (a *API) checkStream(ctx context.Context, c *call) (answer, error) {
 	return withID(ctx, c, a.service.CheckStream)
 }

@@ -50,6 +50,7 @@ func newAPI(t *testing.T) *api {
 		"POST /api/v1/streams/{id}/check":                a.check,
 		"POST /api/v1/streams/{id}/pause":                a.showStream,
 		"POST /api/v1/streams/{id}/resume":               a.showStream,
+		"POST /api/v1/streams/{id}/retry":                a.showStream,
 		"GET /api/v1/streams/{id}/quarantine":            a.quarantine,
 		"POST /api/v1/streams/{id}/quarantine/redeliver": a.count,
 		"POST /api/v1/streams/{id}/quarantine/drop":      a.count,

@@ -53,6 +53,7 @@ func TestClientCommands(t *testing.T) {
 		{"stream check 1", 1, "POST /api/v1/streams/1/check", "answered 401", ""},
 		{"stream pause 1 2", 0, "POST /api/v1/streams/2/pause", "Stream 1 is paused.\nStream 2 is paused.\n", ""},
 		{"stream resume 1 --json", 0, "POST /api/v1/streams/1/resume", `"resumed"`, ""},
+		{"stream retry 1", 0, "POST /api/v1/streams/1/retry", "Stream 1 is retried.\n", ""},
 		{"stream delete 1", 1, "GET /api/v1/streams/1", "", "not deleted"},
 		{"stream delete 1 --yes", 0, "DELETE /api/v1/streams/1", "Stream 1 is deleted.", ""},
 		{"stream attempts 1", 0, "GET /api/v1/streams/1/attempts", "unavailable (503)  audit:1-3  busy", ""},

@@ -188,6 +188,13 @@ func streamResumeFlags(fs *flag.FlagSet, env *Env) action {
 	})
 }
 
+func streamRetryFlags(fs *flag.FlagSet, env *Env) action {
+	asJSON := jsonFlag(fs)
+	return withClient(fs, env, func(ctx context.Context, c *client.Client, args []string) error {
+		return eachStream(env, args, "retried", *asJSON, func(id sluice.StreamID) error { return c.RetryStream(ctx, id) })
+	})
+}
+
 func streamDeleteFlags(fs *flag.FlagSet, env *Env) action {
 	yes := fs.Bool("yes", false, "do not ask")
 	asJSON := jsonFlag(fs)
