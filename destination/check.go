@@ -83,7 +83,10 @@ func (p *Probe) Resolve(ctx context.Context) (string, *Error) {
 		}
 		list = append(list, a.String())
 	}
-	return "the host is at " + strings.Join(list, ", "), nil
+	if len(list) == 1 && list[0] == strings.Trim(p.Host, "[]") {
+		return p.Host + " is an address: there is nothing to look up", nil
+	}
+	return p.Host + " is at " + strings.Join(list, ", "), nil
 }
 
 // Connect opens the connection.

@@ -36,7 +36,8 @@ func TestProbeStages(t *testing.T) {
 		ok    bool
 		want  string
 	}{
-		{"without TLS", destination.Probe{Dialer: d, Host: "one.test", Port: port}, true, "resolve: the host is at 127.0.0.1\nconnect: connected to 127.0.0.1:" + port + "\n"},
+		{"without TLS", destination.Probe{Dialer: d, Host: "one.test", Port: port}, true, "resolve: one.test is at 127.0.0.1\nconnect: connected to 127.0.0.1:" + port + "\n"},
+		{"an address", destination.Probe{Dialer: d, Host: "127.0.0.1", Port: port}, true, "resolve: 127.0.0.1 is an address: there is nothing to look up\nconnect: connected to 127.0.0.1:" + port + "\n"},
 		{"unknown", destination.Probe{Dialer: d, Host: "none.test", Port: port}, false, "resolve: the host name none.test is not known: check the name, or wait for its DNS entry\n"},
 	} {
 		var said strings.Builder

@@ -2,6 +2,7 @@ package cloudlogging
 
 import (
 	"context"
+	"net"
 	"net/url"
 	"strings"
 
@@ -76,7 +77,10 @@ func (c *check) connecting() []destination.Step {
 // each runs the stage of that name for every peer that has it, until one fails.
 func (c *check) each(ctx context.Context, name string) (string, *destination.Error) {
 	var said []string
-	for _, p := range c.peers {
+	for i, p := range c.peers {
+		if name == "resolve" && i > 0 && p.Host == c.peers[0].Host {
+			continue // once is enough
+		}
 		for _, s := range p.Steps() {
 			if s.Name != name {
 				continue
@@ -84,13 +88,25 @@ func (c *check) each(ctx context.Context, name string) (string, *destination.Err
 			message, err := s.Run(ctx)
 			if err != nil {
 				e := *err
-				e.Message = p.Host + ": " + e.Message
+				e.Message = c.called(p, name, e.Message)
 				return "", &e
 			}
-			said = append(said, p.Host+": "+message)
+			said = append(said, c.called(p, name, message))
 		}
 	}
 	return strings.Join(said, "; "), nil
+}
+
+// called says which peer a message is about, where that is not clear. A lookup
+// names the host by itself.
+func (c *check) called(p *destination.Probe, name, message string) string {
+	switch {
+	case len(c.peers) == 1 || name == "resolve" && strings.Contains(message, p.Host):
+		return message
+	case c.peers[0].Host == c.peers[1].Host:
+		return net.JoinHostPort(p.Host, p.Port) + ": " + message
+	}
+	return p.Host + ": " + message
 }
 
 func (c *check) authenticate(ctx context.Context) (string, *destination.Error) {

@@ -36,7 +36,7 @@ func TestCheckWritesNothing(t *testing.T) {
 	if want := "resolve connect authenticate accept"; names != want {
 		t.Errorf("stages: got %s, want %s\n%s", names, want, said)
 	}
-	for _, want := range []string{"granted to sluice@", logName, "dry run", "nothing was written"} {
+	for _, want := range []string{"resolve: 127.0.0.1 is an address: there is nothing to look up\n", "granted to sluice@", logName, "dry run", "nothing was written"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("messages: got\n%s\nwant %q in them", said, want)
 		}
@@ -109,7 +109,7 @@ func TestCheckLooksAtBothServers(t *testing.T) {
 		stages string
 		words  string
 	}{
-		{"both", open(both, true), "resolve connect authenticate accept", "logging.test: the host is at 127.0.0.1; token.test: the host is at 127.0.0.1"},
+		{"both", open(both, true), "resolve connect authenticate accept", "resolve: logging.test is at 127.0.0.1; token.test is at 127.0.0.1\n"},
 		{"no token endpoint", open(destination.Hosts{"logging.test": {here}}, true), "resolve!", "token.test"},
 		{"addresses that are refused", open(both, false), "resolve!", "--allow-destination"},
 	} {
@@ -117,5 +117,29 @@ func TestCheckLooksAtBothServers(t *testing.T) {
 		if names != c.stages || !strings.Contains(said, c.words) {
 			t.Errorf("%s: got %s\n%s\nwant %s with %q", c.name, names, said, c.stages, c.words)
 		}
+	}
+}
+
+// TestCheckTellsPortsApart has both servers at one address.
+func TestCheckTellsPortsApart(t *testing.T) {
+	_, api := serve(t, nil)
+	_, other := serve(t, nil)
+	account, err := readAccount(testAccount().PEM())
+	if err != nil {
+		t.Fatal(err)
+	}
+	account.email = testAccount().Email
+	w, err := newWriter(Config{ProjectID: testProject, ClientEmail: account.email, LogID: "audit", Endpoint: api, TokenURL: other + cloudloggingtest.TokenPath},
+		account, loopbackEnv(), nil)
+	if err != nil {
+		t.Fatalf("newWriter: got %v, want nil", err)
+	}
+	defer w.Close()
+	_, said := run(t, w)
+	first, second := strings.TrimPrefix(api, "http://"), strings.TrimPrefix(other, "http://")
+	want := "resolve: 127.0.0.1 is an address: there is nothing to look up\n" +
+		"connect: " + first + ": connected to " + first + "; " + second + ": connected to " + second + "\n"
+	if !strings.HasPrefix(said, want) {
+		t.Errorf("messages: got\n%s\nwant\n%s", said, want)
 	}
 }

@@ -2,10 +2,7 @@ package eventhubs
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net"
 	"strings"
@@ -15,49 +12,27 @@ import (
 	"github.com/sluicelog/sluice/destination"
 )
 
-const (
-	lookupTimeout = 10 * time.Second
-	dialTimeout   = 10 * time.Second
-)
-
-// CheckType is the event type of test events.
-const CheckType = "sluice.check"
-
 // Check implements [destination.Destination]: the host is looked up, connected to
 // and its certificate verified, the token is put, and the link to the event hub
 // is opened, which proves that the hub exists and may be sent to. Nothing is
 // written, unless the hub has refused events since it last accepted one: then
 // only a marked test event can tell whether it accepts.
 func (h *Hub) Check(ctx context.Context, stage func(destination.Stage)) bool {
-	c := &check{hub: h}
 	s, fault := newSession(h.config, h.target, h.env, h.roots, h.now())
-	if s != nil {
-		c.session = s
-		defer s.close()
-		defer s.watch(ctx)()
+	if fault != nil { // the connection string cannot be used at all
+		return destination.RunSteps(ctx, stage, destination.Step{Name: "authenticate",
+			Run: func(context.Context) (string, *destination.Error) { return "", fault }})
 	}
-	steps := []struct {
-		name string
-		run  func(context.Context) (string, *destination.Error)
-	}{{"resolve", c.resolve}, {"connect", c.connect}, {"tls", c.tls}, {"authenticate", c.authenticate}, {"accept", c.accept}}
-	for _, step := range steps {
-		if fault != nil { // the connection string cannot be used at all
-			step.name, step.run = "authenticate", func(context.Context) (string, *destination.Error) { return "", fault }
-		}
-		if step.name == "tls" && h.target.emulator {
-			continue
-		}
-		start := time.Now()
-		message, err := step.run(ctx)
-		if err != nil {
-			message = err.Message
-		}
-		stage(destination.Stage{Name: step.name, OK: err == nil, Took: time.Since(start), Message: message})
-		if err != nil {
-			return false
-		}
+	defer s.close()
+	defer s.watch(ctx)()
+	c := &check{hub: h, session: s}
+	probe := destination.Probe{Dialer: h.env.Dialer, Host: h.target.Host, Port: h.target.Port}
+	steps := []destination.Step{{Name: "resolve", Run: probe.Resolve}, {Name: "connect", Run: c.connect}}
+	if !h.target.emulator {
+		steps = append(steps, destination.Step{Name: "tls", Run: c.tls})
 	}
-	return true
+	return destination.RunSteps(ctx, stage, append(steps,
+		destination.Step{Name: "authenticate", Run: c.authenticate}, destination.Step{Name: "accept", Run: c.accept})...)
 }
 
 // check is a check under way, with a session of its own.
@@ -68,22 +43,8 @@ type check struct {
 	fault   *destination.Error
 }
 
-func (c *check) resolve(ctx context.Context) (string, *destination.Error) {
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
-	defer cancel()
-	addrs, err := c.hub.env.Dialer.Lookup(ctx, c.hub.target.Host)
-	if err != nil {
-		return "", destination.Classify(err)
-	}
-	list := make([]string, len(addrs))
-	for i, a := range addrs {
-		list[i] = a.String()
-	}
-	return "the host is at " + strings.Join(list, ", "), nil
-}
-
 func (c *check) connect(ctx context.Context) (string, *destination.Error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, destination.StageTimeout)
 	defer cancel()
 	conn, err := c.session.dialTCP(ctx)
 	if err != nil {
@@ -152,29 +113,13 @@ func (c *check) accept(ctx context.Context) (string, *destination.Error) {
 
 // send sends a test event.
 func (c *check) send(ctx context.Context) *destination.Error {
-	id, payload := testEvent(c.hub.now(), c.hub.env.Namespace)
+	event := destination.MarkedEvent(c.hub.now(), c.hub.env.Namespace, "this event hub")
 	batch, err := c.session.client.NewEventDataBatch(ctx, &azeventhubs.EventDataBatchOptions{})
 	if err == nil {
-		err = batch.AddEventData(eventData(id, payload), nil)
+		err = batch.AddEventData(eventData(string(event.ID), event.Payload), nil)
 	}
 	if err == nil {
 		err = c.session.client.SendEventDataBatch(ctx, batch, nil)
 	}
 	return c.session.judge(ctx, err)
-}
-
-// testEvent returns an event with an id of its own.
-func testEvent(now time.Time, namespace string) (id string, payload []byte) {
-	var random [16]byte
-	rand.Read(random[:]) // never fails, see its documentation
-	id = "check-" + hex.EncodeToString(random[:])
-	payload, _ = json.Marshal(struct { // strings always have a JSON form
-		ID         string `json:"id"`
-		EventType  string `json:"event_type"`
-		CreatedAt  string `json:"created_at"`
-		EntityPath string `json:"entity_path,omitempty"`
-		Message    string `json:"message"`
-	}{id, CheckType, now.UTC().Format(time.RFC3339Nano), namespace,
-		"A test event: Sluice checks that this event hub accepts events. It is not part of the audit log."})
-	return id, payload
 }

@@ -157,7 +157,7 @@ func TestEverythingRefused(t *testing.T) {
 		t.Errorf("Check: got %+v, want failed at accept", list)
 	}
 	messages := b.Messages("refusing")[before:]
-	if len(messages) != 1 || !strings.Contains(messages[0].Events[0].Body, CheckType) {
+	if len(messages) != 1 || !strings.Contains(messages[0].Events[0].Body, destination.CheckType) {
 		t.Errorf("messages: got %+v, want one test event", messages)
 	}
 	good := open(named("good"))

@@ -3,31 +3,18 @@ package s3
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"crypto/tls"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/sluicelog/sluice/destination"
 )
 
-const (
-	stageTimeout = 10 * time.Second
-	// CheckType is the event type of test events.
-	CheckType = "sluice.check"
-	// checkFolder is where test objects lie, below the prefix.
-	checkFolder = "sluice-check/"
-)
+// checkFolder is where test objects lie, below the prefix.
+const checkFolder = "sluice-check/"
 
 // Check implements [destination.Destination]. After the host was looked up and
 // connected to, a small marked object is stored under a key of its own, as a
@@ -39,28 +26,16 @@ func (b *Bucket) Check(ctx context.Context, stage func(destination.Stage)) bool 
 		stage(destination.Stage{Name: "resolve", Message: "the bucket has no address: check bucket, region and endpoint"})
 		return false
 	}
-	c := &check{bucket: b, url: u}
-	defer c.close()
-	type step struct {
-		name string
-		run  func(context.Context) (string, *destination.Error)
+	c := &check{bucket: b, probe: destination.Probe{Dialer: b.env.Dialer, Host: u.Hostname(), Port: u.Port()}}
+	if u.Scheme == "https" {
+		c.probe.TLS = &destination.TLSOptions{}
 	}
-	steps := []step{{"resolve", c.resolve}, {"connect", c.connect}, {"tls", c.tls}, {"authenticate", c.authenticate}, {"accept", c.accept}}
-	for _, s := range steps {
-		if s.name == "tls" && u.Scheme != "https" {
-			continue
-		}
-		start := time.Now()
-		message, err := s.run(ctx)
-		if err != nil {
-			message = err.Message
-		}
-		stage(destination.Stage{Name: s.name, OK: err == nil, Took: time.Since(start), Message: message})
-		if err != nil {
-			return false
-		}
+	if c.probe.Port == "" {
+		c.probe.Port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	return true
+	defer c.probe.Close()
+	return destination.RunSteps(ctx, stage, append(c.probe.Steps(),
+		destination.Step{Name: "authenticate", Run: c.authenticate}, destination.Step{Name: "accept", Run: c.accept})...)
 }
 
 func (b *Bucket) guess() string {
@@ -70,70 +45,19 @@ func (b *Bucket) guess() string {
 	return b.config.guess()
 }
 
-// check is a check under way. It opens a connection of its own for the first
-// stages, so that each can be told apart.
+// check is a check under way.
 type check struct {
 	bucket *Bucket
-	url    *url.URL
-	conn   net.Conn // nil before connect
+	probe  destination.Probe
 
 	object  *destination.Object
 	content []byte
 	refused *destination.Error // why the object was not stored
 }
 
-func (c *check) close() {
-	if c.conn != nil {
-		c.conn.Close()
-	}
-}
-
-func (c *check) resolve(ctx context.Context) (string, *destination.Error) {
-	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
-	defer cancel()
-	addrs, err := c.bucket.env.Dialer.Lookup(ctx, c.url.Hostname())
-	if err != nil {
-		return "", destination.Classify(err)
-	}
-	list := make([]string, len(addrs))
-	for i, a := range addrs {
-		list[i] = a.String()
-	}
-	return c.url.Hostname() + " is at " + strings.Join(list, ", "), nil
-}
-
-func (c *check) connect(ctx context.Context) (string, *destination.Error) {
-	port := c.url.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[c.url.Scheme]
-	}
-	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
-	defer cancel()
-	conn, err := c.bucket.env.Dialer.DialContext(ctx, "tcp", net.JoinHostPort(c.url.Hostname(), port))
-	if err != nil {
-		return "", destination.Classify(err)
-	}
-	c.conn = conn
-	return "connected to " + conn.RemoteAddr().String(), nil
-}
-
-func (c *check) tls(ctx context.Context) (string, *destination.Error) {
-	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
-	defer cancel()
-	config := destination.TLSOptions{}.Config()
-	config.ServerName = c.url.Hostname()
-	conn := tls.Client(c.conn, config)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return "", destination.Classify(err)
-	}
-	state := conn.ConnectionState()
-	return fmt.Sprintf("%s; the certificate is valid until %s", tls.VersionName(state.Version),
-		state.PeerCertificates[0].NotAfter.UTC().Format(time.DateOnly)), nil
-}
-
 // authenticate stores the object; the next stage tells the rest of the outcome.
 func (c *check) authenticate(ctx context.Context) (string, *destination.Error) {
-	c.close() // a server may serve one connection at a time
+	c.probe.Close() // a server may serve one connection at a time
 	b := c.bucket
 	c.object, c.content = testObject(b)
 	var tried attempt
@@ -170,7 +94,7 @@ func (c *check) accept(ctx context.Context) (string, *destination.Error) {
 
 // readBack compares what the bucket holds now, when it may be read.
 func (c *check) readBack(ctx context.Context) (string, *destination.Error) {
-	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
+	ctx, cancel := context.WithTimeout(ctx, destination.StageTimeout)
 	defer cancel()
 	b := c.bucket
 	x := b.get(ctx, b.guess(), c.object.Key)
@@ -188,7 +112,7 @@ func (c *check) readBack(ctx context.Context) (string, *destination.Error) {
 
 // remove deletes the test object, when it may be deleted, and says what is left.
 func (c *check) remove(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, stageTimeout)
+	ctx, cancel := context.WithTimeout(ctx, destination.StageTimeout)
 	defer cancel()
 	b := c.bucket
 	x := call(ctx, nil, func(ctx context.Context) error {
@@ -209,21 +133,12 @@ func (c *check) remove(ctx context.Context) string {
 
 // testObject is an object of one test event, with a key and an id of its own.
 func testObject(b *Bucket) (*destination.Object, []byte) {
-	var random [8]byte
-	_, _ = rand.Read(random[:]) // never fails, see its documentation
 	now := b.now().UTC()
-	id := "check-" + hex.EncodeToString(random[:])
-	payload, _ := json.Marshal(struct { // strings always have a JSON form
-		ID         string `json:"id"`
-		EventType  string `json:"event_type"`
-		CreatedAt  string `json:"created_at"`
-		EntityPath string `json:"entity_path,omitempty"`
-		Message    string `json:"message"`
-	}{id, CheckType, now.Format(time.RFC3339Nano), b.env.Namespace,
-		"A test event: Sluice checks that objects can be stored. It is not part of the audit log."})
+	event := destination.MarkedEvent(now, b.env.Namespace, "this bucket")
+	id := string(event.ID)
 	var content bytes.Buffer
 	enc := newEncoder(&content)
-	_, _ = enc.Add(&destination.Event{Payload: payload}), enc.Close() // a buffer takes all
+	_, _ = enc.Add(&event), enc.Close() // a buffer takes all
 	return &destination.Object{
 		Key:  b.key(checkFolder + now.Format("20060102T150405Z-") + id + ".json.log.gz"),
 		Size: int64(content.Len()), SHA256: sha256.Sum256(content.Bytes()), Content: bytes.NewReader(content.Bytes()),

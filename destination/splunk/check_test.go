@@ -52,7 +52,7 @@ func TestCheckOverTLS(t *testing.T) {
 		t.Errorf("Send: got %v, want delivered", res.Err)
 	}
 	_, all := run(t, c, true)
-	for _, want := range []string{"resolve: the host is at 127.0.0.1", "connect: ", "tls: TLS 1.3; the certificate is valid until ",
+	for _, want := range []string{"resolve: 127.0.0.1 is an address", "connect: ", "tls: TLS 1.3; the certificate is valid until ",
 		"authenticate: the collector accepts the token", "accept: the collector says that it is healthy; it accepts the stream's events"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("stages: got\n%swant %q in it", all, want)
