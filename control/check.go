@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -121,7 +122,11 @@ func (s *Service) runCheck(ctx context.Context, open func() (destination.Destina
 		})
 	})
 	if n := len(out.Stages); !out.OK && (n == 0 || out.Stages[n-1].OK) {
-		out.Stages = append(out.Stages, Stage{Name: "check", Message: "the check ended early: see the server's log"})
+		message := "the check ended early: see the server's log"
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			message = fmt.Sprintf("the check was not done after %s, and ended", checkTimeout)
+		}
+		out.Stages = append(out.Stages, Stage{Name: "check", Message: message})
 	}
 	return out, nil
 }

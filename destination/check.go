@@ -26,16 +26,42 @@ const (
 type Step struct {
 	Name string
 	Run  func(ctx context.Context) (message string, err *Error)
+	// Hang says what to look at when nobody answers in time; what is usual for a
+	// stage of this name when it is empty.
+	Hang string
+}
+
+// hangs are what is usually wrong when nobody answers, by stage.
+var hangs = map[string]string{
+	"resolve": "the name servers that this server asks do not answer; its operator can look at them",
+	"connect": "check the address and the port, and let in the addresses that deliveries come from",
+	"tls": "the port takes connections, but nobody begins TLS there: check that it is the one for TLS, " +
+		"and whether a firewall or proxy in between holds the traffic back",
+	"authenticate": "the connection stands, but nobody answers a request on it: check that address and port are those of this service, " +
+		"and whether it, or a proxy in front of it, is stuck",
+	"accept": "the credentials were accepted, but not the request after them: check whether the service, or a proxy in front of it, is overloaded or stuck",
+}
+
+// hang returns what to look at when nobody answered the step in time.
+func (s *Step) hang() string {
+	if s.Hang != "" {
+		return s.Hang
+	}
+	return hangs[s.Name]
 }
 
 // RunSteps runs the steps of a check in order and calls stage after each. It
-// stops after the first that fails, and returns whether all passed.
+// stops after the first that fails, and returns whether all passed. When nobody
+// answered in time the message says what to look at.
 func RunSteps(ctx context.Context, stage func(Stage), steps ...Step) bool {
 	for _, s := range steps {
 		start := time.Now()
 		message, err := s.Run(ctx)
 		if err != nil {
 			message = err.Message
+			if hang := s.hang(); err.TimedOut && hang != "" {
+				message += "; " + hang
+			}
 		}
 		stage(Stage{Name: s.Name, OK: err == nil, Took: time.Since(start), Message: message})
 		if err != nil {
@@ -60,9 +86,9 @@ type Probe struct {
 // Steps returns the stages "resolve", "connect" and, with TLS, "tls". Close ends
 // the connection that they leave.
 func (p *Probe) Steps() []Step {
-	steps := []Step{{"resolve", p.Resolve}, {"connect", p.Connect}}
+	steps := []Step{{Name: "resolve", Run: p.Resolve}, {Name: "connect", Run: p.Connect}}
 	if p.TLS != nil {
-		steps = append(steps, Step{"tls", p.Handshake})
+		steps = append(steps, Step{Name: "tls", Run: p.Handshake})
 	}
 	return steps
 }

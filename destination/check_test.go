@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,6 +64,32 @@ func TestRunStepsStops(t *testing.T) {
 		step("a", nil), step("b", &destination.Error{Message: "broken"}), step("c", nil))
 	if got, want := fmt.Sprint(said), "[atruewell bfalsebroken]"; ok || got != want {
 		t.Errorf("RunSteps: got %t, %s, want false, %s", ok, got, want)
+	}
+}
+
+func TestStagesThatHangSayWhatToDo(t *testing.T) {
+	expired, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	for _, c := range []struct {
+		step destination.Step
+		err  error
+		want string
+	}{
+		{destination.Step{Name: "resolve"}, &net.DNSError{Name: "x.test", IsTimeout: true}, "the host name x.test could not be looked up just now; the name servers"},
+		{destination.Step{Name: "connect"}, &net.OpError{Op: "dial", Err: context.DeadlineExceeded}, "no connection in time: a firewall may drop it, or the host is down; check the address and the port"},
+		{destination.Step{Name: "tls"}, expired.Err(), "no answer in time; the port takes connections, but nobody begins TLS"},
+		{destination.Step{Name: "authenticate"}, expired.Err(), "no answer in time; the connection stands"},
+		{destination.Step{Name: "accept"}, expired.Err(), "no answer in time; the credentials were accepted"},
+		{destination.Step{Name: "accept", Hang: "look at the pump"}, expired.Err(), "no answer in time; look at the pump"},
+		{destination.Step{Name: "another"}, expired.Err(), "no answer in time"},
+		{destination.Step{Name: "connect"}, syscall.ECONNREFUSED, "the connection was refused: nothing listens at this address and port"},
+	} {
+		var said string
+		c.step.Run = func(context.Context) (string, *destination.Error) { return "", destination.Classify(c.err) }
+		destination.RunSteps(t.Context(), func(s destination.Stage) { said = s.Message }, c.step)
+		if !strings.HasPrefix(said, c.want) || !strings.Contains(c.want, ";") && said != c.want {
+			t.Errorf("%s that fails with %v: got %q, want %q", c.step.Name, c.err, said, c.want)
+		}
 	}
 }
 

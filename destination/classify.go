@@ -37,6 +37,10 @@ func unavailable(format string, args ...any) *Error {
 	return &Error{Class: Unavailable, Message: fmt.Sprintf(format, args...)}
 }
 
+func timedOut(message string) *Error {
+	return &Error{Class: Unavailable, Message: message, TimedOut: true}
+}
+
 func misconfigured(format string, args ...any) *Error {
 	return &Error{Class: Misconfigured, Message: fmt.Sprintf(format, args...)}
 }
@@ -94,7 +98,9 @@ func lookup(err error) *Error {
 	case e.IsNotFound:
 		return unavailable("the host name %s is not known: check the name, or wait for its DNS entry", e.Name)
 	}
-	return unavailable("the host name %s could not be looked up just now", e.Name)
+	failed := unavailable("the host name %s could not be looked up just now", e.Name)
+	failed.TimedOut = e.Timeout()
+	return failed
 }
 
 func timeout(err error) *Error {
@@ -105,9 +111,9 @@ func timeout(err error) *Error {
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.ETIMEDOUT) {
 		if dial {
-			return unavailable("no connection in time: a firewall may drop it, or the host is down")
+			return timedOut("no connection in time: a firewall may drop it, or the host is down")
 		}
-		return unavailable("no answer in time")
+		return timedOut("no answer in time")
 	}
 	return nil
 }

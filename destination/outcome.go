@@ -43,6 +43,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// Gone says that the destination said it is gone for good (HTTP 410).
 	Gone bool
+	// TimedOut says that nobody answered in time.
+	TimedOut bool
 	// TooLarge says that the batch was refused for its size.
 	TooLarge bool
 }

@@ -17,7 +17,9 @@ func (w *Writer) Check(ctx context.Context, stage func(destination.Stage)) bool 
 	c := newCheck(w)
 	defer c.close()
 	return destination.RunSteps(ctx, stage, append(c.connecting(),
-		destination.Step{Name: "authenticate", Run: c.authenticate}, destination.Step{Name: "accept", Run: c.accept})...)
+		destination.Step{Name: "authenticate", Run: c.authenticate, Hang: "the connection stands, but nobody grants an access token: " +
+			"check whether a proxy in between holds requests to it back"},
+		destination.Step{Name: "accept", Run: c.accept})...)
 }
 
 // check is a check under way.

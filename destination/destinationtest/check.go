@@ -5,6 +5,9 @@ import (
 	"context"
 	"runtime/pprof"
 	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,6 +83,52 @@ func testCheckStops(t *testing.T, h Harness) {
 	}
 	wantNone(t, accepting)
 	wantNone(t, untrusted)
+}
+
+// testCheckHangs checks a receiver that takes requests and says nothing: the
+// message must not only state that, but name what to look at.
+func testCheckHangs(t *testing.T, h Harness) {
+	r := h.listen(t, Always(Step{Act: Hang}), false)
+	dst := h.open(t, r.URL, loopback())
+	ctx, expire := withDeadline(t.Context())
+	defer expire()
+	go func() {
+		select {
+		case <-r.Arrived:
+		case <-ctx.Done():
+		}
+		expire()
+	}()
+	list, ok := stages(ctx, dst)
+	if ok {
+		t.Fatalf("Check: got %+v, want failed", list)
+	}
+	h.checkStages(t, list, false)
+	last := list[len(list)-1]
+	if !slices.Contains([]string{"authenticate", "accept"}, last.Name) || !strings.Contains(last.Message, "no answer in time; ") {
+		t.Errorf("Check: got %s with %q, want it to say what to look at", last.Name, last.Message)
+	}
+}
+
+// deadline is a context whose deadline passes when expire is called.
+type deadline struct {
+	context.Context
+	done   chan struct{}
+	passed atomic.Bool
+}
+
+func withDeadline(ctx context.Context) (_ context.Context, expire func()) {
+	d := &deadline{Context: ctx, done: make(chan struct{})}
+	return d, sync.OnceFunc(func() { d.passed.Store(true); close(d.done) })
+}
+
+func (d *deadline) Done() <-chan struct{} { return d.done }
+
+func (d *deadline) Err() error {
+	if d.passed.Load() {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // testLeak sends to receivers that accept, hang and die, and then looks for

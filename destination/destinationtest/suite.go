@@ -33,6 +33,7 @@ func Test(t *testing.T, h Harness) {
 		{"NoGoroutineIsLeft", false, testLeak},
 		{"CheckPasses", false, testCheck},
 		{"CheckStops", false, testCheckStops},
+		{"CheckHangs", true, testCheckHangs},
 		{"Statuses", true, testStatuses},
 		{"RetryAfter", true, testRetryAfter},
 		{"Redirects", true, testRedirects},

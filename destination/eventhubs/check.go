@@ -32,7 +32,9 @@ func (h *Hub) Check(ctx context.Context, stage func(destination.Stage)) bool {
 		steps = append(steps, destination.Step{Name: "tls", Run: c.tls})
 	}
 	return destination.RunSteps(ctx, stage, append(steps,
-		destination.Step{Name: "authenticate", Run: c.authenticate}, destination.Step{Name: "accept", Run: c.accept})...)
+		destination.Step{Name: "authenticate", Run: c.authenticate, Hang: "the connection stands, but nobody speaks AMQP on it: " +
+			"a firewall or proxy in between may let only HTTP pass, which port " + h.target.Port + " does not use; check the Endpoint, too"},
+		destination.Step{Name: "accept", Run: c.accept})...)
 }
 
 // check is a check under way, with a session of its own.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sluicelog/sluice/destination"
 	"github.com/sluicelog/sluice/destination/eventhubs/eventhubstest"
@@ -60,6 +62,24 @@ func TestStalledPeer(t *testing.T) {
 	}
 	if err := h.Close(); err != nil {
 		t.Errorf("Close: got %v, want nil", err)
+	}
+}
+
+// TestCheckOfASilentPeer has one that takes connections and speaks no AMQP.
+func TestCheckOfASilentPeer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	h := openHub(t, named("hub"), withKey(l.Addr().String(), eventhubstest.KeyName, eventhubstest.Key)+emulated, testEnv())
+	defer h.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	var last destination.Stage
+	ok := h.Check(ctx, func(s destination.Stage) { last = s })
+	if want := "no answer in time; the connection stands, but nobody speaks AMQP on it"; ok || last.Name != "authenticate" || !strings.HasPrefix(last.Message, want) {
+		t.Errorf("Check: got %s with %q, want authenticate with %q", last.Name, last.Message, want)
 	}
 }
 

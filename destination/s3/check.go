@@ -35,7 +35,9 @@ func (b *Bucket) Check(ctx context.Context, stage func(destination.Stage)) bool 
 	}
 	defer c.probe.Close()
 	return destination.RunSteps(ctx, stage, append(c.probe.Steps(),
-		destination.Step{Name: "authenticate", Run: c.authenticate}, destination.Step{Name: "accept", Run: c.accept})...)
+		destination.Step{Name: "authenticate", Run: c.authenticate, Hang: "the connection stands, but nobody answers when a small object is put: " +
+			"check that the endpoint is that of an S3 server, and whether it, or a proxy that holds uploads back, is stuck"},
+		destination.Step{Name: "accept", Run: c.accept})...)
 }
 
 func (b *Bucket) guess() string {

@@ -24,7 +24,9 @@ func (c *Collector) Check(ctx context.Context, stage func(destination.Stage)) bo
 	}
 	defer k.probe.Close()
 	return destination.RunSteps(ctx, stage, append(k.probe.Steps(),
-		destination.Step{Name: "authenticate", Run: k.authenticate}, destination.Step{Name: "accept", Run: k.accept})...)
+		destination.Step{Name: "authenticate", Run: k.authenticate, Hang: "the connection stands, but nobody answers an empty request: " +
+			"check that the port is that of the HTTP Event Collector (443 or 8088), and whether the collector, or a load balancer in front of it, is stuck"},
+		destination.Step{Name: "accept", Run: k.accept})...)
 }
 
 // check is a check under way. It has a channel of its own.

@@ -18,7 +18,9 @@ func (e *Endpoint) Check(ctx context.Context, stage func(destination.Stage)) boo
 		p.TLS = &destination.TLSOptions{SkipVerify: !e.config.SSLVerify}
 	}
 	defer p.Close()
-	return destination.RunSteps(ctx, stage, append(p.Steps(), destination.Step{Name: "accept", Run: func(ctx context.Context) (string, *destination.Error) {
+	const hang = "the connection stands, but nobody answers the request with the test event: the receiver has to answer within 30 seconds, " +
+		"as soon as it has stored the event; check also that the port is right"
+	return destination.RunSteps(ctx, stage, append(p.Steps(), destination.Step{Name: "accept", Hang: hang, Run: func(ctx context.Context) (string, *destination.Error) {
 		p.Close()
 		return e.sendTestEvent(ctx)
 	}})...)
