@@ -61,7 +61,7 @@ func (s *Service) CheckStream(ctx context.Context, p Principal, id sluice.Stream
 		Fields: map[string]any{"kind": r.Kind},
 	})
 	if err == nil {
-		s.keepCheck(context.WithoutCancel(ctx), st, out, false)
+		s.keepCheck(context.WithoutCancel(ctx), st, out, false, false)
 	}
 	return out, err
 }

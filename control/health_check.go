@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/notice"
 )
 
 const (
@@ -38,6 +40,21 @@ type checkRecord struct {
 	OK      bool      `json:"ok"`
 	Stage   string    `json:"stage,omitempty"` // that failed
 	Message string    `json:"message,omitempty"`
+	// Since is when the first of the checks failed that have failed in a row, and
+	// Noticed says that people were told of them.
+	Since   time.Time `json:"since,omitzero"`
+	Noticed bool      `json:"noticed,omitempty"`
+}
+
+// follow takes over what the check before says about failures in a row.
+func (c *checkRecord) follow(before checkRecord) {
+	switch {
+	case c.OK:
+	case before.OK:
+		c.Since = c.Time
+	default:
+		c.Since, c.Noticed = before.Since, before.Noticed
+	}
 }
 
 // schedule starts the checks that are due.
@@ -52,6 +69,7 @@ func (w *watch) schedule(ctx context.Context) {
 		if !w.due(st, now) {
 			continue
 		}
+		_, bad := w.troubles[st.id]
 		if _, busy := w.checking.LoadOrStore(st.id, true); busy {
 			continue
 		}
@@ -63,7 +81,7 @@ func (w *watch) schedule(ctx context.Context) {
 		}
 		most--
 		w.checks.Go(func() {
-			w.s.scheduledCheck(ctx, st)
+			w.s.scheduledCheck(ctx, st, !bad)
 			w.checking.Delete(st.id)
 			<-w.slots
 		})
@@ -77,10 +95,14 @@ func (w *watch) due(st *stream, now time.Time) bool {
 		return false
 	}
 	last := r.Created.Add(-checkEvery).Add(shift(r.ID, r.Created, checkEvery))
+	t, bad := w.troubles[st.id]
 	if c := r.fares().Check; c != nil {
 		last = c.Time
+		if !c.OK && !bad && now.Sub(last) >= c.repeat() {
+			return true
+		}
 	}
-	if t, bad := w.troubles[st.id]; bad && now.Sub(t.Since) >= checkDebounce && (last.Before(t.Since) || now.Sub(last) >= checkTroubled) {
+	if bad && now.Sub(t.Since) >= checkDebounce && (last.Before(t.Since) || now.Sub(last) >= checkTroubled) {
 		return true
 	}
 	// After a restart nothing may be left to deliver that would prove that the
@@ -91,6 +113,16 @@ func (w *watch) due(st *stream, now time.Time) bool {
 	return now.Sub(last) >= checkEvery-checkSpread/2+shift(r.ID, last, checkSpread)
 }
 
+// repeat is how long after a failed check a stream is checked again whose
+// deliveries do not fail: soon, to find out whether it was worth a notice, and
+// then as often as a stream in trouble.
+func (c *checkRecord) repeat() time.Duration {
+	if c.Noticed {
+		return checkTroubled
+	}
+	return failingAfter
+}
+
 // shift returns a part of span that depends on the stream and the time alone.
 func shift(id sluice.StreamID, at time.Time, span time.Duration) time.Duration {
 	h := fnv.New64a()
@@ -98,8 +130,9 @@ func shift(id sluice.StreamID, at time.Time, span time.Duration) time.Duration {
 	return time.Duration(h.Sum64() % uint64(span))
 }
 
-// scheduledCheck checks a stream and keeps the outcome.
-func (s *Service) scheduledCheck(ctx context.Context, st *stream) {
+// scheduledCheck checks a stream and keeps the outcome. Of a stream that has no
+// trouble otherwise, people are told by a notice.
+func (s *Service) scheduledCheck(ctx context.Context, st *stream, notify bool) {
 	r := st.record()
 	out, err := s.runCheck(ctx, func() (destination.Destination, error) { return s.open(r) })
 	if ctx.Err() != nil {
@@ -117,13 +150,15 @@ func (s *Service) scheduledCheck(ctx context.Context, st *stream) {
 	if !out.OK {
 		s.health.failedChecks.Add(1)
 	}
-	s.keepCheck(ctx, st, out, true)
+	s.keepCheck(ctx, st, out, true, notify)
 }
 
 // keepCheck keeps the outcome of a check in the stream's record. A scheduled
 // check is told when its outcome is not that of the one before: other checks are
 // told by those who ask for them.
-func (s *Service) keepCheck(ctx context.Context, st *stream, out Check, scheduled bool) {
+func (s *Service) keepCheck(ctx context.Context, st *stream, out Check, scheduled, notify bool) {
+	waits := s.lagOf(ctx, st.id)
+	noticed := false
 	_, err := s.amend(ctx, st, func(r *streamRecord) bool {
 		h := r.fares()
 		stage := out.failed()
@@ -132,13 +167,15 @@ func (s *Service) keepCheck(ctx context.Context, st *stream, out Check, schedule
 		if h.Check != nil {
 			before = *h.Check
 		}
-		if scheduled && (before.OK != next.OK || before.Stage != next.Stage) && r.room() == nil {
-			a := act{
-				Type: "stream.check", Namespace: r.Namespace, TargetType: targetStream, TargetID: r.ID, Target: r.title(),
-				Message: "A scheduled check has another outcome than the one before", Fields: map[string]any{"kind": r.Kind, "scheduled": true},
+		next.follow(before)
+		worth := notify && h.State == "" && next.worthNotice(before)
+		if scheduled && (worth || before.OK != next.OK || before.Stage != next.Stage) && r.room() == nil {
+			event := s.compose(sluiceItself(), checkAct(r, &out))
+			r.add(event)
+			if worth {
+				next.Noticed, noticed = !next.OK, true
+				h.Notices = s.addNotice(h.Notices, r, next.notice(event.ID, r, waits))
 			}
-			out.describe(a.Fields)
-			r.add(s.compose(sluiceItself(), a))
 		}
 		h.Check = &next
 		r.Health = &h
@@ -147,6 +184,40 @@ func (s *Service) keepCheck(ctx context.Context, st *stream, out Check, schedule
 	if err != nil && ctx.Err() == nil {
 		s.logger.WarnContext(ctx, "outcome of a check not kept", "stream", st.id, "err", err)
 	}
+	if noticed {
+		s.notices.wake(st.id)
+	}
+}
+
+func checkAct(r *streamRecord, out *Check) act {
+	a := act{
+		Type: "stream.check", Namespace: r.Namespace, TargetType: targetStream, TargetID: r.ID, Target: r.title(),
+		Message: "A scheduled check has another outcome than before, or goes on failing", Fields: map[string]any{"kind": r.Kind, "scheduled": true},
+	}
+	out.describe(a.Fields)
+	return a
+}
+
+// worthNotice reports whether people are to be told: once when checks have failed
+// for as long as deliveries have to, and once when they pass again after that.
+func (c *checkRecord) worthNotice(before checkRecord) bool {
+	if c.OK {
+		return before.Noticed
+	}
+	return !c.Noticed && c.Time.Sub(c.Since) >= failingAfter
+}
+
+// notice returns what people are told about checks.
+func (c *checkRecord) notice(id string, r *streamRecord, waits lag) notice.Notice {
+	n := notice.Notice{
+		ID: id, Type: "stream.check_passed", Time: c.Time, Since: c.Since, LagEvents: waits.events, LagSeconds: waits.seconds,
+		Stream: notice.Stream{ID: int64(r.ID), Name: r.Name, Namespace: r.Namespace, Kind: r.Kind},
+	}
+	if !c.OK {
+		n.Type, n.Reason = "stream.check_failed", c.Stage+": "+c.Message
+		n.Advice = fmt.Sprintf("Nothing is lost, but a delivery would fail now: correct the stream or its destination. \"sluice stream check %d\" shows how far it gets.", r.ID)
+	}
+	return n
 }
 
 func cutWords(s string) string {

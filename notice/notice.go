@@ -34,9 +34,11 @@ type Sender interface {
 // Notice is what is told about a stream.
 type Notice struct {
 	// ID is the same in every try, and the id of the event in the audit log.
-	ID   string    `json:"id"`
-	Type string    `json:"type"` // "stream.failing", "stream.held", "stream.recovered", "stream.test"
-	Time time.Time `json:"time"` // when the state changed
+	ID string `json:"id"`
+	// Type is "stream.failing", "stream.held", "stream.recovered",
+	// "stream.check_failed", "stream.check_passed" or "stream.test".
+	Type string    `json:"type"`
+	Time time.Time `json:"time"` // when the state changed, or the check ended
 
 	Stream Stream    `json:"stream"`
 	Since  time.Time `json:"since,omitzero"` // of the first failure
@@ -72,6 +74,7 @@ func (s Stream) title() string {
 func (n *Notice) Subject() string {
 	what := map[string]string{
 		"stream.failing": "deliveries fail", "stream.held": "held: somebody has to act", "stream.recovered": "delivers again", "stream.test": "test of notices",
+		"stream.check_failed": "its check fails", "stream.check_passed": "its check passes again",
 	}[n.Type]
 	if what == "" {
 		what = n.Type
