@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/Azure/go-amqp"
@@ -88,11 +89,26 @@ func (s *session) judge(ctx context.Context, err error) *destination.Error {
 	cause := s.cause()
 	switch {
 	case cause == nil || errors.Is(cause, net.ErrClosed):
-		return s.said(&destination.Error{Class: destination.Unavailable, Message: "the connection was lost before the service answered"}, err.Error())
+		return s.lostConnection(err)
 	case ours(cause):
 		return &destination.Error{Class: destination.Unavailable, Message: cause.Error()}
 	}
 	return destination.Classify(cause)
+}
+
+// ownWords is what the library puts in front of an error, a code of its own and
+// the addresses of our socket.
+var ownWords = regexp.MustCompile(`^\([a-z]+\): |\b(?:read|write|dial) (?:tcp|udp)\S* \S+: `)
+
+// lostConnection is for errors whose cause is not known. Their text is the
+// library's, and about this side.
+func (s *session) lostConnection(err error) *destination.Error {
+	e := &destination.Error{Class: destination.Unavailable, Message: "the connection was lost before the service answered"}
+	text := ownWords.ReplaceAllString(err.Error(), "")
+	if words := s.redact.Words([]byte(text)); words != "" && !strings.Contains(text, net.ErrClosed.Error()) {
+		e.Message += " (" + words + ")"
+	}
+	return e
 }
 
 func ours(err error) bool {

@@ -2,10 +2,12 @@ package eventhubs
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,6 +64,50 @@ func TestStalledPeer(t *testing.T) {
 	}
 	if err := h.Close(); err != nil {
 		t.Errorf("Close: got %v, want nil", err)
+	}
+}
+
+// breaking is a connection that fails to write after so many bytes.
+type breaking struct {
+	net.Conn
+	left int
+}
+
+func (c *breaking) Write(p []byte) (int, error) {
+	if c.left -= len(p); c.left > 0 {
+		return c.Conn.Write(p)
+	}
+	return 0, &net.OpError{Op: "write", Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: syscall.EPIPE}
+}
+
+// TestLostConnectionsAreTold wants what happened, and nothing of our own sockets.
+func TestLostConnectionsAreTold(t *testing.T) {
+	b := startBroker(t)
+	l := listen(t, b, eventhubstest.ListenOptions{})
+	h := openHub(t, named("hub"), withKey(l.Host(), eventhubstest.KeyName, eventhubstest.Key)+emulated, testEnv())
+	defer h.Close()
+	s, fault := h.acquire()
+	if fault != nil {
+		t.Fatalf("acquire: got %v, want a session", fault)
+	}
+	conn, fault := s.connect(t.Context())
+	if fault != nil {
+		t.Fatalf("connect: got %v, want a connection", fault)
+	}
+	s.prepared = &breaking{Conn: conn, left: 10_000}
+	h.release(s, false)
+	if res, want := h.Send(t.Context(), padded(100, 1000)), "the destination reset the connection before it answered"; res.Err == nil || res.Err.Message != want {
+		t.Errorf("Send over a connection that breaks: got %v, want %q", res.Err, want)
+	}
+	for text, want := range map[string]string{
+		"(connlost): write tcp 127.0.0.1:41234->127.0.0.1:5671: write: broken pipe":               "the connection was lost before the service answered (write: broken pipe)",
+		"(connlost): read tcp [::1]:41234->[2001:db8::1]:5671: i/o timeout":                       "the connection was lost before the service answered (i/o timeout)",
+		"(connlost): write tcp 127.0.0.1:41234->127.0.0.1:5671: use of closed network connection": "the connection was lost before the service answered",
+		"amqp: link closed": "the connection was lost before the service answered (amqp: link closed)",
+	} {
+		if got := s.judge(t.Context(), errors.New(text)); got == nil || got.Message != want || got.Class != destination.Unavailable {
+			t.Errorf("%s: got %v, want %q", text, got, want)
+		}
 	}
 }
 

@@ -39,6 +39,7 @@ type wire struct {
 
 	mu     sync.Mutex
 	fault  error // why nothing more can be read
+	unsent error // why something could not be written
 	begins int   // begin frames seen
 }
 
@@ -64,10 +65,25 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// broken returns why nothing more can be read, nil when the connection is good.
+// Write implements [net.Conn].
+func (w *wire) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.unsent = err
+	}
+	return n, err
+}
+
+// broken returns why the connection cannot be used, nil when it is good. The
+// library closes a connection that it cannot write to, and then fails to read.
 func (w *wire) broken() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.unsent != nil && (w.fault == nil || errors.Is(w.fault, net.ErrClosed)) {
+		return w.unsent
+	}
 	return w.fault
 }
 
