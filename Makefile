@@ -27,6 +27,7 @@ prepare:
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
+	cd testservers/cloudlogging && $(GO) vet ./...
 	$(GO) mod tidy -diff
 	$(GO) run $(STATICCHECK) ./...
 
@@ -40,6 +41,7 @@ bench:
 # Long runs: kill -9 cycles, simulation with many seeds, fuzzing.
 torture: prepare
 	$(GO) test -v -count=1 -timeout 6h -run TestOracleKillCycles ./bench/oracle -args -cycles $(CYCLES)
+	cd testservers/otelhec && $(GO) vet ./...
 	$(GO) test -count=1 -tags torture -run TestOpenTelemetry ./destination/splunk
 	$(GO) test -count=1 -timeout 6h -run TestRandomHistories ./deliver -args -seeds $(SEEDS)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
