@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -50,6 +51,16 @@ func checkHosts(ctx context.Context, d *Dialer, hosts []string) error {
 		}
 	}
 	return nil
+}
+
+// Canonical returns a checked configuration, a struct with JSON names, as [Kind.Check]
+// returns it.
+func Canonical(kind string, config any) (json.RawMessage, error) {
+	out, err := json.Marshal(config)
+	if err != nil {
+		return nil, fmt.Errorf("write %s configuration: %w", kind, err)
+	}
+	return out, nil
 }
 
 // Fields are the members of a JSON object of a configuration.

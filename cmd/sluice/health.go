@@ -13,90 +13,88 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/client"
 )
 
 const clock = "2006-01-02 15:04:05"
 
-func streamAttemptsFlags(fs *flag.FlagSet, env *Env) action {
-	limit := 20
-	fs.Var(countValue{&limit}, "limit", "at most `NUMBER` tries, the newest first; 200 are kept")
+// listing is the frame of a command that prints a list: as JSON with --json, else
+// as a table. Row writes the cells of an item, with tabs between.
+func listing[T any](fs *flag.FlagSet, env *Env, heading string, fetch func(ctx context.Context, c *client.Client, args []string) ([]T, error), row func(T) string) action {
 	asJSON := jsonFlag(fs)
 	return withClient(fs, env, func(ctx context.Context, c *client.Client, args []string) error {
-		id, err := parseStreamID(args[0])
-		if err != nil {
-			return err
-		}
-		attempts, err := c.Attempts(ctx, id, limit)
+		list, err := fetch(ctx, c, args)
 		if err != nil {
 			return err
 		}
 		if *asJSON {
-			return writeJSON(env.Stdout, append([]client.Attempt{}, attempts...))
+			return writeJSON(env.Stdout, append([]T{}, list...))
 		}
 		tw := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(tw, "TIME (UTC)\tTOOK\tEVENTS\tBYTES\tOUTCOME\tRANGE\tMESSAGE")
-		for _, a := range attempts {
-			took := time.Duration(a.MS * float64(time.Millisecond)).Round(100 * time.Microsecond)
-			outcome := a.Outcome
-			if a.Status != 0 {
-				outcome += fmt.Sprintf(" (%d)", a.Status)
-			}
-			fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%s\t%s:%d-%d\t%s\n", a.Time.UTC().Format(clock), took, a.Events, a.Bytes, outcome, a.Partition, a.First, a.Last, a.Message)
+		fmt.Fprintln(tw, heading)
+		for _, item := range list {
+			fmt.Fprintln(tw, row(item))
 		}
 		return tw.Flush()
 	})
 }
 
+// streamListing is a listing about the stream that the argument names.
+func streamListing[T any](fs *flag.FlagSet, env *Env, heading string, fetch func(ctx context.Context, c *client.Client, id sluice.StreamID) ([]T, error), row func(T) string) action {
+	return listing(fs, env, heading, func(ctx context.Context, c *client.Client, args []string) ([]T, error) {
+		id, err := parseStreamID(args[0])
+		if err != nil {
+			return nil, err
+		}
+		return fetch(ctx, c, id)
+	}, row)
+}
+
+func streamAttemptsFlags(fs *flag.FlagSet, env *Env) action {
+	limit := 20
+	fs.Var(countValue{&limit}, "limit", "at most `NUMBER` tries, the newest first; 200 are kept")
+	return streamListing(fs, env, "TIME (UTC)\tTOOK\tEVENTS\tBYTES\tOUTCOME\tRANGE\tMESSAGE",
+		func(ctx context.Context, c *client.Client, id sluice.StreamID) ([]client.Attempt, error) {
+			return c.Attempts(ctx, id, limit)
+		},
+		func(a client.Attempt) string {
+			took := time.Duration(a.MS * float64(time.Millisecond)).Round(100 * time.Microsecond)
+			outcome := a.Outcome
+			if a.Status != 0 {
+				outcome += fmt.Sprintf(" (%d)", a.Status)
+			}
+			return fmt.Sprintf("%s\t%s\t%d\t%d\t%s\t%s:%d-%d\t%s", a.Time.UTC().Format(clock), took, a.Events, a.Bytes, outcome, a.Partition, a.First, a.Last, a.Message)
+		})
+}
+
 func streamActivityFlags(fs *flag.FlagSet, env *Env) action {
 	minutes := 60
 	fs.Var(countValue{&minutes}, "minutes", "the last `NUMBER` minutes; a week is kept")
-	asJSON := jsonFlag(fs)
-	return withClient(fs, env, func(ctx context.Context, c *client.Client, args []string) error {
-		id, err := parseStreamID(args[0])
-		if err != nil {
-			return err
-		}
-		list, err := c.Activity(ctx, id, minutes)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return writeJSON(env.Stdout, append([]client.Minute{}, list...))
-		}
-		tw := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(tw, "MINUTE (UTC)\tDELIVERED\tBYTES\tFAILED TRIES")
-		for _, m := range list {
-			fmt.Fprintf(tw, "%s\t%d\t%d\t%d\n", m.Time.UTC().Format("2006-01-02 15:04"), m.Delivered, m.Bytes, m.Failures)
-		}
-		return tw.Flush()
-	})
+	return streamListing(fs, env, "MINUTE (UTC)\tDELIVERED\tBYTES\tFAILED TRIES",
+		func(ctx context.Context, c *client.Client, id sluice.StreamID) ([]client.Minute, error) {
+			return c.Activity(ctx, id, minutes)
+		},
+		func(m client.Minute) string {
+			return fmt.Sprintf("%s\t%d\t%d\t%d", m.Time.UTC().Format("2006-01-02 15:04"), m.Delivered, m.Bytes, m.Failures)
+		})
 }
 
 func namespaceCountsFlags(fs *flag.FlagSet, env *Env) action {
 	hours := 24
 	fs.Var(countValue{&hours}, "hours", "the last `NUMBER` hours; a week is kept")
 	namespace := scopeFlags(fs)
-	asJSON := jsonFlag(fs)
-	return withClient(fs, env, func(ctx context.Context, c *client.Client, _ []string) error {
-		name, err := namespace()
-		if err != nil {
-			return err
-		}
-		list, err := c.Counts(ctx, name, hours)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return writeJSON(env.Stdout, append([]client.Hour{}, list...))
-		}
-		tw := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(tw, "HOUR (UTC)\tEVENTS\tMOST FREQUENT")
-		for _, h := range list {
-			fmt.Fprintf(tw, "%s\t%d\t%s\n", h.Time.UTC().Format("2006-01-02 15:00"), h.Events, frequent(h.Types))
-		}
-		return tw.Flush()
-	})
+	return listing(fs, env, "HOUR (UTC)\tEVENTS\tMOST FREQUENT",
+		func(ctx context.Context, c *client.Client, _ []string) ([]client.Hour, error) {
+			name, err := namespace()
+			if err != nil {
+				return nil, err
+			}
+			return c.Counts(ctx, name, hours)
+		},
+		func(h client.Hour) string {
+			return fmt.Sprintf("%s\t%d\t%s", h.Time.UTC().Format("2006-01-02 15:00"), h.Events, frequent(h.Types))
+		})
 }
 
 // frequent names the three types with most events.

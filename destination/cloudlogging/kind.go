@@ -55,11 +55,7 @@ func (Kind) Check(config json.RawMessage, secrets destination.Secrets, rules des
 	if c.ClientEmail, err = a.emailFor(c.ClientEmail); err != nil {
 		return nil, err
 	}
-	out, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("write cloudlogging configuration: %w", err)
-	}
-	return out, nil
+	return destination.Canonical("cloudlogging", c)
 }
 
 // Hosts returns the hosts of the API and of the token endpoint.

@@ -53,11 +53,7 @@ func (Kind) Check(config json.RawMessage, secrets destination.Secrets, rules des
 		return nil, sluice.Errorf(sluice.Invalid, "secrets.connection_string is for the emulator, which speaks without encryption").
 			WithHint("take the connection string of an Event Hubs namespace; the operator can allow emulators with --allow-private-destinations")
 	}
-	out, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("write eventhubs configuration: %w", err)
-	}
-	return out, nil
+	return destination.Canonical("eventhubs", c)
 }
 
 // SecretHosts returns the host of the connection string.

@@ -46,11 +46,7 @@ func (Kind) Check(config json.RawMessage, secrets destination.Secrets, rules des
 	if err := checkSecrets(secrets); err != nil {
 		return nil, err
 	}
-	out, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("write s3 configuration: %w", err)
-	}
-	return out, nil
+	return destination.Canonical("s3", c)
 }
 
 // Hosts returns the host that objects are sent to. When the region is still to be

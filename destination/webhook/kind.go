@@ -42,11 +42,7 @@ func (Kind) Check(config json.RawMessage, secrets destination.Secrets, _ destina
 	if err := checkSecrets(secrets); err != nil {
 		return nil, err
 	}
-	out, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("write http configuration: %w", err)
-	}
-	return out, nil
+	return destination.Canonical("http", c)
 }
 
 // Hosts returns the host of the URL.
