@@ -23,9 +23,9 @@ func (Kind) Form() destination.Form {
 			{Name: "config.log_id", Label: "Log ID", Type: destination.InputText, Default: DefaultLogID, Example: "audit/acme",
 				Hint: "Any string; use it to filter in Google Cloud. Letters, digits and / _ - . are allowed."},
 			{Name: "config.endpoint", Label: "Endpoint", Type: destination.InputText, Administrators: true, Example: "https://logging.example.com",
-				Hint: "Where the API is, if not at " + DefaultEndpoint + "."},
+				Hint: "Where the API is, if not at " + DefaultEndpoint + ". For administrators only."},
 			{Name: "config.token_url", Label: "Token URL", Type: destination.InputText, Administrators: true, Example: "https://id.example.com/token",
-				Hint: "Where access tokens come from, if not from " + DefaultTokenURL + "."},
+				Hint: "Where access tokens come from, if not from " + DefaultTokenURL + ". For administrators only."},
 		},
 	}
 }
