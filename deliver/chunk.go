@@ -1,7 +1,6 @@
 package deliver
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -10,21 +9,27 @@ import (
 )
 
 // chunk holds the events of one scope in one block, shared by the lanes of the
-// scope. When they are most of the block, they stay in the block's memory;
-// otherwise they are copied, so that few events do not keep a block alive.
+// scope. Many events stay in the block's memory; few are copied, so that they do
+// not keep a block alive.
 type chunk struct {
-	first, last uint64    // the block's range
-	accepted    time.Time // when the block was accepted
-	before      uint64    // the scope's total before the first of events
-	after       uint64    // and after the block
-	bytes       int       // counted against the memory budget
+	first, last uint64 // the block's range
+	made        time.Time
+	before      uint64 // the scope's total before the first of events
+	after       uint64 // and after the block
+	size        int    // bytes of its events, and of what describes them
+	bytes       int    // counted against the memory budget, beside the block
 	refs        atomic.Int32
 
-	once   sync.Once
 	block  *eventlog.Block
-	idx    []uint16 // the scope's events in block; nil for all
-	events []destination.Event
-	err    error
+	idx    []uint16            // the scope's events in block; nil for all
+	events []destination.Event // copied; nil when they are in block
+	kept   *kept               // the block's memory; nil when events are copied
+}
+
+// kept counts the chunks that keep a block in memory.
+type kept struct {
+	bytes  int
+	chunks atomic.Int32
 }
 
 // portion is what a lane wants of a chunk.
@@ -50,48 +55,56 @@ func (p *portion) at(i int) int {
 }
 
 func (c *chunk) len() int {
-	if c.idx != nil {
+	switch {
+	case c.events != nil:
+		return len(c.events)
+	case c.idx != nil:
 		return len(c.idx)
 	}
 	return int(c.block.Count)
 }
 
-// newChunk returns the chunk of the events idx (nil for all) of block b from
-// index from on. before is the scope's total before them.
+// newChunk returns the chunk of the events idx (nil for all) of block b. before is
+// the scope's total before them.
 func newChunk(b *eventlog.Block, idx []uint16, before, after uint64) *chunk {
-	return &chunk{first: b.First, last: b.Last(), accepted: b.Accepted, before: before, after: after, block: b, idx: idx}
+	c := &chunk{first: b.First, last: b.Last(), made: time.Now(), before: before, after: after, block: b, idx: idx}
+	for i := range c.len() {
+		c.size += int(b.Entries[c.index(i)].Len) + 1 + eventSize
+	}
+	c.bytes = chunkSize + 2*len(idx)
+	return c
 }
 
-// copyShare is the part of a block below which its events are copied.
-const copyShare = 8
+const (
+	// The part of a block below which its events are copied. Lanes that get much
+	// of a block are served first, so it goes soon. A lane that is not, and a send
+	// that hangs, would keep blocks for long: once there are several, less is left
+	// in blocks.
+	copyShare     = 64
+	copyShareSlow = 8
+	manyPortions  = 8
+	manySlow      = 16
 
-// fill makes the chunk's events and returns the memory they take.
-func (c *chunk) fill() error {
-	c.once.Do(func() {
-		n, raw := c.len(), 0
-		for i := range n {
-			raw += int(c.block.Entries[c.index(i)].Len) + 1
+	chunkSize = 256 // bytes that a chunk takes itself, and its place in a queue
+)
+
+// copy gives the chunk memory of its own.
+func (c *chunk) copy() error {
+	events := make([]destination.Event, c.len())
+	memory := make([]byte, 0, c.size-len(events)*eventSize)
+	for i := range events {
+		at := c.index(i)
+		payload, err := c.block.Payload(at)
+		if err != nil {
+			return err
 		}
-		var memory []byte
-		if raw*copyShare < int(c.block.RawLen) {
-			memory = make([]byte, 0, raw)
-			c.bytes = raw
-		} else {
-			c.err = c.block.Load()
-			c.bytes = c.block.MemSize()
-		}
-		c.events = make([]destination.Event, n)
-		c.bytes += n * eventSize
-		for i := range n {
-			if c.err = c.event(&c.events[i], c.index(i), &memory); c.err != nil {
-				return
-			}
-		}
-		if memory != nil {
-			c.block, c.idx = nil, make([]uint16, n) // idx keeps the length
-		}
-	})
-	return c.err
+		start := len(memory)
+		memory = append(append(memory, payload...), '\n')
+		fillEvent(&events[i], c.block, at, memory[start:len(memory)-1])
+	}
+	c.bytes += c.size
+	c.events, c.block, c.idx = events, nil, nil
+	return nil
 }
 
 const eventSize = 144 // bytes of a destination.Event
@@ -103,19 +116,18 @@ func (c *chunk) index(i int) int {
 	return i
 }
 
-// event fills ev with event i of the block, copying its payload to memory when
-// that is not nil.
-func (c *chunk) event(ev *destination.Event, i int, memory *[]byte) error {
-	payload, err := c.block.Payload(i)
+// event fills ev with the chunk's i-th event.
+func (c *chunk) event(i int, ev *destination.Event) error {
+	if c.events != nil {
+		*ev = c.events[i]
+		return nil
+	}
+	at := c.index(i)
+	payload, err := c.block.Payload(at)
 	if err != nil {
 		return err
 	}
-	if *memory != nil {
-		start := len(*memory)
-		*memory = append(append(*memory, payload...), '\n')
-		payload = (*memory)[start : len(*memory)-1]
-	}
-	fillEvent(ev, c.block, i, payload)
+	fillEvent(ev, c.block, at, payload)
 	return nil
 }
 
@@ -134,13 +146,32 @@ func fillEvent(ev *destination.Event, b *eventlog.Block, i int, payload []byte) 
 	}
 }
 
-// release gives up one lane's hold of the chunk.
+// hold keeps the chunk for one lane; release gives it up.
+func (c *chunk) hold(d *Deliverer) {
+	if c.refs.Add(1) != 1 {
+		return
+	}
+	n := c.bytes
+	if c.kept != nil && c.kept.chunks.Add(1) == 1 {
+		n += c.kept.bytes
+	}
+	d.used.Add(int64(n))
+}
+
 func (c *chunk) release(d *Deliverer) {
-	if c.refs.Add(-1) == 0 && d.used.Add(-int64(c.bytes)) <= d.quickBytes() {
-		for _, p := range d.order {
-			if p.waits.Load() {
-				poke(p.freed)
-			}
+	if c.refs.Add(-1) != 0 {
+		return
+	}
+	n := c.bytes
+	if c.kept != nil && c.kept.chunks.Add(-1) == 0 {
+		n += c.kept.bytes
+	}
+	if d.used.Add(-int64(n)) > d.quickBytes() {
+		return
+	}
+	for _, p := range d.order {
+		if p.waits.Load() {
+			poke(p.freed)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/sluicelog/sluice/destination"
 )
@@ -21,6 +22,27 @@ type work struct {
 	// atTail says that everything the tail has handed out was examined.
 	atTail   bool
 	portions []portion // to be released after the step
+
+	mu   sync.Mutex
+	lent []portion // to be released when the send has ended or is slow
+}
+
+// lend makes portions be released by whoever calls release first.
+func (w *work) lend() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lent, w.portions = w.portions, w.lent[:0]
+}
+
+// release gives up the lent portions. Anybody may call it.
+func (w *work) release(d *Deliverer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.lent {
+		w.lent[i].chunk.release(d)
+	}
+	clear(w.lent)
+	w.lent = w.lent[:0]
 }
 
 // item is one wanted event.
@@ -30,8 +52,10 @@ type item struct {
 	sent  bool   // it is among events
 }
 
+// reset empties w. What it held may go.
 func (w *work) reset() {
 	clear(w.events)
+	clear(w.portions)
 	w.items, w.events, w.portions = w.items[:0], w.events[:0], w.portions[:0]
 	w.more, w.atTail = false, false
 }
@@ -48,36 +72,40 @@ func (w *work) allows(lim limits, bytes, n int) bool {
 
 // take moves portions from the lane's queue into w. The lane is locked and has
 // no knowledge beyond its cursor.
-func (l *lane) take(w *work, lim limits) {
+func (l *lane) take(w *work, lim limits) error {
 	bytes := 0
 	for len(l.queue) > 0 {
 		p := &l.queue[0]
 		n := p.len()
 		for ; p.taken < n; p.taken++ {
 			at := p.at(p.taken)
-			ev := &p.chunk.events[at]
+			var ev destination.Event
+			if err := p.chunk.event(at, &ev); err != nil {
+				return err
+			}
 			if !w.allows(lim, bytes, len(ev.Payload)) {
 				w.more = true
 				p.chunk.refs.Add(1) // the rest stays in the queue
 				w.portions = append(w.portions, *p)
-				return
+				return nil
 			}
 			bytes += len(ev.Payload) + 1
-			w.events = append(w.events, *ev)
+			w.events = append(w.events, ev)
 			w.items = append(w.items, item{seq: ev.Seq, total: p.chunk.before + uint64(at) + 1, sent: true})
 			w.end = Start{Seq: ev.Seq, Total: w.items[len(w.items)-1].total}
 		}
 		w.end = Start{Seq: p.chunk.last, Total: p.chunk.after}
 		w.portions = append(w.portions, *p)
-		l.load(-p.chunk.bytes)
+		l.load(-p.chunk.size)
 		copy(l.queue, l.queue[1:])
 		l.queue[len(l.queue)-1] = portion{}
 		l.queue = l.queue[:len(l.queue)-1]
 		if len(w.events) >= lim.events || bytes >= lim.bytes {
 			w.more = len(l.queue) > 0
-			return
+			return nil
 		}
 	}
+	return nil
 }
 
 // maxScan bounds the blocks that a lane examines in one step: about what the

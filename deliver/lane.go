@@ -37,6 +37,7 @@ type lane struct {
 	delay time.Duration // the running turn asks to wait this long after it
 	ended chan struct{} // closed when the turn under way at a removal has ended
 	slow  bool          // the last send took long
+	place place         // in the senders' queues
 	gone  bool          // the stream was removed
 	timer *time.Timer
 	// cancel ends the send under way; nil when there is none.

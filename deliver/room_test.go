@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,6 +99,37 @@ func TestSlowDestinationsHoldUpNobody(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A few slow destinations whose events fill the memory hold up nobody either,
+// even when processors are busy with others.
+func TestFewSlowTenantsHoldUpNobody(t *testing.T) {
+	simulate(t, Options{Memory: 64 << 20}, func(t *testing.T, w *world) {
+		const tenants, slow, events = 12, 4, 60_000
+		name := func(id sluice.StreamID) string { return fmt.Sprintf("tenant%d", id) }
+		w.busy.Store(true)
+		for id := sluice.StreamID(1); id <= tenants; id++ {
+			w.stream(id, name(id)).set(func(r *receiver) {
+				if id <= slow {
+					slowly(10)(r)
+				}
+			})
+			w.post(name(id), "a", 1)
+		}
+		time.Sleep(time.Minute)
+		for id := sluice.StreamID(1); id <= tenants; id++ {
+			if took := w.postMany(name(id), events); took > 5*time.Second {
+				t.Errorf("producers of %s took %s, want seconds at most", name(id), took)
+			}
+		}
+		time.Sleep(time.Second)
+		for id := sluice.StreamID(slow + 1); id <= tenants; id++ {
+			w.expect(id, sluice.Ledger{Accepted: events + 1, Delivered: events + 1})
+		}
+		if used := w.d.used.Load(); used > int64(w.d.quickBytes()) {
+			t.Errorf("memory in use: got %d, want at most %d", used, w.d.quickBytes())
+		}
+	})
 }
 
 func TestProcessorsAreNotBusyAtRest(t *testing.T) {

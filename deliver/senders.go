@@ -21,7 +21,8 @@ type senders struct {
 	mu      sync.Mutex
 	ctx     func() context.Context // of run; nil before and after
 	wg      *sync.WaitGroup
-	quickly fifo   // up to date, and quick the last time
+	rich    fifo   // up to date and quick the last time, with much to send
+	quickly fifo   // the same, with little
 	behind  behind // read the log by themselves
 	slowly  fifo
 	turns   uint // taken by quick senders
@@ -35,7 +36,7 @@ func (s *senders) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	s.mu.Lock()
 	s.ctx, s.wg = func() context.Context { return ctx }, &wg
-	for range s.quickly.len() + s.behind.len() {
+	for range s.waiting() {
 		s.start()
 	}
 	s.mu.Unlock()
@@ -59,12 +60,35 @@ func (s *senders) add(l *lane, slow bool) {
 		}
 		return
 	}
-	if l.behind {
+	switch {
+	case l.behind:
 		s.behind.push(l)
-	} else {
+	case l.rich():
+		s.rich.push(l)
+	default:
 		s.quickly.push(l)
 	}
 	s.start()
+}
+
+// promote moves a lane to those with much to send, unless its turn has come. The
+// lane is locked.
+func (s *senders) promote(l *lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.quickly.remove(l) {
+		s.rich.push(l)
+	}
+}
+
+// waiting returns how many lanes wait for a quick sender.
+func (s *senders) waiting() int { return s.rich.len() + s.quickly.len() + s.behind.len() }
+
+// slowSends returns how many sends that take long are under way.
+func (s *senders) slowSends() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.slow
 }
 
 // start adds a quick sender when there is room for one.
@@ -94,6 +118,7 @@ func (s *senders) serve(ctx context.Context, slow bool) {
 		}
 		moved := slow
 		timer := time.AfterFunc(slowSend, func() {
+			w.release(s.d)
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			if moved || s.slow >= maxSlow {
@@ -102,7 +127,7 @@ func (s *senders) serve(ctx context.Context, slow bool) {
 			moved = true
 			s.slow++
 			s.quick--
-			if s.quickly.len()+s.behind.len() > 0 {
+			if s.waiting() > 0 {
 				s.start()
 			}
 		})
@@ -143,18 +168,25 @@ func (s *senders) take(slow bool) *lane {
 }
 
 // pick takes the next lane. Of four turns that quick senders give, one goes to a
-// lane that is behind, and more when there are no others.
+// lane that is behind, one to the lane that has waited longest, and two to lanes
+// with much to send; more when there are no others.
 func (s *senders) pick(slow bool) *lane {
 	if slow {
 		return s.slowly.pop()
 	}
-	s.turns++
-	if s.turns%4 != 0 || s.behind.len() == 0 {
-		if l := s.quickly.pop(); l != nil {
+	order := [...]func() *lane{s.rich.pop, s.quickly.pop, s.behind.pop}
+	switch s.turns++; s.turns % 4 {
+	case 0:
+		order = [...]func() *lane{s.behind.pop, s.quickly.pop, s.rich.pop}
+	case 1:
+		order = [...]func() *lane{s.quickly.pop, s.rich.pop, s.behind.pop}
+	}
+	for _, pop := range order {
+		if l := pop(); l != nil {
 			return l
 		}
 	}
-	return s.behind.pop()
+	return nil
 }
 
 // behind queues lanes that read the log by themselves. Every other turn goes to
@@ -224,28 +256,57 @@ func (b *byCursor) Pop() any {
 
 // fifo is a queue of lanes.
 type fifo struct {
-	lanes []*lane
+	lanes []*lane // nil for one that was removed
 	head  int
+	gone  int // places before lanes, since the start
+	count int
 }
 
-func (f *fifo) len() int { return len(f.lanes) - f.head }
+func (f *fifo) len() int { return f.count }
 
-func (f *fifo) push(l *lane) { f.lanes = append(f.lanes, l) }
+func (f *fifo) push(l *lane) {
+	f.lanes = append(f.lanes, l)
+	f.count++
+	l.place = place{in: f, at: f.gone + len(f.lanes) - 1}
+}
+
+// place is where a lane waits. The senders' lock guards it.
+type place struct {
+	in *fifo // nil for nowhere
+	at int   // counted from the first lane that was ever in it
+}
+
+// remove takes a lane out and reports whether it was in the queue.
+func (f *fifo) remove(l *lane) bool {
+	if l.place.in != f {
+		return false
+	}
+	f.lanes[l.place.at-f.gone] = nil
+	f.count--
+	l.place = place{}
+	return true
+}
 
 func (f *fifo) pop() *lane {
-	if f.head == len(f.lanes) {
-		f.lanes, f.head = f.lanes[:0], 0
-		return nil
+	for f.head < len(f.lanes) {
+		l := f.lanes[f.head]
+		f.lanes[f.head] = nil
+		f.head++
+		if f.head > 1024 && f.head*2 > len(f.lanes) {
+			n := copy(f.lanes, f.lanes[f.head:])
+			clear(f.lanes[n:])
+			f.gone += f.head
+			f.lanes, f.head = f.lanes[:n], 0
+		}
+		if l != nil {
+			f.count--
+			l.place = place{}
+			return l
+		}
 	}
-	l := f.lanes[f.head]
-	f.lanes[f.head] = nil
-	f.head++
-	if f.head > 1024 && f.head*2 > len(f.lanes) {
-		n := copy(f.lanes, f.lanes[f.head:])
-		clear(f.lanes[n:])
-		f.lanes, f.head = f.lanes[:n], 0
-	}
-	return l
+	f.gone += f.head
+	f.lanes, f.head = f.lanes[:0], 0
+	return nil
 }
 
 // wake makes an idle lane ready. A running one gets another turn; one that waits

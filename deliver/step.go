@@ -3,10 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime/debug"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/sluicelog/sluice/destination"
@@ -18,7 +15,7 @@ const slowSend = time.Second
 // step gives a lane one turn: it sends the next batch and settles the outcome.
 // The lane is running; w is the sender's.
 func (d *Deliverer) step(ctx context.Context, l *lane, w *work) {
-	w.reset()
+	defer w.reset()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l.mu.Lock()
@@ -147,10 +144,10 @@ func (d *Deliverer) batchLimits(l *lane, most destination.Limits) (lim limits, s
 func (d *Deliverer) prepare(ctx context.Context, l *lane, w *work, lim limits) error {
 	l.mu.Lock()
 	if !l.behind {
-		l.take(w, lim)
+		err := l.take(w, lim)
 		l.inFlight = len(w.items) > 0
 		l.mu.Unlock()
-		return nil
+		return err
 	}
 	l.mu.Unlock()
 	if err := d.catchUp.wait(ctx, d); err != nil {
@@ -211,29 +208,19 @@ func (d *Deliverer) send(ctx context.Context, l *lane, w *work, dest destination
 	return d.settle(ctx, l, w, dest, &res)
 }
 
-// trySlowly is try for events that may come from the tail. Once the send is a slow
+// trySlowly is try for events that may come from the tail. Once the turn is a slow
 // one, they no longer count against the memory that the tail waits for: hanging
 // destinations would stop it for all. The number of slow sends bounds them.
 func (d *Deliverer) trySlowly(ctx context.Context, l *lane, w *work, dest destination.Destination, b *destination.Batch) destination.Result {
-	if len(w.portions) == 0 {
-		return d.try(ctx, l, dest, b)
-	}
-	held := slices.Clone(w.portions)
-	w.portions = w.portions[:0]
-	release := sync.OnceFunc(func() {
-		for i := range held {
-			held[i].chunk.release(d)
-		}
-	})
-	defer release()
-	defer time.AfterFunc(slowSend, release).Stop()
+	w.lend()
+	defer w.release(d)
 	return d.try(ctx, l, dest, b)
 }
 
 // try is one call of Send, with its deadline and its mark in the lane's figures.
 func (d *Deliverer) try(ctx context.Context, l *lane, dest destination.Destination, b *destination.Batch) destination.Result {
 	timeout := dest.Limits().Timeout
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, noAnswer(timeout))
 	defer cancel()
 	start := time.Now()
 	res := d.call(ctx, l, dest, b)
@@ -248,6 +235,11 @@ func (d *Deliverer) try(ctx context.Context, l *lane, dest destination.Destinati
 	}
 	return res
 }
+
+// noAnswer says that a destination took longer than it may.
+type noAnswer time.Duration
+
+func (n noAnswer) Error() string { return "no answer within " + time.Duration(n).String() }
 
 // call is Send. A panic is a mistake in one kind of destination: it costs the
 // stream a try, and no other stream anything.

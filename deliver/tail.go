@@ -66,10 +66,11 @@ func (p *part) run(ctx context.Context) error {
 	}
 }
 
-// How long a turn may take before its lane falls behind when the tail waits, and
-// how often the tail looks.
+// How long a turn may take before its lane falls behind when the tail waits, how
+// long a lane may have much to send before, and how often the tail looks.
 const (
 	stalledAfter = time.Second
+	crowdedFor   = 3 * time.Second
 	stalledCheck = 100 * time.Millisecond
 )
 
@@ -79,9 +80,13 @@ const (
 // those fall behind whose destinations are slow.
 func (p *part) room(ctx context.Context, b *eventlog.Block) {
 	busy := p.d.busy()
-	for p.short() || busy && p.crowded(b) {
-		if !busy {
-			p.evictLarge()
+	for {
+		crowded := busy && p.crowded(b)
+		if !crowded && !p.short() {
+			break
+		}
+		if !crowded {
+			p.evictLarge(busy)
 			if !p.short() {
 				break
 			}
@@ -90,7 +95,7 @@ func (p *part) room(ctx context.Context, b *eventlog.Block) {
 		select {
 		case <-p.freed:
 		case <-time.After(stalledCheck):
-			p.evictSlow(time.Now().Add(-stalledAfter))
+			p.evictSlow(time.Now())
 		case <-ctx.Done():
 			return
 		}
@@ -136,19 +141,29 @@ func (p *part) crowded(b *eventlog.Block) bool {
 	return 2*large > all
 }
 
-// evictSlow makes lanes fall behind whose turn began before then and goes on:
-// their destinations are slow. A lane that waits for its turn is not to blame.
-func (p *part) evictSlow(then time.Time) {
-	p.evict(func(l *lane) bool { return l.phase == running && l.turn.Before(then) })
+// evictSlow makes lanes fall behind whose turn takes long, or that have had much to
+// send for long: their destinations are slow. A lane with little that waits for
+// its turn is not to blame.
+func (p *part) evictSlow(now time.Time) {
+	p.evict(func(l *lane) bool {
+		return l.phase == running && now.Sub(l.turn) > stalledAfter ||
+			l.queued >= largeQueue && now.Sub(l.queue[0].chunk.made) > crowdedFor
+	})
 }
 
-// evictLarge makes lanes fall behind that hold more than twice their share of the
-// memory. It is for times when processors are not what delivery waits for.
-func (p *part) evictLarge() {
-	p.mu.Lock()
-	share := int(p.d.quickBytes()) / max(1, len(p.debts))
-	p.mu.Unlock()
-	p.evict(func(l *lane) bool { return l.queued >= min(2*share, largeQueue) })
+// evictLarge makes lanes fall behind that have much to send while most have not.
+// When processors are not what delivery waits for, they are those that hold more
+// than twice their share of the memory.
+func (p *part) evictLarge(busy bool) {
+	much := largeQueue
+	if !busy {
+		p.mu.Lock()
+		much = min(much, 2*int(p.d.quickBytes())/max(1, len(p.debts)))
+		p.mu.Unlock()
+	} else if p.large.Load() == 0 {
+		return
+	}
+	p.evict(func(l *lane) bool { return l.queued >= much })
 }
 
 func (p *part) evict(which func(*lane) bool) {
@@ -235,6 +250,7 @@ func (p *part) distribute(b *eventlog.Block) error {
 	if b.First > p.processed+1 {
 		p.holeBefore(b)
 	}
+	h := handout{b: b, slow: p.d.senders.slowSends() > manySlow}
 	var lists [][]uint16
 	for i := range b.Tops {
 		top := &b.Tops[i]
@@ -245,14 +261,14 @@ func (p *part) distribute(b *eventlog.Block) error {
 			if lists == nil {
 				lists = b.ByTop()
 			}
-			if err := p.hand(b, lanes, lists[i], len(lists[i]), top.Total); err != nil {
+			if err := p.hand(&h, lanes, lists[i], len(lists[i]), top.Total); err != nil {
 				return err
 			}
 		}
 		p.totals[top.Name] = top.Total
 	}
 	if lanes := p.routes[sluice.Instance]; len(lanes) > 0 {
-		if err := p.hand(b, lanes, nil, int(b.Count), b.Total); err != nil {
+		if err := p.hand(&h, lanes, nil, int(b.Count), b.Total); err != nil {
 			return err
 		}
 	}
@@ -282,9 +298,36 @@ func (p *part) holeBefore(b *eventlog.Block) {
 	p.lost(totals)
 }
 
-// hand gives the events idx of block b to the lanes of one scope.
-func (p *part) hand(b *eventlog.Block, lanes []*lane, idx []uint16, n int, after uint64) error {
+// handout is a block that is being handed out.
+type handout struct {
+	b    *eventlog.Block
+	slow bool  // many sends are slow
+	kept *kept // nil until events stay in the block
+}
+
+// chunk returns the chunk of the events idx for a lane with so many portions.
+func (h *handout) chunk(idx []uint16, before, after uint64, portions int) (*chunk, error) {
+	c, share := newChunk(h.b, idx, before, after), copyShare
+	if h.slow || portions >= manyPortions {
+		share = copyShareSlow
+	}
+	if c.size*share < int(h.b.RawLen) {
+		return c, c.copy()
+	}
+	if h.kept == nil {
+		if err := h.b.Load(); err != nil {
+			return nil, err
+		}
+		h.kept = &kept{bytes: h.b.MemSize()}
+	}
+	c.kept = h.kept
+	return c, nil
+}
+
+// hand gives the events idx of a block to the lanes of one scope.
+func (p *part) hand(h *handout, lanes []*lane, idx []uint16, n int, after uint64) error {
 	var c *chunk
+	b := h.b
 	skip := firstAfter(b, idx, n, p.processed)
 	if idx != nil {
 		idx = idx[skip:]
@@ -302,7 +345,7 @@ func (p *part) hand(b *eventlog.Block, lanes []*lane, idx []uint16, n int, after
 		p.lost(map[string]uint64{scope: after - uint64(n)}) // the block behind the hole had none of the scope
 	}
 	for _, l := range lanes {
-		if err := p.offer(b, l, &c, idx, n, after); err != nil {
+		if err := p.offer(h, l, &c, idx, n, after); err != nil {
 			return err
 		}
 	}
@@ -311,7 +354,8 @@ func (p *part) hand(b *eventlog.Block, lanes []*lane, idx []uint16, n int, after
 
 // offer gives a lane what it wants of the scope's events. The chunk is made when
 // the first lane wants something.
-func (p *part) offer(b *eventlog.Block, l *lane, c **chunk, idx []uint16, n int, after uint64) error {
+func (p *part) offer(h *handout, l *lane, c **chunk, idx []uint16, n int, after uint64) (err error) {
+	b := h.b
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.gone {
@@ -342,8 +386,7 @@ func (p *part) offer(b *eventlog.Block, l *lane, c **chunk, idx []uint16, n int,
 		return nil
 	}
 	if *c == nil {
-		*c = newChunk(b, idx, before, after)
-		if err := (*c).fill(); err != nil {
+		if *c, err = h.chunk(idx, before, after, len(l.queue)); err != nil {
 			return fmt.Errorf("decode block %d of partition %s: %w", b.First, p.name, err)
 		}
 	}
@@ -364,10 +407,8 @@ func (p *part) offer(b *eventlog.Block, l *lane, c **chunk, idx []uint16, n int,
 // push queues a portion, or makes the lane fall behind when there is no room.
 func (l *lane) push(c *chunk, pick []uint16) {
 	d := l.p.d
-	if c.refs.Add(1) == 1 {
-		d.used.Add(int64(c.bytes))
-	}
-	if l.queued > 0 && l.queued+c.bytes > maxQueue {
+	c.hold(d)
+	if l.queued > 0 && l.queued+c.size > maxQueue {
 		c.release(d)
 		l.fallBehind(time.Now())
 		d.wake(l)
@@ -375,9 +416,20 @@ func (l *lane) push(c *chunk, pick []uint16) {
 	}
 	l.queue = append(l.queue, portion{chunk: c, pick: pick})
 	l.given = c.last
-	l.load(c.bytes)
+	l.load(c.size)
+	if l.phase == ready && l.rich() {
+		d.senders.promote(l)
+	}
 	d.wake(l)
 }
+
+// richQueue is how many bytes have to wait for a lane to be served before others:
+// a request with many events costs hardly more than one with a single event, and
+// when processors are what all wait for, those of the others become more
+// meanwhile.
+const richQueue = 8 << 10
+
+func (l *lane) rich() bool { return l.queued >= richQueue }
 
 // Bytes that may wait for one lane, and from where on it is said to have much to
 // send.
