@@ -27,6 +27,7 @@ func layers() map[string][]string {
 		"store":                         nouns,
 		"store/storetest":               {"", "store"},
 		"secret":                        nouns,
+		"index":                         nouns,
 		"segment":                       {"", "eventlog"},
 		"segment/segmenttest":           {"", "eventlog", "eventlog/eventlogtest", "segment"},
 		"sqlite":                        {"", "store"},
