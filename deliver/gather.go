@@ -127,7 +127,7 @@ func (d *Deliverer) gather(ctx context.Context, l *lane, w *work, lim limits) er
 // run examines blocks from position at on, where nothing unsettled lies before
 // what is in the work.
 func (g *gathering) run(ctx context.Context, at Start) error {
-	d, l, w := g.d, g.l, g.w
+	l, w := g.l, g.w
 	l.mu.Lock()
 	end := l.rec.End
 	l.mu.Unlock()
@@ -145,10 +145,10 @@ func (g *gathering) run(ctx context.Context, at Start) error {
 			break
 		}
 		if scanned >= g.maxScan() {
-			w.more = true
+			w.more, g.scanned = true, true
 			break
 		}
-		b, err := d.log.Block(ctx, l.p.name, at.Seq+1)
+		b, err := g.read(ctx, at.Seq+1)
 		if errors.Is(err, io.EOF) {
 			// Numbers were reserved behind the end of the log: the tail passed them.
 			if at = g.passReserved(at); w.more {

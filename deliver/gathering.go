@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"context"
 	"slices"
 
 	"github.com/sluicelog/sluice/destination"
@@ -15,14 +16,31 @@ type gathering struct {
 	lim   limits
 	bytes int
 	into  *building // where events go instead of the work; nil for none
+	// scanned says that the pass ended at the most blocks it may examine.
+	scanned bool
 }
 
 // maxScan bounds the blocks of this pass.
 func (g *gathering) maxScan() int {
-	if g.into != nil && g.into.count > 0 {
+	switch {
+	case g.into == nil:
+		return maxScan
+	case g.into.ahead:
+		return aheadScan
+	case g.into.count > 0:
 		return maxObjectScan
 	}
 	return maxScan
+}
+
+// read returns the block that holds seq, or the next one.
+func (g *gathering) read(ctx context.Context, seq uint64) (*eventlog.Block, error) {
+	if g.into != nil {
+		if b := g.l.pinned(seq); b != nil {
+			return b, nil
+		}
+	}
+	return g.d.log.Block(ctx, g.l.p.name, seq)
 }
 
 // passReserved moves over numbers that were reserved at the start and hold no

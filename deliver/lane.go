@@ -65,6 +65,8 @@ type lane struct {
 	objects bool    // the destination keeps objects
 	fill    filling // of a lane of objects
 	object  *object // the planned one, when it is there; the running turn's
+	// open is the object that is filled between turns; who swaps it out owns it.
+	open atomic.Pointer[building]
 
 	blame
 	health
@@ -125,7 +127,7 @@ func (l *lane) fallBehind(now time.Time) {
 	if !l.behind {
 		l.behind = true
 	}
-	l.fill.known = false
+	l.unknown()
 	if !l.rec.Behind || l.rec.Since.IsZero() {
 		l.rec.Behind, l.rec.Since = true, now
 		l.mark()

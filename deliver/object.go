@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -91,14 +92,16 @@ func (l *lane) keepEvents() {
 	if l.objects || l.rec.Plan != nil {
 		l.objects, l.rec.Plan = false, nil
 		l.fill.stop()
+		l.unknown()
 		l.fill = filling{}
 		l.mark()
 	}
 }
 
-// dropObject removes the lane's file. It is called by the running turn, or when
+// dropObject removes the lane's files. It is called by the running turn, or when
 // there is none.
 func (l *lane) dropObject() {
+	l.shut()
 	if l.object != nil {
 		l.object.remove()
 		l.object = nil
@@ -108,15 +111,25 @@ func (l *lane) dropObject() {
 // cut begins the next object when it is due. It reports whether there is a plan.
 func (d *Deliverer) cut(ctx context.Context, l *lane, w *work, dest destination.ObjectStore) (bool, error) {
 	l.mu.Lock()
-	idle := l.upToDate() || l.fill.known && !l.due(time.Now())
+	idle := l.upToDate() || l.fill.known && !l.due(time.Now()) && !l.goesOn()
 	if idle {
+		if l.open.Load() == nil {
+			l.fill.pins.clear(d)
+		}
 		l.schedule()
 	}
+	l.fill.reading = !idle
 	l.mu.Unlock()
 	if idle || !d.takePlace(l) {
 		return false, nil
 	}
-	defer d.spool.give(d)
+	kept := false
+	defer func() {
+		l.reading(false)
+		if !kept {
+			d.spool.give(d)
+		}
+	}()
 	b, err := d.build(ctx, l, w, dest)
 	switch {
 	case err != nil:
@@ -124,7 +137,9 @@ func (d *Deliverer) cut(ctx context.Context, l *lane, w *work, dest destination.
 	case b.count == 0:
 		return false, d.nothingToSend(ctx, l, w, dest)
 	case b.waiting:
-		b.object.remove()
+		if kept = b.pays() && d.keep(l, b); !kept {
+			b.drop()
+		}
 		return false, nil
 	}
 	if err := b.finish(); err != nil {
@@ -141,9 +156,15 @@ func (d *Deliverer) cut(ctx context.Context, l *lane, w *work, dest destination.
 // takePlace takes a place to build an object. Without one the lane is woken when
 // there is.
 func (d *Deliverer) takePlace(l *lane) bool {
-	ok, full := d.spool.take(l)
+	ok, full, other := d.spool.take(l)
+	if other != nil {
+		if b := other.open.Swap(nil); b != nil {
+			b.drop()
+		}
+	}
 	if full {
 		l.mu.Lock()
+		l.fill.reading = false
 		d.wait(l, time.Second)
 		l.mu.Unlock()
 	}
@@ -159,6 +180,8 @@ func (l *lane) plan(b *building, end Start) {
 	defer l.mu.Unlock()
 	l.object, l.rec.Plan = b.object, p
 	l.fill.take(b)
+	l.fill.reading = false
+	l.weigh()
 	if !l.fill.known && time.Since(b.accepted) > l.fill.limits.Age+lateAfter {
 		l.fallBehind(time.Now()) // it does not keep up
 	}
@@ -202,7 +225,7 @@ func (d *Deliverer) carry(ctx context.Context, l *lane, dest destination.ObjectS
 	l.mu.Lock()
 	p := *l.rec.Plan
 	l.mu.Unlock()
-	existed, err := d.put(ctx, l, dest, l.object.describe(p.Key))
+	existed, err := d.upload(ctx, l, dest, p.Key)
 	switch {
 	case err == nil && existed:
 		d.settlePlan(l, p.Count) // all of it, whatever could be built again
@@ -211,6 +234,7 @@ func (d *Deliverer) carry(ctx context.Context, l *lane, dest destination.ObjectS
 	case ctx.Err() != nil: // stopped in the middle: it is tried again
 	default:
 		l.conclude(err)
+		l.shut()
 		if d.spool.tight() {
 			l.dropObject() // it is built again for the next try
 		}
@@ -229,6 +253,19 @@ func (l *lane) conclude(err *destination.Error) {
 		return
 	}
 	l.p.d.hold(l, err)
+}
+
+// upload stores the planned object, and fills the next one meanwhile.
+func (d *Deliverer) upload(ctx context.Context, l *lane, dest destination.ObjectStore, key string) (existed bool, err *destination.Error) {
+	stored := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(stored)
+		existed, err = d.put(ctx, l, dest, l.object.describe(key))
+	})
+	d.fillAhead(ctx, l, dest, stored)
+	wg.Wait()
+	return existed, err
 }
 
 // put is one call of Put, with its deadline and its mark in the lane's figures. A
@@ -279,6 +316,10 @@ func (d *Deliverer) settled(l *lane, n int) {
 	}
 	l.rec.Since, l.rec.Announced = time.Time{}, 0 // what is left is not due
 	if l.fill.events > 0 {
+		l.again = l.again || l.goesOn()
+		if !l.again {
+			l.fill.pins.clear(d)
+		}
 		l.schedule()
 		return
 	}

@@ -27,11 +27,17 @@ type building struct {
 	bytes    int64 // of the events
 	first    uint64
 	last     uint64
+	from     Start     // where reading began: the cursor, or the end of the plan before
+	start    Start     // right before the first event
 	end      Start     // the last event
+	at       Start     // how far the log was read, of one that stays open
+	block    uint64    // the first number of the last block
 	accepted time.Time // the first event
 	latest   time.Time // and the last one
-	// waiting says that it is not due: it is to be dropped.
+	// waiting says that it is not due: it stays open or is dropped.
 	waiting bool
+	full    bool // nothing more may follow in it
+	ahead   bool // it is filled while the one before is stored
 }
 
 // maxObjectScan bounds the blocks that are read for one object: a filter may let
@@ -42,15 +48,12 @@ const maxObjectScan = 2048
 // gather, until the object is full, the tail is reached or something has to be
 // settled first. w tells where it ended; its items stand for those in the object.
 func (d *Deliverer) build(ctx context.Context, l *lane, w *work, dest destination.ObjectStore) (*building, error) {
-	b := &building{d: d, l: l, dest: dest, version: dest.Version(), limits: dest.ObjectLimits()}
-	b.conf, b.matcher = l.s.config()
+	b, at := d.begin(l, w, dest)
 	if err := d.waitWhenLate(ctx, l); err != nil {
+		b.drop()
 		return nil, err
 	}
-	l.mu.Lock()
-	at := Start{Seq: l.rec.Cursor, Total: l.rec.Total}
-	l.mu.Unlock()
-	for {
+	for !b.full {
 		g := gathering{d: d, l: l, w: w, into: b}
 		if err := g.run(ctx, at); err != nil {
 			b.drop()
@@ -61,6 +64,23 @@ func (d *Deliverer) build(ctx context.Context, l *lane, w *work, dest destinatio
 		}
 		at, w.atTail = w.end, false
 	}
+	return b, nil
+}
+
+// begin returns the lane's object to write to, and where in the log to go on.
+func (d *Deliverer) begin(l *lane, w *work, dest destination.ObjectStore) (*building, Start) {
+	if b := l.reopen(w, dest); b != nil {
+		b.waiting = false
+		return b, b.at
+	}
+	b := &building{d: d, l: l, dest: dest, version: dest.Version(), limits: dest.ObjectLimits()}
+	b.conf, b.matcher = l.s.config()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fill.excused += l.fill.read // of an object that was dropped: it is read again
+	l.fill.read = 0
+	b.from = l.next()
+	return b, b.from
 }
 
 // join notes that the object reaches to the tail at end, and decides whether it
@@ -78,7 +98,7 @@ func (b *building) join(end Start) bool {
 		}
 	}
 	if !b.complete() {
-		b.waiting = true
+		b.waiting, b.at = true, end
 		b.l.waitForMore(b)
 	}
 	return false
@@ -87,14 +107,17 @@ func (b *building) join(end Start) bool {
 // complete reports whether the object is worth storing although more may come:
 // its first event is old enough, the stream ends, or it is nearly full.
 func (b *building) complete() bool {
-	l := b.l
+	l, enough := b.l, b.limits.Bytes
+	if !b.pays() {
+		enough = enough * 3 / 4
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := b.accepted.Add(b.limits.Age)
 	if !b.conf.Until.IsZero() && b.conf.Until.Before(at) {
 		at = b.conf.Until.Add(time.Nanosecond)
 	}
-	return l.rec.End != nil || !time.Now().Before(at) || b.encoder.Written() >= b.limits.Bytes*3/4
+	return l.rec.End != nil || !time.Now().Before(at) || b.encoder.Written() >= enough
 }
 
 // add writes event at of block blk, whose total in the scope is total. It sets
@@ -103,13 +126,20 @@ func (b *building) add(w *work, blk *eventlog.Block, at int, total uint64) error
 	seq := blk.First + uint64(at)
 	if b.count == 0 {
 		// What lies before the first wanted event is settled: it is filtered.
-		b.l.mu.Lock()
-		b.l.moveTo(Start{Seq: seq - 1, Total: total - 1})
-		b.l.mu.Unlock()
-		w.items = append(w.items, item{seq: seq, total: total})
+		b.start = Start{Seq: seq - 1, Total: total - 1}
+		if !b.ahead {
+			b.l.mu.Lock()
+			b.l.moveTo(b.start)
+			b.l.mu.Unlock()
+			w.items = append(w.items, item{seq: seq, total: total})
+		}
 	}
 	if err := b.write(blk, at); err != nil {
 		return err
+	}
+	if blk.First != b.block {
+		b.block = blk.First
+		b.l.progress(b)
 	}
 	b.end = Start{Seq: seq, Total: total}
 	w.end = b.end

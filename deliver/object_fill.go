@@ -23,6 +23,13 @@ type filling struct {
 	oldest  time.Time // when the first of them was accepted
 	ratio   float64   // bytes stored for a byte of events, of the last object
 	timer   *time.Timer
+	// read is how many of the bytes the object under way holds, excused how many
+	// of the others came while the lane did not read; see weigh.
+	read, excused int64
+	reading       bool // the lane reads, or waits for a place to
+	full          bool // the open object is
+	large         bool // it is counted among those that have much to send
+	pins          pins
 	// runs are where those events are, from listed on; before it, nobody knows.
 	listed uint64
 	runs   []run
@@ -81,6 +88,7 @@ const firstRatio = 0.1
 func (f *filling) begin(version, at uint64) {
 	f.stop()
 	f.known, f.version, f.events, f.bytes, f.oldest = true, version, 0, 0, time.Time{}
+	f.read, f.excused = 0, 0
 	f.listed, f.runs = at, nil
 }
 
@@ -90,6 +98,7 @@ func (f *filling) take(b *building) {
 	f.stop()
 	f.events -= b.count
 	f.bytes -= b.bytes
+	f.read = 0
 	f.oldest = b.latest // or later
 	f.runs = slices.DeleteFunc(f.runs, func(r run) bool { return r.last <= b.last })
 	if f.events < 0 || f.version != b.conf.Version {
@@ -127,7 +136,7 @@ func (l *lane) told(b *eventlog.Block, list, idx []uint16, all bool, before, ver
 		f.begin(version, p.processed)
 	}
 	if !f.known || f.version != version {
-		f.known = false
+		l.unknown()
 		return
 	}
 	if f.events == 0 {
@@ -137,7 +146,14 @@ func (l *lane) told(b *eventlog.Block, list, idx []uint16, all bool, before, ver
 	n, bytes := count(b, list, idx, all)
 	f.events += n
 	f.bytes += bytes
-	if l.due(time.Now()) {
+	if !l.reads() {
+		f.excused += bytes
+	}
+	if l.phase == ready || l.phase == running || l.open.Load() != nil {
+		f.pins.pin(p.d, b)
+	}
+	l.weigh()
+	if l.due(time.Now()) || l.goesOn() {
 		p.d.wake(l)
 	} else if f.timer == nil {
 		l.schedule()
@@ -169,7 +185,7 @@ func count(b *eventlog.Block, list, idx []uint16, all bool) (n int, bytes int64)
 // due reports whether what is known makes an object. The lane is locked.
 func (l *lane) due(now time.Time) bool {
 	f := &l.fill
-	if l.rec.End != nil {
+	if l.rec.End != nil || f.full {
 		return true
 	}
 	if f.events == 0 {
@@ -229,7 +245,7 @@ func (l *lane) reachedTail(b *building, end Start) reached {
 		return tailKnows
 	}
 	l.fill.begin(b.conf.Version, end.Seq)
-	l.fill.events, l.fill.bytes, l.fill.oldest = b.count, b.bytes, b.accepted
+	l.fill.events, l.fill.bytes, l.fill.read, l.fill.oldest = b.count, b.bytes, b.bytes, b.accepted
 	return tailReached
 }
 
@@ -243,6 +259,7 @@ func (l *lane) waitForMore(b *building) {
 	}
 	l.fill.learn(b)
 	l.fill.oldest = b.accepted
+	l.hasRead(b)
 	if l.tries == 0 && !l.held && !l.rec.Since.IsZero() {
 		l.rec.Since, l.rec.Announced = time.Time{}, 0
 		l.mark()

@@ -26,6 +26,7 @@ type bucket struct {
 	limits  destination.ObjectLimits
 	objects map[string][]string // ids by key; guarded by the receiver's lock
 	puts    int
+	encode  time.Duration // that an event takes
 	hooks   map[string]func(ctx context.Context)
 }
 
@@ -49,7 +50,7 @@ func (b *bucket) Encoder(version int, w io.Writer) (destination.ObjectEncoder, e
 	if version != 1 {
 		return nil, fmt.Errorf("version %d is not known", version)
 	}
-	return &lines{w: w}, nil
+	return &lines{w: w, each: b.encode}, nil
 }
 
 func (b *bucket) Key(n destination.ObjectName) string {
@@ -163,11 +164,15 @@ func (b *bucket) expect(sizes ...int) {
 
 // lines is an encoder of plain lines.
 type lines struct {
-	w io.Writer
-	n int64
+	w    io.Writer
+	n    int64
+	each time.Duration
 }
 
 func (l *lines) Add(e *destination.Event) error {
+	if l.each > 0 {
+		time.Sleep(l.each) // simulated
+	}
 	n, err := l.w.Write(append(slices.Clone(e.Payload), '\n'))
 	l.n += int64(n)
 	return err

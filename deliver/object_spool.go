@@ -8,6 +8,7 @@ import (
 	"hash"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -31,9 +32,11 @@ type spool struct {
 	serial atomic.Uint64
 
 	mu      sync.Mutex
-	busy    int
+	busy    int     // places that are taken
+	kept    []*lane // that keep theirs between turns; none while any wait
 	waiting []*lane
 	queued  map[*lane]bool
+	scarce  time.Time // when a lane last found no free place
 }
 
 // open makes the folder and empties it.
@@ -60,22 +63,86 @@ func (s *spool) open(folder string) error {
 	return nil
 }
 
-// take takes a place to build an object. Without one the lane is woken when there
-// is, unless the spool is full.
-func (s *spool) take(l *lane) (ok, full bool) {
+// scarceFor is how long after places were scarce nobody keeps one between turns.
+const scarceFor = time.Minute
+
+// take takes a place to build an object: the one that the lane has kept, or a free
+// one, or that of another lane, whose open object is then to be dropped. Without
+// one the lane is woken when there is, unless the spool is full.
+func (s *spool) take(l *lane) (ok, full bool, other *lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if i := slices.Index(s.kept, l); i >= 0 {
+		s.kept = slices.Delete(s.kept, i, i+1)
+		return true, false, nil
+	}
 	switch {
 	case s.used.Load() >= spoolBytes:
-		return false, true
+		return false, true, nil
 	case s.busy < buildPlaces:
 		s.busy++
-		return true, false
-	case !s.queued[l]:
+		return true, false, nil
+	}
+	s.scarce = time.Now()
+	if len(s.kept) > 0 {
+		other = s.kept[0]
+		s.kept = slices.Delete(s.kept, 0, 1)
+		return true, false, other
+	}
+	if !s.queued[l] {
 		s.queued[l] = true
 		s.waiting = append(s.waiting, l)
 	}
-	return false, false
+	return false, false, nil
+}
+
+// takeSpare takes the place that the lane has kept, or one that nobody else wants.
+func (s *spool) takeSpare(l *lane) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.kept, l); i >= 0 {
+		s.kept = slices.Delete(s.kept, i, i+1)
+		return true
+	}
+	if s.busy >= buildPlaces || !s.quiet() || s.used.Load() >= spoolBytes/2 {
+		return false
+	}
+	s.busy++
+	return true
+}
+
+// keep lets the lane keep its place between turns. It reports false when others
+// need it.
+func (s *spool) keep(l *lane) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiting) > 0 || s.used.Load() >= spoolBytes/2 {
+		return false
+	}
+	s.kept = append(s.kept, l)
+	return true
+}
+
+// forget takes back the place that the lane kept, if it did. No lane waits for it
+// then.
+func (s *spool) forget(l *lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.kept, l); i >= 0 {
+		s.kept = slices.Delete(s.kept, i, i+1)
+		s.busy--
+	}
+}
+
+// calm reports whether lanes may keep places between turns.
+func (s *spool) calm() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quiet()
+}
+
+func (s *spool) quiet() bool {
+	return len(s.waiting) == 0 && (s.scarce.IsZero() || time.Since(s.scarce) >= scarceFor)
 }
 
 // give gives a place back. No lane is locked.

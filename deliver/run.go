@@ -34,6 +34,7 @@ type Deliverer struct {
 	catchUp   throttle
 	used      atomic.Int64 // bytes held by chunks
 	slowBytes atomic.Int64 // bytes of events in sends of lanes that are behind or slow
+	pinned    atomic.Int64 // and of blocks that wait for lanes of objects
 	spool     spool
 	outbox    chan struct{}
 	busy      func() bool // our own processors are what delivery waits for

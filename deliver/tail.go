@@ -123,9 +123,9 @@ func (p *part) crowded(b *eventlog.Block) bool {
 	count := func(lanes []*lane) {
 		for _, l := range lanes {
 			l.mu.Lock()
-			if !l.gone && !l.behind && l.given+recently > b.First {
+			if has, much := l.burden(b); has {
 				all++
-				if l.queued >= largeQueue {
+				if much {
 					large++
 				}
 			}
@@ -221,7 +221,7 @@ func (p *part) expire(l *lane, before, now uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.behind || l.gone {
-		l.fill.known = false // it meets the hole by itself
+		l.unknown() // it meets the hole by itself
 		return
 	}
 	if !l.upToDate() {
