@@ -43,6 +43,7 @@ const (
 	FieldBusinessID Field = 21 // business_id
 	FieldApp        Field = 22 // oauth_application_id, oauth_app_id
 	FieldEntity     Field = 23 // entity_type and entity_id, "Project/29"
+	FieldFrom       Field = 24 // from, when it is a string: the page or call it was done in
 )
 
 // MaxTermBytes bounds the value of a term. Of a longer one the front is kept and a
@@ -73,6 +74,7 @@ func NewTerm(field Field, value string) Term {
 // happened in one of the ranges; with Not, by an event of which none holds.
 type Clause struct {
 	Not    bool
+	All    bool // one term is not enough, every one is needed
 	Terms  []Term
 	IDs    []string // as they stand in payloads, without quotes
 	Ranges []Range
