@@ -77,6 +77,9 @@ func (f *Filter) Matcher() *Matcher {
 }
 
 func set(list []string) map[string]bool {
+	if len(list) == 0 {
+		return nil
+	}
 	m := make(map[string]bool, len(list))
 	for _, s := range list {
 		m[s] = true

@@ -34,7 +34,7 @@ func (s *Service) amend(ctx context.Context, st *stream, edit func(r *streamReco
 			continue // an outbox was emptied meanwhile
 		}
 		if err == nil {
-			st.rec.Store(&rec)
+			st.keep(&rec)
 			if rec.pending() {
 				s.outboxes.wake(key)
 			}

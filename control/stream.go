@@ -100,8 +100,16 @@ type stream struct {
 
 func newStream(r *streamRecord) *stream {
 	st := &stream{id: r.ID, changing: make(chan struct{}, 1)}
-	st.rec.Store(r)
+	st.keep(r)
 	return st
+}
+
+// keep takes r as the stream's record. What it has to tell is read from the store
+// only.
+func (st *stream) keep(r *streamRecord) {
+	kept := *r
+	kept.outbox = outbox{}
+	st.rec.Store(&kept)
 }
 
 func (st *stream) record() *streamRecord { return st.rec.Load() }

@@ -43,7 +43,7 @@ func (s *Service) DeleteStream(ctx context.Context, p Principal, id sluice.Strea
 		st.broken.Store(true) // it may be stored all the same
 		return Deleted{}, storeError("delete a stream", err)
 	}
-	st.rec.Store(&rec)
+	st.keep(&rec)
 	ledger, err := s.finish(ctx, st)
 	if err != nil {
 		return Deleted{}, storeError("delete a stream", err)
@@ -119,7 +119,7 @@ func (s *Service) repair(ctx context.Context, st *stream) error {
 	case err != nil:
 		return err
 	}
-	st.rec.Store(&rec)
+	st.keep(&rec)
 	s.apply(ctx, st)
 	if st.broken.Load() || rec.Deleting == nil {
 		return nil

@@ -106,7 +106,7 @@ func (s *Service) update(ctx context.Context, p Principal, st *stream, patch Str
 	if next.Name != old.Name && old.Name != "" {
 		s.release(ctx, ruleName, old.nameClaim(), key)
 	}
-	st.rec.Store(next)
+	st.keep(next)
 	return true, nil
 }
 
