@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,6 +33,8 @@ type world struct {
 	confs  map[sluice.StreamID]Stream
 	notes  []Notice
 	full   atomic.Bool // the store has no space
+	// writes of lane records until it has none; 0 for no such limit
+	writes atomic.Int64
 	busy   atomic.Bool // the processors are
 }
 
@@ -45,7 +48,10 @@ func newWorld(t *testing.T, opts Options) *world {
 func (w *world) start() {
 	w.t.Helper()
 	if w.store.Before == nil {
-		w.store.Before = func(store.Change) error {
+		w.store.Before = func(c store.Change) error {
+			if strings.HasPrefix(c.Key, lanePrefix) && w.writes.Add(-1) == 0 {
+				w.full.Store(true)
+			}
 			if w.full.Load() {
 				return store.ErrFull
 			}

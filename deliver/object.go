@@ -19,7 +19,8 @@ import (
 // durable does it try to store the object, and until the object is stored the
 // plan does not change: whatever happens in between, the same events are tried
 // under the same key. Then cursor, counts and the end of the plan are one change
-// of the record.
+// of the record. Only a plan that certainly left nothing in the bucket is given up
+// for another one, when the stream was changed: see renew.
 
 // plan is an object that is being stored: part of the lane's record.
 type plan struct {
@@ -31,31 +32,36 @@ type plan struct {
 	End     Start  `json:"end"` // the cursor after it
 	// Filter chose the events: the stream's may have changed since.
 	Filter sluice.Filter `json:"filter"`
+	// Conf is the stream's version that it was made by.
+	Conf uint64 `json:"conf,omitempty"`
+	// Free says that nothing can lie in the bucket because of it: no try is under
+	// way, and each of those before, if there were any, certainly stored nothing.
+	// It is taken away, durably, before each try.
+	Free bool `json:"free,omitempty"`
 }
 
-// objectStep gives a lane of objects a turn. The lane is running.
-func (d *Deliverer) objectStep(ctx context.Context, l *lane, w *work, dest destination.ObjectStore) error {
+// objectStep gives a lane of objects a turn. The lane is running; dest is of the
+// stream's version, or a later one.
+func (d *Deliverer) objectStep(ctx context.Context, l *lane, w *work, dest destination.ObjectStore, version uint64) error {
 	if d.spool.folder == "" {
 		l.p.detach(l)
 		l.conclude(&destination.Error{Class: destination.Misconfigured, Message: "this server has no folder to write objects into"})
 		return nil
 	}
 	l.keepObjects(dest.ObjectLimits())
-	l.mu.Lock()
-	p := l.rec.Plan
-	l.mu.Unlock()
+	p := l.renew(version)
 	var err error
 	var ok bool
 	switch {
 	case p == nil:
-		ok, err = d.cut(ctx, l, w, dest)
+		ok, err = d.cut(ctx, l, w, dest, version)
 	case l.object == nil:
 		ok, err = d.restore(ctx, l, dest, p)
 	default:
 		ok = true
 	}
 	if ok && err == nil {
-		err = d.carry(ctx, l, dest)
+		err = d.carry(ctx, l, dest, version)
 	}
 	if e, is := errors.AsType[*objectError](err); is && ctx.Err() == nil {
 		d.opts.Logger.WarnContext(ctx, "object not written", "stream", l.s.id, "partition", l.p.name, "err", e.cause)
@@ -63,6 +69,35 @@ func (d *Deliverer) objectStep(ctx context.Context, l *lane, w *work, dest desti
 		return nil
 	}
 	return err
+}
+
+// renew returns the plan. When the stream was changed since the plan was made, and
+// nothing can lie in the bucket because of it, it is given up, and nil returned:
+// the object is cut anew, by the stream as it is now.
+func (l *lane) renew(version uint64) *plan {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.rec.Plan
+	if p == nil || !p.Free || p.Conf == version {
+		return p
+	}
+	l.dropObject()
+	l.rec.Plan = nil
+	l.unknown() // the plan's events were taken off the account
+	l.mark()
+	return nil
+}
+
+// free notes whether anything can lie in the bucket because of the plan, and
+// returns what was noted before. The lane is locked.
+func (l *lane) free(free bool) (before bool) {
+	next := *l.rec.Plan
+	before, next.Free = next.Free, free
+	if before != free {
+		l.rec.Plan = &next // others may still read the old one
+		l.mark()
+	}
+	return before
 }
 
 // keepObjects makes the lane one of objects. What the tail gave it before that
@@ -109,7 +144,7 @@ func (l *lane) dropObject() {
 }
 
 // cut begins the next object when it is due. It reports whether there is a plan.
-func (d *Deliverer) cut(ctx context.Context, l *lane, w *work, dest destination.ObjectStore) (bool, error) {
+func (d *Deliverer) cut(ctx context.Context, l *lane, w *work, dest destination.ObjectStore, version uint64) (bool, error) {
 	l.mu.Lock()
 	idle := l.upToDate() || l.fill.known && !l.due(time.Now()) && !l.goesOn()
 	if idle {
@@ -149,7 +184,7 @@ func (d *Deliverer) cut(ctx context.Context, l *lane, w *work, dest destination.
 	if w.atTail {
 		end = b.end // what follows stays open to a change of the filter
 	}
-	l.plan(b, end)
+	l.plan(b, end, version)
 	return true, nil
 }
 
@@ -172,10 +207,11 @@ func (d *Deliverer) takePlace(l *lane) bool {
 }
 
 // plan puts the object that was built into the lane's record.
-func (l *lane) plan(b *building, end Start) {
+func (l *lane) plan(b *building, end Start, version uint64) {
 	name := destination.ObjectName{Log: l.p.d.log.ID().String(), Stream: int64(l.s.id), Partition: l.p.name,
 		First: b.first, Last: b.last, Accepted: b.accepted}
-	p := &plan{Key: b.dest.Key(name), Encoder: b.version, First: b.first, Last: b.last, Count: b.count, End: end, Filter: b.conf.Filter}
+	p := &plan{Key: b.dest.Key(name), Encoder: b.version, First: b.first, Last: b.last, Count: b.count, End: end, Filter: b.conf.Filter,
+		Conf: version, Free: true}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.object, l.rec.Plan = b.object, p
@@ -214,8 +250,11 @@ func (d *Deliverer) restore(ctx context.Context, l *lane, dest destination.Objec
 	return true, nil
 }
 
-// carry stores the planned object, once the plan is durable.
-func (d *Deliverer) carry(ctx context.Context, l *lane, dest destination.ObjectStore) error {
+// carry stores the planned object, once it is durable that it may be there.
+func (d *Deliverer) carry(ctx context.Context, l *lane, dest destination.ObjectStore, version uint64) error {
+	l.mu.Lock()
+	free := l.free(false)
+	l.mu.Unlock()
 	if err := d.flush.durable(ctx, l); err != nil {
 		if errors.Is(err, errRemoved) {
 			return nil
@@ -233,6 +272,13 @@ func (d *Deliverer) carry(ctx context.Context, l *lane, dest destination.ObjectS
 		d.settlePlan(l, l.object.count)
 	case ctx.Err() != nil: // stopped in the middle: it is tried again
 	default:
+		if free && err.NothingStored {
+			l.mu.Lock()
+			l.free(true)
+			l.mu.Unlock()
+		} else if p.Conf != version && err.Class == destination.Misconfigured {
+			err = keptKey(err, p.Key)
+		}
 		l.conclude(err)
 		l.shut()
 		if d.spool.tight() {
@@ -240,6 +286,13 @@ func (d *Deliverer) carry(ctx context.Context, l *lane, dest destination.ObjectS
 		}
 	}
 	return nil
+}
+
+// keptKey adds to a refusal why a change of the stream does not help.
+func keptKey(err *destination.Error, key string) *destination.Error {
+	e := *err
+	e.Message += fmt.Sprintf("; this object keeps the key %s, because an earlier try may have stored it: let the stream put objects there until it is done", key)
+	return &e
 }
 
 // conclude draws the conclusion from a failure. A refused object is not divided:

@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,6 +29,8 @@ type bucket struct {
 	puts    int
 	encode  time.Duration // that an event takes
 	hooks   map[string]func(ctx context.Context)
+	prefix  string // of keys
+	deny    string // keys that begin with it are refused; "" for none
 }
 
 var _ destination.ObjectStore = (*bucket)(nil)
@@ -54,7 +57,9 @@ func (b *bucket) Encoder(version int, w io.Writer) (destination.ObjectEncoder, e
 }
 
 func (b *bucket) Key(n destination.ObjectName) string {
-	return fmt.Sprintf("%s/%s-%d-%s-%06d-%06d", n.Accepted.UTC().Format("15:04"), n.Log[:4], n.Stream, n.Partition, n.First, n.Last)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.prefix + fmt.Sprintf("%s/%s-%d-%s-%06d-%06d", n.Accepted.UTC().Format("15:04"), n.Log[:4], n.Stream, n.Partition, n.First, n.Last)
 }
 
 func (b *bucket) Put(ctx context.Context, o *destination.Object) (existed bool, err *destination.Error) {
@@ -90,6 +95,9 @@ func (b *bucket) store(o *destination.Object) (existed bool, err *destination.Er
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.puts++
+	if b.deny != "" && strings.HasPrefix(o.Key, b.deny) {
+		return false, &destination.Error{Class: destination.Misconfigured, Status: 403, Message: "not allowed", NothingStored: true}
+	}
 	glitch := b.glitches > 0
 	b.glitches = max(0, b.glitches-1)
 	if b.refuse != nil {

@@ -82,7 +82,7 @@ func (d *Deliverer) turn(ctx context.Context, l *lane, w *work) error {
 	}
 	defer l.s.release()
 	if store, ok := dest.(destination.ObjectStore); ok {
-		return d.objectStep(ctx, l, w, store)
+		return d.objectStep(ctx, l, w, store, conf.Version)
 	}
 	l.keepEvents()
 	lim, slowly := d.batchLimits(l, dest.Limits())

@@ -33,6 +33,12 @@ func Classify(err error) *Error {
 	return unavailable("the connection failed")
 }
 
+// NotSent reports whether an error of net/http leaves no doubt that nothing of
+// the request was sent: there was no connection to send it on.
+func NotSent(err error) bool {
+	return err != nil && (refused(err) != nil || certificate(err) != nil || lookup(err) != nil || isDial(err))
+}
+
 func unavailable(format string, args ...any) *Error {
 	return &Error{Class: Unavailable, Message: fmt.Sprintf(format, args...)}
 }

@@ -12,7 +12,8 @@ import (
 // about to store (the plan: key, range, version of the encoder), and calls Put
 // with it until that succeeds. A plan is tried with the same key and the same
 // events only, also after a restart, so that a store that never replaces an
-// object holds each event once.
+// object holds each event once. It is made anew only when the stream was changed
+// and no try of it can have stored anything (see Error.NothingStored).
 //
 // Send is left for single events, those that somebody takes out of quarantine.
 type ObjectStore interface {
@@ -36,7 +37,9 @@ type ObjectStore interface {
 	// retry. A nil error promises that the far side keeps an object durably under
 	// that key; existed says that it was there before and was left as it was. The
 	// context carries the deadline, as for Send. An object is never split, so the
-	// class of an error is never RejectedBatch.
+	// class of an error is never RejectedBatch. An error says NothingStored only
+	// when that is beyond doubt: not after an answer that was lost, or one that
+	// something in between may have given.
 	Put(ctx context.Context, o *Object) (existed bool, err *Error)
 }
 

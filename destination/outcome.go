@@ -47,6 +47,9 @@ type Error struct {
 	TimedOut bool
 	// TooLarge says that the batch was refused for its size.
 	TooLarge bool
+	// NothingStored says that the far side certainly keeps nothing of the try: it
+	// refused it, or the request was never sent. Only an [ObjectStore] sets it.
+	NothingStored bool
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Class, e.Message) }

@@ -138,6 +138,7 @@ func (b *Bucket) put(ctx context.Context, o *destination.Object) (attempt, *dest
 	defer cancel()
 	region, err := b.findRegion(ctx)
 	if err != nil {
+		err.NothingStored = true // nothing was put yet
 		return attempt{}, err
 	}
 	conditional := !b.unconditional.Load()
@@ -156,6 +157,9 @@ func (b *Bucket) put(ctx context.Context, o *destination.Object) (attempt, *dest
 	})
 	a, _ := x.answer()
 	outcome := b.outcome(x, region, conditional)
+	if outcome != nil {
+		outcome.NothingStored = x.nothingStored()
+	}
 	return attempt{existed: outcome == nil && !x.delivered(), code: a.Code}, outcome
 }
 

@@ -130,6 +130,24 @@ func (x *exchange) delivered() bool {
 	return x.status >= 200 && x.status <= 299 && !failure
 }
 
+// nothingStored reports whether it is beyond doubt that nothing was stored: it
+// was never sent, or the server refused it as the client's mistake. The statuses
+// left out are about time, or about what another request does to the object: of
+// an earlier try of ours, for example.
+func (x *exchange) nothingStored() bool {
+	if x.err != nil {
+		return destination.NotSent(x.err)
+	}
+	switch x.status {
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusPreconditionFailed, http.StatusTooEarly, 499:
+		return false
+	case http.StatusNotImplemented:
+		a, _ := x.answer()
+		return a.Code == codeNotImplemented
+	}
+	return x.status >= 300 && x.status <= 499
+}
+
 // regionTold returns the region that an answer names for the bucket, "" for none.
 func (x *exchange) regionTold() string {
 	r := x.header.Get("X-Amz-Bucket-Region")

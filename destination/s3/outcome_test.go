@@ -127,6 +127,54 @@ func TestCodes(t *testing.T) {
 	}
 }
 
+// TestNothingStored: an object whose fate is in doubt must keep its key.
+func TestNothingStored(t *testing.T) {
+	for _, c := range []struct {
+		reply
+		want bool
+	}{
+		{refusal(403, "AccessDenied", ""), true},
+		{refusal(404, "NoSuchBucket", ""), true},
+		{refusal(301, "PermanentRedirect", ""), true},
+		{refusal(400, "EntityTooLarge", ""), true},
+		{refusal(501, "NotImplemented", ""), true},
+		{reply{status: 413}, true},
+		{reply{status: 501}, false},
+		{reply{status: 408}, false},
+		{reply{status: 499}, false},
+		{refusal(409, "ConditionalRequestConflict", ""), false},
+		{reply{status: 409}, false},
+		{refusal(503, "SlowDown", ""), false},
+		{refusal(500, "InternalError", ""), false},
+		{refusal(200, "InternalError", ""), false},
+		{reply{status: 502}, false},
+	} {
+		_, b := serve(t, nil, c.reply)
+		_, err := b.Put(t.Context(), object(t, b, 2))
+		if err == nil || err.NothingStored != c.want {
+			t.Errorf("Put answered with %d %.90q: got %+v, want nothing stored %t", c.status, c.body, err, c.want)
+		}
+	}
+}
+
+// TestNothingStoredWithoutAnAnswer: what was never sent is not stored, what was
+// may be.
+func TestNothingStoredWithoutAnAnswer(t *testing.T) {
+	for _, answers := range []bool{false, true} {
+		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+		defer server.Close()
+		b := openAt(t, server.URL, testSecret, testEnv(), nil)
+		defer b.Close()
+		if !answers {
+			server.Close()
+		}
+		_, err := b.Put(t.Context(), object(t, b, 2))
+		if err == nil || err.NothingStored == answers {
+			t.Errorf("Put to a server that listens %t: got %+v, want nothing stored %t", answers, err, !answers)
+		}
+	}
+}
+
 func TestDamageOnTheWayIsHeldAfterThreeTimes(t *testing.T) {
 	_, b := serve(t, nil, refusal(400, "BadDigest", ""))
 	for try, want := range []destination.Class{destination.Unavailable, destination.Unavailable, destination.Misconfigured} {
