@@ -79,29 +79,36 @@ const (
 // once for all lanes, while each lane that falls behind reads for itself. Only
 // those fall behind whose destinations are slow.
 func (p *part) room(ctx context.Context, b *eventlog.Block) {
-	busy := p.d.busy()
-	for {
-		crowded := busy && p.crowded(b)
-		if !crowded && !p.short() {
-			break
-		}
-		if !crowded {
-			p.evictLarge(busy)
-			if !p.short() {
-				break
-			}
-		}
-		p.waits.Store(true)
+	if p.fits(b) {
+		return
+	}
+	p.waits.Store(true)
+	defer p.waits.Store(false)
+	look := time.NewTicker(stalledCheck)
+	defer look.Stop()
+	for !p.fits(b) {
 		select {
 		case <-p.freed:
-		case <-time.After(stalledCheck):
-			p.evictSlow(time.Now())
+		case now := <-look.C:
+			p.evictSlow(now)
 		case <-ctx.Done():
 			return
 		}
-		busy = p.d.busy()
 	}
-	p.waits.Store(false)
+}
+
+// fits reports whether block b may be handed out. Lanes that keep it from that
+// and are not most of those it goes to fall behind.
+func (p *part) fits(b *eventlog.Block) bool {
+	busy := p.d.busy()
+	if busy && p.crowded(b) {
+		return false
+	}
+	if !p.short() {
+		return true
+	}
+	p.evictLarge(busy)
+	return !p.short()
 }
 
 // short reports whether chunks take more memory than they may.
