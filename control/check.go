@@ -39,10 +39,19 @@ func (s *Service) CheckDraft(ctx context.Context, p Principal, spec StreamSpec) 
 	if title == "" {
 		title = "new stream"
 	}
-	open := func() (destination.Destination, error) {
-		return d.kind.Open(d.config, d.secrets, s.env(spec.Namespace))
+	check := func(ctx context.Context, stage func(destination.Stage)) (bool, error) {
+		dest, err := d.kind.Open(d.config, d.secrets, s.env(spec.Namespace))
+		if err != nil {
+			return false, err
+		}
+		defer func() {
+			if err := dest.Close(); err != nil {
+				s.logger.WarnContext(ctx, "destination not closed", "err", err)
+			}
+		}()
+		return dest.Check(ctx, stage), nil
 	}
-	return s.check(ctx, p, open, act{
+	return s.check(ctx, p, check, act{
 		Namespace: spec.Namespace, TargetType: targetStream, Target: title,
 		Fields: map[string]any{"kind": d.kind.Name()},
 	})
@@ -56,7 +65,7 @@ func (s *Service) CheckStream(ctx context.Context, p Principal, id sluice.Stream
 		return Check{}, err
 	}
 	r := st.record()
-	out, err := s.check(ctx, p, func() (destination.Destination, error) { return s.open(r) }, act{
+	out, err := s.check(ctx, p, s.checkOf(id), act{
 		Namespace: r.Namespace, TargetType: targetStream, TargetID: r.ID, Target: r.title(),
 		Fields: map[string]any{"kind": r.Kind},
 	})
@@ -66,15 +75,26 @@ func (s *Service) CheckStream(ctx context.Context, p Principal, id sluice.Stream
 	return out, err
 }
 
-// check opens a destination, checks and records it.
-func (s *Service) check(ctx context.Context, p Principal, open func() (destination.Destination, error), a act) (Check, error) {
+// checker is [destination.Destination.Check] of a destination that may have to be
+// opened first.
+type checker func(ctx context.Context, stage func(destination.Stage)) (bool, error)
+
+// checkOf checks the destination of a stream as it delivers to it.
+func (s *Service) checkOf(id sluice.StreamID) checker {
+	return func(ctx context.Context, stage func(destination.Stage)) (bool, error) {
+		return s.cfg.Deliver.Check(ctx, id, stage)
+	}
+}
+
+// check checks a destination and records it.
+func (s *Service) check(ctx context.Context, p Principal, check checker, a act) (Check, error) {
 	select {
 	case s.checks <- struct{}{}:
 		defer func() { <-s.checks }()
 	default:
 		return Check{}, sluice.Errorf(sluice.Busy, "too many checks are under way").WithHint("try again in a few seconds")
 	}
-	out, err := s.runCheck(ctx, open)
+	out, err := s.runCheck(ctx, check)
 	if err != nil {
 		return Check{}, err
 	}
@@ -100,27 +120,22 @@ func (c *Check) failed() Stage {
 }
 
 // runCheck checks a destination within 30 s.
-func (s *Service) runCheck(ctx context.Context, open func() (destination.Destination, error)) (Check, error) {
-	dest, err := open()
-	if err != nil {
-		return Check{}, err
-	}
-	defer func() {
-		if err := dest.Close(); err != nil {
-			s.logger.WarnContext(ctx, "destination not closed", "err", err)
-		}
-	}()
+func (s *Service) runCheck(ctx context.Context, check checker) (Check, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	out := Check{Stages: []Stage{}}
 	for _, p := range s.cfg.EgressAddresses {
 		out.EgressAddresses = append(out.EgressAddresses, p.String())
 	}
-	out.OK = s.stages(ctx, dest, func(st destination.Stage) {
+	var err error
+	out.OK, err = s.stages(ctx, check, func(st destination.Stage) {
 		out.Stages = append(out.Stages, Stage{
 			Name: st.Name, OK: st.OK, MS: float64(st.Took) / float64(time.Millisecond), Message: st.Message,
 		})
 	})
+	if err != nil {
+		return Check{}, err
+	}
 	if n := len(out.Stages); !out.OK && (n == 0 || out.Stages[n-1].OK) {
 		message := "the check ended early: see the server's log"
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -131,15 +146,15 @@ func (s *Service) runCheck(ctx context.Context, open func() (destination.Destina
 	return out, nil
 }
 
-// stages is Check of a destination. A panic is a mistake in one kind of
-// destination and fails its check.
-func (s *Service) stages(ctx context.Context, dest destination.Destination, stage func(destination.Stage)) (ok bool) {
+// stages runs a check. A panic is a mistake in one kind of destination and fails
+// its check.
+func (s *Service) stages(ctx context.Context, check checker, stage func(destination.Stage)) (ok bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			// Its value is not logged: it may hold what was being sent.
 			s.logger.ErrorContext(ctx, "destination panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-			ok = false
+			ok, err = false, nil
 		}
 	}()
-	return dest.Check(ctx, stage)
+	return check(ctx, stage)
 }

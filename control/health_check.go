@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice"
-	"github.com/sluicelog/sluice/destination"
 	"github.com/sluicelog/sluice/notice"
 )
 
@@ -133,8 +132,7 @@ func shift(id sluice.StreamID, at time.Time, span time.Duration) time.Duration {
 // scheduledCheck checks a stream and keeps the outcome. Of a stream that has no
 // trouble otherwise, people are told by a notice.
 func (s *Service) scheduledCheck(ctx context.Context, st *stream, notify bool) {
-	r := st.record()
-	out, err := s.runCheck(ctx, func() (destination.Destination, error) { return s.open(r) })
+	out, err := s.runCheck(ctx, s.checkOf(st.id))
 	if ctx.Err() != nil {
 		return // cut off
 	}

@@ -109,6 +109,25 @@ func TestChecks(t *testing.T) {
 	})
 }
 
+// TestCheckKnowsOfDeliveries: a check of a stream is one of the destination that
+// it delivers to, which remembers that events were refused.
+func TestCheckKnowsOfDeliveries(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		s := create(t, w)
+		w.Kind.RefuseEvents(&destination.Error{Class: destination.Misconfigured, Status: 400, Message: "incorrect index"})
+		if got, err := w.Service.CheckStream(t.Context(), w.Admin, s.ID); err != nil || !got.OK {
+			t.Errorf("check before an event: got %+v and error %v, want ok", got, err)
+		}
+		if err := accept(w, "a"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if got, err := w.Service.CheckStream(t.Context(), w.Admin, s.ID); err != nil || got.OK || got.Stages[1].Message != "incorrect index" {
+			t.Errorf("check of the held stream: got %+v and error %v, want the refusal", got, err)
+		}
+	})
+}
+
 func TestQuarantine(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, w *controltest.World) {
 		ctx := t.Context()

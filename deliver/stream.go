@@ -21,6 +21,7 @@ type stream struct {
 	opened  uint64 // version of conf that dest was made of
 	retired []destination.Destination
 	users   int // sends and checks under way
+	closed  bool
 }
 
 // config returns the configuration in force.
@@ -41,6 +42,9 @@ func (s *stream) set(conf Stream) {
 func (s *stream) acquire() (destination.Destination, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return nil, sluice.Errorf(sluice.NotFound, "stream %d does not exist", s.id)
+	}
 	if s.dest == nil || s.opened != s.conf.Version {
 		dest, err := s.conf.Open()
 		if err != nil {
@@ -58,7 +62,13 @@ func (s *stream) acquire() (destination.Destination, error) {
 func (s *stream) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.users--; s.users > 0 {
+	s.users--
+	s.closeRetired()
+}
+
+// closeRetired closes what nobody uses any more. The stream is locked.
+func (s *stream) closeRetired() {
+	if s.users > 0 {
 		return
 	}
 	for _, dest := range s.retired {
@@ -67,14 +77,14 @@ func (s *stream) release() {
 	s.retired = nil
 }
 
-// close closes the destination. No send is under way.
+// close closes the destination, once the checks under way have ended. No send is
+// under way, and none follows.
 func (s *stream) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, dest := range append(s.retired, s.dest) {
-		if dest != nil {
-			_ = dest.Close()
-		}
+	s.closed = true
+	if s.dest != nil {
+		s.retired, s.dest = append(s.retired, s.dest), nil
 	}
-	s.dest, s.retired = nil, nil
+	s.closeRetired()
 }

@@ -19,6 +19,7 @@ type Kind struct {
 	opened   []destination.Secrets
 	configs  []string
 	refuse   *destination.Error
+	open     bool // checks pass although sends are refused, but for a sink that refused one
 	poison   map[string]bool
 	hang     chan struct{} // sends wait until it is closed; nil: they do not
 	checks   int           // so far
@@ -89,6 +90,14 @@ func (k *Kind) Refuse(err *destination.Error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.refuse = err
+}
+
+// RefuseEvents is Refuse for events: a check notices it only at the destination
+// that refused some.
+func (k *Kind) RefuseEvents(err *destination.Error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.refuse, k.open = err, true
 }
 
 // Poison has the event with that id refused as such; "" heals all.
@@ -171,6 +180,7 @@ func (k *Kind) Opened() (config string, secrets destination.Secrets) {
 type sink struct {
 	k              *Kind
 	host, password string
+	refused        bool // guarded by the kind's lock
 }
 
 func (s *sink) Send(ctx context.Context, b *destination.Batch) destination.Result {
@@ -188,6 +198,7 @@ func (s *sink) Send(ctx context.Context, b *destination.Batch) destination.Resul
 	s.k.mu.Lock()
 	defer s.k.mu.Unlock()
 	if s.k.refuse != nil {
+		s.refused = true
 		return destination.Result{Err: s.k.refuse}
 	}
 	for _, e := range b.Events {
@@ -209,6 +220,9 @@ func (s *sink) Check(_ context.Context, stage func(destination.Stage)) bool {
 	s.explode()
 	s.k.mu.Lock()
 	err := s.k.refuse
+	if s.k.open && !s.refused {
+		err = nil
+	}
 	s.k.checks++
 	s.k.mu.Unlock()
 	stage(destination.Stage{Name: "resolve", OK: true, Took: time.Millisecond})

@@ -15,8 +15,8 @@ import (
 // Check implements [destination.Destination]: the host is looked up, connected to
 // and its certificate verified, the token is put, and the link to the event hub
 // is opened, which proves that the hub exists and may be sent to. Nothing is
-// written, unless the hub has refused events since it last accepted one: then
-// only a marked test event can tell whether it accepts.
+// written, unless the last events were not accepted: then only a marked test event
+// can tell whether the hub accepts.
 func (h *Hub) Check(ctx context.Context, stage func(destination.Stage)) bool {
 	s, fault := newSession(h.config, h.target, h.env, h.roots, h.now())
 	if fault != nil { // the connection string cannot be used at all

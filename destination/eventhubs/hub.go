@@ -31,8 +31,8 @@ type Hub struct {
 	env    destination.Env
 	roots  *x509.CertPool // nil: the system's
 
-	// unproved says that the hub has refused the content of an event and accepted
-	// none since: then an open link does not prove that it accepts.
+	// unproved says that the last events were not accepted, for whatever reason but
+	// their size: then an open link does not prove that the hub accepts.
 	unproved atomic.Bool
 
 	mu      sync.Mutex

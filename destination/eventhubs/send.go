@@ -147,6 +147,7 @@ func (d *delivery) fail(err *destination.Error) bool {
 	if d.failure == nil {
 		d.failure = err
 	}
+	d.unproved.Store(true)
 	return false
 }
 

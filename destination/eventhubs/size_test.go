@@ -160,6 +160,14 @@ func TestEverythingRefused(t *testing.T) {
 	if len(messages) != 1 || !strings.Contains(messages[0].Events[0].Body, destination.CheckType) {
 		t.Errorf("messages: got %+v, want one test event", messages)
 	}
+	h = open(named("forbidden")) // opens its link
+	if list, ok := runCheck(t, h); !ok {
+		t.Errorf("Check: got %+v, want passed", list)
+	}
+	_ = h.Send(t.Context(), destinationtest.Batch(1))
+	if list, ok := runCheck(t, h); ok || !strings.Contains(list[len(list)-1].Message, "not allowed") {
+		t.Errorf("Check after a failure: got %+v, want failed at accept", list)
+	}
 	good := open(named("good"))
 	good.unproved.Store(true)
 	if list, ok := runCheck(t, good); !ok || !strings.Contains(list[len(list)-1].Message, "a test event was sent") || good.unproved.Load() {
