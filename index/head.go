@@ -1,0 +1,201 @@
+package index
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Limits of a head.
+const (
+	// ChunkEvents is how many events a chunk has, if its terms are not unusually many.
+	ChunkEvents = 128 << 10
+	// MaxHead is how much memory a head takes, in bytes, before it is full.
+	MaxHead = 32 << 20
+)
+
+// Head is the chunk that is being filled. It answers queries meanwhile, each by
+// what it held at one moment. Add and Seal are called by one goroutine at a time.
+type Head struct {
+	terms Terms // of the event that is being added
+
+	mu      sync.RWMutex // guards everything below; held for writing by Add alone
+	dict    dictionary
+	lists   lists
+	spans   spans
+	times   []int64 // in milliseconds, by position
+	ids     []uint64
+	minTime int64
+	maxTime int64
+}
+
+var _ Part = (*Head)(nil)
+
+// NewHead returns an empty head.
+func NewHead() *Head { return &Head{} }
+
+// Add adds an event. Its number is higher than that of the event before.
+func (h *Head) Add(e *Event) {
+	h.terms.Read(e)
+	id, at := idHash(e.ID), e.Millis()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	pos := len(h.times)
+	for i := range h.terms.ends {
+		h.lists.add(h.dict.term(h.terms.key(i)), uint32(pos))
+	}
+	h.spans.add(e.Seq, e.Accepted)
+	if pos == 0 {
+		h.minTime, h.maxTime = at, at
+	}
+	h.minTime, h.maxTime = min(h.minTime, at), max(h.maxTime, at)
+	h.times = append(h.times, at)
+	h.ids = append(h.ids, id)
+}
+
+// idHash is the hash that ids are compared by, of 48 bits.
+func idHash(id []byte) uint64 { return xxhash.Sum64(id) >> 16 }
+
+// Events returns how many events were added.
+func (h *Head) Events() int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return len(h.times)
+}
+
+// Full reports whether it is time to seal the head.
+func (h *Head) Full() bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return len(h.times) >= ChunkEvents || h.size() >= MaxHead
+}
+
+// Size returns the memory that the head takes, in bytes, roughly.
+func (h *Head) Size() int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.size()
+}
+
+func (h *Head) size() int {
+	return h.dict.size() + h.lists.size() + 24*cap(h.spans.list) + 8*cap(h.times) + 8*cap(h.ids)
+}
+
+// Info implements [Part].
+func (h *Head) Info() Info {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.info()
+}
+
+func (h *Head) info() Info {
+	n := len(h.times)
+	if n == 0 {
+		return Info{}
+	}
+	first, last := h.spans.hit(0), h.spans.hit(n-1)
+	return Info{First: first.Seq, Last: last.Seq, Events: n, FirstAccepted: first.Accepted,
+		LastAccepted: last.Accepted, MinTime: h.minTime, MaxTime: h.maxTime}
+}
+
+// Find implements [Part].
+func (h *Head) Find(ctx context.Context, q *Query) (*Result, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	found := headAnswers{head: h, places: h.spans, times: h.times}
+	set, err := evaluate(ctx, q, &headSource{h})
+	if err != nil || set == nil {
+		return &Result{}, err
+	}
+	return &Result{part: &found, set: set, n: set.count()}, nil
+}
+
+// headSource answers for a head while its lock is held.
+type headSource struct{ *Head }
+
+func (h *headSource) facts() Info { return h.info() }
+
+func (h *headSource) accepted(_ context.Context, from, to int64) (first, end int, err error) {
+	return h.spans.acceptedSince(from), h.spans.acceptedSince(to), nil
+}
+
+func (h *headSource) lookup(_ context.Context, t Term) (posting, error) {
+	term, ok := h.dict.find(t)
+	if !ok {
+		return posting{}, nil
+	}
+	return posting{events: h.lists.count(term), term: term}, nil
+}
+
+func (h *headSource) or(_ context.Context, p posting, set *bitset) error {
+	h.lists.or(p.term, set)
+	return nil
+}
+
+func (h *headSource) orID(_ context.Context, id uint64, set *bitset) error {
+	for pos, other := range h.ids {
+		if id == other {
+			set.add(pos)
+		}
+	}
+	return nil
+}
+
+func (h *headSource) orTimes(_ context.Context, ranges []millis, within, set *bitset) error {
+	orTimes(h.times, 0, ranges, within, set)
+	return nil
+}
+
+// headAnswers is what a result needs of a head: what was there when it was found.
+// The lists only grow, so their beginnings stay as they are.
+type headAnswers struct {
+	head   *Head
+	places spans
+	times  []int64
+}
+
+func (h *headAnswers) spansOf(context.Context, int) (spans, error) { return h.places, nil }
+
+func (h *headAnswers) positionOf(_ context.Context, seq uint64) (int, error) {
+	return h.places.positionOf(seq), nil
+}
+
+func (h *headAnswers) days(_ context.Context, set *bitset, add func(int64, int)) error {
+	countDays(h.times, 0, set, add)
+	return nil
+}
+
+func (h *headAnswers) types(ctx context.Context, set *bitset, add func(string, int)) error {
+	h.head.mu.RLock()
+	defer h.head.mu.RUnlock()
+	for _, term := range h.head.dict.types {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if n := h.head.lists.countIn(term, set); n > 0 {
+			add(string(h.head.dict.key(term)[1:]), n)
+		}
+	}
+	return nil
+}
+
+// Seal returns the head as a chunk; the head stays as it is, and takes no further
+// event. A head without events has no chunk: nil.
+func (h *Head) Seal() *Sealed {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if len(h.times) == 0 {
+		return nil
+	}
+	w := newWriter(h.info())
+	for _, term := range h.dict.sorted() {
+		w.term(h.dict.key(term), h.lists.positions(term, w.positions[:0]))
+	}
+	w.endTerms()
+	w.times(h.times)
+	w.places(&h.spans)
+	w.ids(slices.Clone(h.ids))
+	return w.seal()
+}

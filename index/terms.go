@@ -1,0 +1,213 @@
+package index
+
+import (
+	"iter"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/sluicelog/sluice"
+)
+
+// Limits of an event's terms. What is beyond is not indexed.
+const (
+	MaxEventWords = 64
+	MaxEventTerms = 128 // words included
+)
+
+// Terms reads the terms of events, one event after the other. The zero value is
+// ready. It must not be used by several goroutines at once.
+type Terms struct {
+	keys []byte // the terms one behind the other, each its field and its value
+	ends []int  // where each ends in keys
+
+	words, others int    // how many there are of each
+	text          []byte // a string without its escapes
+
+	kind, entity, path []byte // entity_type, entity_id and entity_path as they stand
+	repo               bool   // a repository is named
+}
+
+// Read reads the terms of e; those of the event before are gone. A term may be
+// there more than once.
+func (t *Terms) Read(e *Event) {
+	t.keys, t.ends, t.words, t.others = t.keys[:0], t.ends[:0], 0, 0
+	t.kind, t.entity, t.path, t.repo = nil, nil, nil, false
+	if e.Type != "" {
+		t.add(FieldType, view(e.Type))
+		if category, _, ok := strings.Cut(e.Type, "."); ok {
+			t.add(FieldCategory, view(category))
+		}
+	}
+	if e.Source != "" {
+		t.add(FieldSource, view(e.Source))
+	}
+	for i := range len(e.Namespace) {
+		if e.Namespace[i] == '/' {
+			t.add(FieldNamespace, view(e.Namespace[:i]))
+		}
+	}
+	if e.Namespace != "" {
+		t.add(FieldNamespace, view(e.Namespace))
+	}
+	w := walker{terms: t, src: e.Payload}
+	w.object(0, false)
+	t.readEntity(e)
+}
+
+// readEntity adds what follows from the members about the event's entity, or, in
+// an event of the other vocabulary, from its namespace; see [sluice.Envelope].
+func (t *Terms) readEntity(e *Event) {
+	kind := t.kind
+	switch {
+	case len(kind) > 0:
+	case string(t.path) == "gitlab_instance":
+		kind = view(sluice.KindInstance)
+	case len(t.path) > 0 || e.Namespace == "":
+		return
+	case t.repo:
+		kind = view(sluice.KindProject)
+	default:
+		kind = view(sluice.KindGroup)
+	}
+	t.add(FieldKind, kind)
+	if len(t.entity) > 0 {
+		t.text = append(append(append(t.text[:0], kind...), '/'), t.entity...)
+		t.add(FieldEntity, t.text)
+	}
+	if string(kind) == sluice.KindProject && len(t.path) > 0 {
+		t.add(FieldRepo, view(e.Namespace))
+	}
+}
+
+// All returns the terms.
+func (t *Terms) All() iter.Seq[Term] {
+	return func(yield func(Term) bool) {
+		for i := range t.ends {
+			key := t.key(i)
+			if !yield(Term{Field: Field(key[0]), Value: string(key[1:])}) {
+				return
+			}
+		}
+	}
+}
+
+// Has reports whether the event has a term.
+func (t *Terms) Has(term Term) bool {
+	for i := range t.ends {
+		if key := t.key(i); Field(key[0]) == term.Field && string(key[1:]) == term.Value {
+			return true
+		}
+	}
+	return false
+}
+
+// key returns term i: its field in one byte, then its value.
+func (t *Terms) key(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = t.ends[i-1]
+	}
+	return t.keys[start:t.ends[i]]
+}
+
+// add adds the term of a value, as [NewTerm] makes it.
+func (t *Terms) add(field Field, value []byte) {
+	if field == FieldWord {
+		if t.words == MaxEventWords {
+			return
+		}
+		t.words++
+	} else {
+		if t.others == MaxEventTerms-MaxEventWords {
+			return
+		}
+		t.others++
+	}
+	start := len(t.keys)
+	keys := append(t.keys, byte(field))
+	if field == FieldToken {
+		keys = append(keys, value...)
+	} else {
+		keys = appendFolded(keys, value)
+	}
+	if len(keys)-start-1 > shortTerm {
+		keys = append(keys[:start+1], NewTerm(field, string(value)).Value...)
+	}
+	t.keys, t.ends = keys, append(t.ends, len(keys))
+}
+
+// shortTerm is up to where a folded value is a term of any field as it is.
+const shortTerm = 64
+
+// addWords adds the words of a text.
+func (t *Terms) addWords(text []byte) {
+	for i := 0; i < len(text); {
+		if !wordByte[text[i]] {
+			i++
+			continue
+		}
+		start := i
+		for i++; i < len(text) && wordByte[text[i]]; i++ {
+		}
+		t.addRun(text[start:i])
+	}
+}
+
+// addRun adds the words of a text that holds nothing but characters of words and
+// of other alphabets than ASCII's.
+func (t *Terms) addRun(run []byte) {
+	for _, c := range run {
+		if c >= utf8.RuneSelf {
+			for rest := unsafe.String(unsafe.SliceData(run), len(run)); ; {
+				var word string
+				if word, rest = NextWord(rest); word == "" {
+					return
+				}
+				t.add(FieldWord, view(word))
+			}
+		}
+	}
+	t.add(FieldWord, run)
+}
+
+// wordByte holds the bytes that words may hold: [NextWord] judges what is beyond
+// ASCII.
+var wordByte = wordBytes()
+
+func wordBytes() (table [256]bool) {
+	for c := range table {
+		_, in := wordRune(string([]byte{byte(c)}))
+		table[c] = in || c >= utf8.RuneSelf
+	}
+	return table
+}
+
+// appendFolded appends value as [sluice.FoldNamespace] folds it.
+func appendFolded(dst, value []byte) []byte {
+	start := len(dst)
+	dst = append(dst, value...)
+	for i, c := range dst[start:] {
+		if c >= utf8.RuneSelf {
+			return appendLower(dst[:start+i], value[i:])
+		}
+		if c-'A' < 26 {
+			dst[start+i] = c + 'a' - 'A'
+		}
+	}
+	return dst
+}
+
+// appendLower is appendFolded for other characters than ASCII.
+func appendLower(dst, value []byte) []byte {
+	for len(value) > 0 {
+		r, n := utf8.DecodeRune(value)
+		dst = utf8.AppendRune(dst, unicode.ToLower(r))
+		value = value[n:]
+	}
+	return dst
+}
+
+// view returns the bytes of s, which nobody may change.
+func view(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

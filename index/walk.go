@@ -1,0 +1,277 @@
+package index
+
+import (
+	"bytes"
+	"slices"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// walker goes once through a payload that is known to be valid JSON without white
+// space between its tokens. Its functions take an index into src and return the
+// one behind what they read. On anything else than such a payload they go
+// nowhere: they end at the end of src, with fewer terms.
+type walker struct {
+	terms *Terms
+	src   []byte
+}
+
+// byteAt returns the byte at i, 0 behind the end.
+func (w *walker) byteAt(i int) byte {
+	if uint(i) < uint(len(w.src)) {
+		return w.src[i]
+	}
+	return 0
+}
+
+// object reads the object at i: the event, or one within it whose members are
+// used like the event's.
+func (w *walker) object(i int, inside bool) int {
+	if i++; w.byteAt(i) == '}' {
+		return i + 1
+	}
+	for w.byteAt(i) == '"' {
+		end := w.pass(i)
+		name := w.src[i+1 : max(i+1, end-1)]
+		use, field := usage(name)
+		if use == useless {
+			use, field = usage(w.unescape(name))
+		}
+		i = w.member(end+1, use, field, inside)
+		if w.byteAt(i) != ',' {
+			return i + 1
+		}
+		i++
+	}
+	return len(w.src)
+}
+
+// member reads the value at i of a member with this use.
+func (w *walker) member(i int, use use, field Field, inside bool) int {
+	switch use {
+	case useTerm, useWords, useTarget:
+		return w.value(i, use, field)
+	case useInside:
+		if !inside && w.byteAt(i) == '{' {
+			return w.object(i, true)
+		}
+	case useEntity:
+		if c := w.byteAt(i); !inside && c != '{' && c != '[' {
+			return w.entity(i, field)
+		}
+	}
+	return w.skip(i)
+}
+
+// entity keeps a member that tells about the entity; see [Terms.readEntity].
+func (w *walker) entity(i int, field Field) int {
+	text, end, ok := w.scalar(i)
+	if !ok {
+		return end
+	}
+	text = slices.Clip(text)
+	switch field {
+	case FieldKind:
+		w.terms.kind = w.keep(text)
+	case FieldEntity:
+		w.terms.entity = w.keep(text)
+	default:
+		w.terms.path = w.keep(text)
+	}
+	return end
+}
+
+// keep returns text where it stays when the next string is read.
+func (w *walker) keep(text []byte) []byte {
+	if len(text) > 0 && len(w.terms.text) > 0 && &text[0] == &w.terms.text[0] {
+		return bytes.Clone(text)
+	}
+	return text
+}
+
+// value reads the value at i and adds what it holds, if it is an array or an
+// object what its elements hold.
+func (w *walker) value(i int, use use, field Field) int {
+	switch w.byteAt(i) {
+	case '[', '{':
+		return w.nested(i, use, field)
+	}
+	text, end, ok := w.scalar(i)
+	if !ok || len(text) == 0 {
+		return end
+	}
+	if use != useWords {
+		w.terms.add(field, text)
+		w.terms.repo = w.terms.repo || field == FieldRepo
+	}
+	if use != useTerm {
+		w.terms.addWords(text)
+	}
+	return end
+}
+
+// nested reads the container at i: the scalars of an array are terms, the strings
+// of an object have words, however deep they lie.
+func (w *walker) nested(i int, use use, field Field) int {
+	array := w.byteAt(i) == '['
+	depth := 0
+	for i < len(w.src) {
+		switch c := w.src[i]; c {
+		case '{', '[':
+			depth++
+			i++
+		case '}', ']':
+			i++
+			if depth--; depth == 0 {
+				return i
+			}
+		case ',', ':':
+			i++
+		default:
+			text, end, ok := w.scalar(i)
+			i = end
+			switch {
+			case !ok || len(text) == 0 || w.byteAt(end) == ':':
+			case use != useWords && array && depth == 1:
+				w.terms.add(field, text)
+				w.terms.repo = w.terms.repo || field == FieldRepo
+			case use != useTerm && c == '"':
+				w.terms.addWords(text)
+			}
+		}
+	}
+	return i
+}
+
+// scalar reads the string, number or literal at i; ok is false for a literal.
+func (w *walker) scalar(i int) (text []byte, end int, ok bool) {
+	c := w.byteAt(i)
+	if c == '"' {
+		text, end = w.str(i)
+		return text, end, true
+	}
+	for end = i; end < len(w.src); end++ {
+		switch w.src[end] {
+		case ',', '}', ']', ':':
+			return w.src[i:end], max(end, i+1), c == '-' || c-'0' <= 9
+		}
+	}
+	return nil, end, false
+}
+
+// str reads the string at i, without its quotes and escapes. The text is valid
+// until the next call.
+func (w *walker) str(i int) (text []byte, end int) {
+	end = w.pass(i)
+	return w.unescape(w.src[i+1 : max(i+1, end-1)]), end
+}
+
+// unescape returns what the inside of a string stands for, valid until the next
+// call.
+func (w *walker) unescape(s []byte) []byte {
+	if bytes.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	w.terms.text = appendUnescaped(w.terms.text[:0], s)
+	return w.terms.text
+}
+
+// escaped reports whether the byte at end, of the string from start on, has an
+// odd number of backslashes before it.
+func (w *walker) escaped(start, end int) bool {
+	i := end
+	for i > start && w.src[i-1] == '\\' {
+		i--
+	}
+	return (end-i)%2 != 0
+}
+
+// skip passes over the value at i.
+func (w *walker) skip(i int) int {
+	depth := 0
+	for i < len(w.src) {
+		switch w.src[i] {
+		case '"':
+			i = w.pass(i)
+		case '{', '[':
+			depth++
+			i++
+			continue
+		case '}', ']':
+			depth--
+			i++
+		case ',', ':':
+			i++
+			continue
+		default:
+			_, i, _ = w.scalar(i)
+		}
+		if depth <= 0 {
+			return i
+		}
+	}
+	return i
+}
+
+// pass passes over the string at i.
+func (w *walker) pass(i int) int {
+	start := i + 1
+	for end := start; end < len(w.src); end++ {
+		n := bytes.IndexByte(w.src[end:], '"')
+		if n < 0 {
+			break
+		}
+		if end += n; w.src[end-1] != '\\' || !w.escaped(start, end) {
+			return end + 1
+		}
+	}
+	return len(w.src)
+}
+
+// appendUnescaped appends what the inside of a valid JSON string stands for.
+func appendUnescaped(dst, s []byte) []byte {
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' || i+1 == len(s) {
+			dst = append(dst, s[i])
+			continue
+		}
+		i++
+		switch c := s[i]; c {
+		case 'b':
+			dst = append(dst, '\b')
+		case 'f':
+			dst = append(dst, '\f')
+		case 'n':
+			dst = append(dst, '\n')
+		case 'r':
+			dst = append(dst, '\r')
+		case 't':
+			dst = append(dst, '\t')
+		case 'u':
+			r := hex4(s[i+1:])
+			i += 4
+			if utf16.IsSurrogate(r) && i+2 < len(s) {
+				r = utf16.DecodeRune(r, hex4(s[i+3:]))
+				i += 6
+			}
+			dst = utf8.AppendRune(dst, r)
+		default: // '"', '\\', '/'
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// hex4 reads four hexadecimal digits.
+func hex4(s []byte) rune {
+	var r rune
+	for _, c := range s[:min(4, len(s))] {
+		switch {
+		case c-'0' <= 9:
+			r = r<<4 | rune(c-'0')
+		default:
+			r = r<<4 | rune(c|0x20-'a'+10)
+		}
+	}
+	return r
+}
