@@ -264,7 +264,7 @@ func (s *Service) patchDestination(ctx context.Context, p Principal, old, next *
 	if err != nil {
 		return nil, err
 	}
-	merged, err := mergeConfig(config, patch.Config)
+	merged, err := mergeConfig(kind, config, patch.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -284,8 +284,9 @@ func (s *Service) patchDestination(ctx context.Context, p Principal, old, next *
 	return names, s.seal(next, merged, after)
 }
 
-// mergeConfig replaces the members that are sent; null removes one.
-func mergeConfig(config, sent json.RawMessage) (json.RawMessage, error) {
+// mergeConfig replaces the members that are sent; null removes one. A default that
+// was stored and does not go with what is sent is removed.
+func mergeConfig(kind destination.Kind, config, sent json.RawMessage) (json.RawMessage, error) {
 	if sent == nil {
 		return config, nil
 	}
@@ -299,6 +300,14 @@ func mergeConfig(config, sent json.RawMessage) (json.RawMessage, error) {
 	for name, value := range changes {
 		if members[name] = value; string(value) == "null" {
 			delete(members, name)
+		}
+	}
+	if d, ok := kind.(destination.Described); ok {
+		form := d.Form()
+		for name, value := range members {
+			if _, asked := changes[name]; !asked && form.OutOfPlace(members, name, value) {
+				delete(members, name)
+			}
 		}
 	}
 	return json.Marshal(members)

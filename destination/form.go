@@ -1,5 +1,11 @@
 package destination
 
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+)
+
 // Described is implemented by kinds that describe to people what is entered for
 // them. Pages, the command line and the API show the same description.
 type Described interface {
@@ -68,6 +74,32 @@ type Input struct {
 	Columns []Input  `json:"columns,omitempty"`
 	// Button labels what adds a row to a list, or replaces a stored secret.
 	Button string `json:"button,omitempty"`
+}
+
+// Member returns the description of a member of the configuration.
+func (f *Form) Member(name string) (Input, bool) {
+	for i := range f.Inputs {
+		if f.Inputs[i].Name == "config."+name {
+			return f.Inputs[i], true
+		}
+	}
+	return Input{}, false
+}
+
+// OutOfPlace reports whether a member of a configuration holds its default, so
+// that nobody need have entered it, and may not be sent with the other members.
+func (f *Form) OutOfPlace(members map[string]json.RawMessage, name string, value json.RawMessage) bool {
+	input, ok := f.Member(name)
+	if !ok || input.When == "" {
+		return false
+	}
+	other, want, _ := strings.Cut(strings.TrimPrefix(input.When, "config."), "=")
+	var is string
+	if json.Unmarshal(members[other], &is) != nil || is == want {
+		return false // a wrong one is told by the kind
+	}
+	byDefault, err := json.Marshal(input.Default)
+	return err == nil && bytes.Equal(byDefault, value)
 }
 
 // Option is one value of an [InputChoice].
