@@ -43,7 +43,6 @@ const (
 	FieldBusinessID Field = 21 // business_id
 	FieldApp        Field = 22 // oauth_application_id, oauth_app_id
 	FieldEntity     Field = 23 // entity_type and entity_id, "Project/29"
-	FieldFrom       Field = 24 // from, when it is a string: the page or call it was done in
 )
 
 // MaxTermBytes bounds the value of a term. Of a longer one the front is kept and a
