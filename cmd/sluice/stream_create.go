@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/client"
+	"github.com/sluicelog/sluice/destination"
 )
 
 // streamFlags are the flags that describe a stream.
@@ -35,7 +37,7 @@ func (f *streamFlags) add(fs *flag.FlagSet) {
 	fs.StringVar(&f.spec.Kind, "kind", "http", "`KIND` of destination")
 	fs.StringVar(&f.url, "url", "", "`URL` of an http destination; the same as --set url=URL")
 	fs.StringVar(&f.configFile, "config", "", "JSON `FILE` with the destination's configuration")
-	fs.Var(listValue{&f.set}, "set", "set a field of the configuration: `KEY=VALUE`, VALUE as JSON or else as text; may be repeated")
+	fs.Var(listValue{&f.set}, "set", "set a field of the configuration: `KEY=VALUE`; may be repeated. VALUE is text or JSON, as the\nfield wants it; a text in quotes ('\"null\"') is text in any case")
 	fs.Var(listValue{&f.secretFiles}, "secret-file", "read a secret from a file: `NAME=FILE`; may be repeated")
 	fs.Var(listValue{&f.secretEnv}, "secret-env", "read a secret from the environment: `NAME=VARIABLE`; may be repeated")
 	fs.StringVar(&f.headerFile, "header-file", "", "`FILE` with custom headers of an http destination, \"Name: value\" a line")
@@ -53,7 +55,7 @@ func (f *streamFlags) build(fs *flag.FlagSet, env *Env) (client.StreamSpec, erro
 	if f.file != "" {
 		return f.read(fs, env)
 	}
-	config, err := f.config()
+	config, err := f.config(f.spec.Kind)
 	if err != nil {
 		return f.spec, err
 	}
@@ -109,7 +111,8 @@ func readInput(env *Env, file string) ([]byte, error) {
 	return text, nil
 }
 
-func (f *streamFlags) config() (map[string]any, error) {
+// config returns the configuration that the flags give for a kind.
+func (f *streamFlags) config(kind string) (map[string]any, error) {
 	config := map[string]any{}
 	if f.configFile != "" {
 		text, err := os.ReadFile(f.configFile)
@@ -127,7 +130,7 @@ func (f *streamFlags) config() (map[string]any, error) {
 		if !ok {
 			return nil, usagef("--set %s: must be KEY=VALUE", pair)
 		}
-		config[key] = jsonOrText(value)
+		config[key] = memberValue(kind, key, value)
 	}
 	if f.url != "" {
 		config["url"] = f.url
@@ -142,11 +145,29 @@ func (f *streamFlags) config() (map[string]any, error) {
 	return config, nil
 }
 
-func jsonOrText(value string) any {
-	if json.Valid([]byte(value)) {
-		return json.RawMessage(value)
+// memberValue returns the value of --set KEY=VALUE: what the kind wants as text is
+// text, so that a name may look like a number; what else is JSON is that. Null, and
+// a string in quotes, are JSON in any case.
+func memberValue(kind, key, value string) any {
+	if !json.Valid([]byte(value)) || wantsText(kind, key) && value != "null" && value[0] != '"' {
+		return value
 	}
-	return value
+	return json.RawMessage(value)
+}
+
+// wantsText reports whether a member of a kind's configuration is text. Of what
+// this program does not know, a newer server decides.
+func wantsText(kind, key string) bool {
+	for _, k := range kinds() {
+		d, ok := k.(destination.Described)
+		if !ok || k.Name() != kind {
+			continue
+		}
+		form := d.Form()
+		input, ok := form.Member(key)
+		return ok && slices.Contains([]destination.InputType{destination.InputText, destination.InputChoice, destination.InputFile}, input.Type)
+	}
+	return false
 }
 
 // header is a custom header of an http destination.
