@@ -43,10 +43,11 @@ func layers() map[string][]string {
 		"destination/eventhubs":         {"", "destination", "secret"},
 		"deliver":                       ports,
 		"notice":                        {"", "destination", "secret"},
-		"control":                       append([]string{"deliver", "notice"}, ports...),
+		"control":                       append([]string{"deliver", "index", "notice", "search"}, ports...),
+		"search":                        {"", "eventlog", "index"},
 		"ingest":                        {"", "control", "eventlog"},
 		"rest":                          {"", "control", "deliver", "destination", "ingest", "secret"},
-		"control/controltest":           {"", "control", "deliver", "destination", "eventlog", "notice", "secret", "store"},
+		"control/controltest":           {"", "control", "deliver", "destination", "eventlog", "index", "notice", "search", "secret", "store"},
 		"client":                        nouns,
 		"githook":                       {"", "client"},
 

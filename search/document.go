@@ -1,0 +1,99 @@
+package search
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/index"
+)
+
+// Event is an event that was found, with what Sluice knows of it besides.
+type Event struct {
+	Partition string
+	Seq       uint64
+	Accepted  time.Time
+	Source    string
+	Payload   []byte // as it was accepted
+}
+
+// reader reads events from the log for one query. It keeps the block that it read
+// last in each partition: hits come in order, so each is read once.
+type reader struct {
+	s       *Service
+	blocks  map[string]*eventlog.Block
+	terms   index.Terms
+	event   index.Event
+	missing int
+}
+
+// read returns the event of a hit. It is judged again by what the log has of it:
+// ok is false when the event does not meet the query, which ids allow, or is not
+// there any more.
+func (r *reader) read(ctx context.Context, v *view, hit index.Hit) (e Event, ok bool, err error) {
+	b, err := r.block(ctx, v.sh.name, hit.Seq)
+	if err != nil {
+		return Event{}, false, err
+	}
+	if b == nil || b.First > hit.Seq {
+		r.lost(v, hit.Seq, b)
+		return Event{}, false, nil
+	}
+	if err := fill(&r.event, b, int(hit.Seq-b.First)); err != nil {
+		r.s.cfg.Logger.WarnContext(ctx, "event cannot be read", "partition", v.sh.name, "seq", hit.Seq, "err", err)
+		r.miss(v)
+		return Event{}, false, nil
+	}
+	r.terms.Read(&r.event)
+	if !v.q.Matches(r.terms.Has, string(r.event.ID), time.UnixMicro(r.event.Time), b.Accepted) {
+		return Event{}, false, nil
+	}
+	return Event{
+		Partition: v.sh.name, Seq: hit.Seq, Accepted: b.Accepted, Source: strings.Clone(r.event.Source),
+		Payload: bytes.Clone(r.event.Payload), // not the block with it
+	}, true, nil
+}
+
+// block returns the block with an event, or one behind it when the log lacks it;
+// nil when there is none.
+func (r *reader) block(ctx context.Context, partition string, seq uint64) (*eventlog.Block, error) {
+	if b := r.blocks[partition]; b != nil && b.First <= seq && seq <= b.Last() {
+		return b, nil
+	}
+	b, err := r.s.log.Block(ctx, partition, seq)
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read event %d of partition %s: %w", seq, partition, err)
+	}
+	if r.blocks == nil {
+		r.blocks = map[string]*eventlog.Block{}
+	}
+	r.blocks[partition] = b
+	return b, nil
+}
+
+// lost notes that the log lacks an event; next is the first block behind it. When
+// the log says why, that is all that is to be said.
+func (r *reader) lost(v *view, seq uint64, next *eventlog.Block) {
+	if next != nil && next.Missing != nil && next.Missing.First <= seq && seq <= next.Missing.Last {
+		return
+	}
+	cause := r.s.log.Lost(v.sh.name, seq, seq)
+	if cause == "retention" || strings.HasPrefix(cause, "damage") {
+		return
+	}
+	r.s.cfg.Logger.Warn("event is in the index and not in the log", "partition", v.sh.name, "seq", seq)
+	r.miss(v)
+}
+
+func (r *reader) miss(v *view) {
+	r.missing++
+	v.sh.missed(1)
+}

@@ -1,0 +1,279 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/index"
+)
+
+const (
+	retryPause   = 5 * time.Second // after an error
+	expireEvery  = time.Minute
+	rebuildPause = time.Minute // between two times that an index is made anew
+)
+
+// indexer keeps the index of one partition. It belongs to one goroutine.
+type indexer struct {
+	s  *Service
+	sh *shelf
+
+	part   index.Partition // takes the chunks
+	chunks []index.Part    // those in part, oldest first
+	head   *index.Head
+	seq    uint64 // every event up to it is in chunks or head
+	event  index.Event
+
+	// old answers while part is made anew beside it; nil when part answers.
+	old     index.Partition
+	reason  string    // why part is made anew, until it has caught up
+	rebuilt time.Time // when that was begun last
+	expired time.Time // when expire last looked
+}
+
+// keepIndexing indexes a partition until ctx ends, and begins again after errors.
+func (s *Service) keepIndexing(ctx context.Context, sh *shelf) {
+	for {
+		err := s.follow(ctx, sh)
+		sh.hide()
+		if ctx.Err() != nil {
+			return
+		}
+		sh.trouble(err)
+		s.cfg.Logger.WarnContext(ctx, "events not indexed", "partition", sh.name, "err", err)
+		if !sleep(ctx, retryPause) {
+			return
+		}
+	}
+}
+
+// sleep reports whether ctx is still good after d.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// follow opens the index and follows the log until something fails.
+func (s *Service) follow(ctx context.Context, sh *shelf) (err error) {
+	ix := &indexer{s: s, sh: sh, head: index.NewHead()}
+	sh.tell(building{state: StateOpening})
+	defer func() { err = errors.Join(err, ix.close()) }()
+	if err := ix.open(ctx); err != nil {
+		return fmt.Errorf("open the index: %w", err)
+	}
+	ix.tell()
+	ix.publish()
+	for {
+		if err := ix.step(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (ix *indexer) close() error {
+	ix.sh.tell(building{state: StateOpening})
+	var errs []error
+	for _, p := range []index.Partition{ix.part, ix.old} {
+		if p != nil {
+			errs = append(errs, ix.drop(p))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// drop closes an index and forgets its pages.
+func (ix *indexer) drop(p index.Partition) error {
+	defer ix.s.cache.Forget(p)
+	return p.Close()
+}
+
+// open opens the index. One that does not fit the log is replaced at once: it
+// cannot answer.
+func (ix *indexer) open(ctx context.Context) error {
+	p, err := ix.s.cfg.Engine.Open(ctx, ix.sh.name)
+	if err == nil {
+		ix.part = p
+		err = ix.load(ctx)
+	}
+	unfit, ok := errors.AsType[*unfitError](err)
+	switch {
+	case err == nil:
+		return nil
+	case ok:
+	case errors.Is(err, index.ErrDamaged):
+		unfit = &unfitError{"it could not be read"}
+	default:
+		return err
+	}
+	return ix.replace(ctx, unfit.why)
+}
+
+// unfitError says why an index cannot be used with the log.
+type unfitError struct{ why string }
+
+func (e *unfitError) Error() string { return "the index does not fit: " + e.why }
+
+// load takes over what the index holds.
+func (ix *indexer) load(ctx context.Context) error {
+	pos, err := ix.part.Position(ctx)
+	if err != nil {
+		return err
+	}
+	switch log := ix.s.log; {
+	case pos == index.Position{}:
+	case pos.Log != log.ID():
+		return &unfitError{"it belonged to another log"}
+	case pos.Format != index.Format:
+		return &unfitError{"it had another format"}
+	case pos.Seq > log.Last(ix.sh.name):
+		return &unfitError{"it was ahead of the log"}
+	}
+	infos, err := ix.part.Chunks(ctx)
+	if err != nil {
+		return err
+	}
+	ix.seq, ix.chunks = pos.Seq, nil
+	for _, info := range infos {
+		ix.chunks = append(ix.chunks, index.NewChunk(ix.part, info, ix.s.cache))
+	}
+	return nil
+}
+
+// replace puts an empty index into the place of one that cannot answer.
+func (ix *indexer) replace(ctx context.Context, why string) error {
+	if ix.part != nil {
+		if err := ix.drop(ix.part); err != nil {
+			return err
+		}
+		ix.part = nil
+	}
+	p, err := ix.s.cfg.Engine.Renew(ctx, ix.sh.name)
+	if err != nil {
+		return err
+	}
+	ix.empty(p, why)
+	return ix.s.cfg.Engine.Adopt(ctx, p)
+}
+
+// empty goes on with an empty index from the beginning of the log.
+func (ix *indexer) empty(p index.Partition, why string) {
+	ix.s.cfg.Logger.Warn("search index is made anew", "partition", ix.sh.name, "reason", why)
+	ix.part, ix.reason, ix.rebuilt = p, why, ix.s.cfg.Now()
+	ix.chunks, ix.head, ix.seq = nil, index.NewHead(), 0
+}
+
+// tell says what the indexer is at.
+func (ix *indexer) tell() {
+	b := building{state: StateFollowing, reason: ix.reason, stored: ix.part}
+	if ix.reason != "" {
+		b.state, b.seq = StateRebuilding, ix.seq
+	}
+	ix.sh.tell(b)
+}
+
+// publish lets queries see what is indexed, unless an older index answers still.
+func (ix *indexer) publish() {
+	if ix.old == nil {
+		ix.sh.show(append(slices.Clone(ix.chunks), ix.head), ix.seq)
+	}
+}
+
+// step indexes the next block, or does what there is to do besides.
+func (ix *indexer) step(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := ix.repair(ctx); err != nil {
+		return fmt.Errorf("begin the index anew: %w", err)
+	}
+	if err := ix.expire(ctx); err != nil {
+		return fmt.Errorf("remove expired chunks: %w", err)
+	}
+	if pace := ix.s.cfg.Pace; pace != nil {
+		pace(ctx)
+	}
+	b, err := ix.s.log.Block(ctx, ix.sh.name, ix.seq+1)
+	if errors.Is(err, io.EOF) {
+		return ix.idle(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	return ix.take(ctx, b)
+}
+
+// take indexes the events of a block that are not indexed yet.
+func (ix *indexer) take(ctx context.Context, b *eventlog.Block) error {
+	if err := b.Load(); err != nil {
+		// Its checksums are right and it cannot be read: nobody ever will.
+		ix.s.cfg.Logger.ErrorContext(ctx, "block not indexed", "partition", ix.sh.name, "first", b.First, "last", b.Last(), "err", err)
+		ix.seq = b.Last()
+		return nil
+	}
+	for i := max(b.First, ix.seq+1) - b.First; i < uint64(len(b.Entries)); i++ {
+		if err := fill(&ix.event, b, int(i)); err != nil {
+			return err
+		}
+		ix.head.Add(&ix.event)
+	}
+	ix.seq = b.Last()
+	switch {
+	case ix.old != nil:
+		ix.tell()
+	default:
+		ix.sh.advance(ix.seq)
+		if ix.reason != "" {
+			ix.tell()
+		}
+	}
+	if ix.head.Full() || ix.head.Events() >= ix.s.cfg.chunkEvents {
+		return ix.seal(ctx)
+	}
+	return nil
+}
+
+// fill sets e to event i of a block.
+func fill(e *index.Event, b *eventlog.Block, i int) error {
+	payload, err := b.Payload(i)
+	if err != nil {
+		return fmt.Errorf("decode event %d: %w", b.First+uint64(i), err)
+	}
+	entry := &b.Entries[i]
+	*e = index.Event{
+		Seq: b.First + uint64(i), Accepted: b.Accepted.UnixMicro(), Time: entry.Time,
+		Type: b.Types[entry.Type].Name, Namespace: b.Namespaces[entry.Namespace].Path, Source: b.Sources[entry.Source],
+		ID: payload[entry.IDOffset : entry.IDOffset+uint32(entry.IDLen)], Payload: payload,
+	}
+	return nil
+}
+
+// idle is called when every event is indexed. It waits for more.
+func (ix *indexer) idle(ctx context.Context) error {
+	if ix.reason != "" {
+		if err := ix.caughtUp(ctx); err != nil {
+			return err
+		}
+	}
+	short, cancel := context.WithTimeout(ctx, expireEvery)
+	defer cancel()
+	ix.sh.waking(cancel)
+	defer ix.sh.waking(nil)
+	if len(ix.sh.broken) > 0 {
+		return nil // it was found before waking
+	}
+	if err := ix.s.log.Wait(short, ix.sh.name, ix.seq+1); err != nil && short.Err() == nil {
+		return err
+	}
+	return nil
+}

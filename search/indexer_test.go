@@ -1,0 +1,272 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/index"
+)
+
+// faulty is an engine whose partitions can be made to fail.
+type faulty struct {
+	index.Engine
+	onAppend atomic.Pointer[func() error] // before a chunk is stored
+	onPage   atomic.Pointer[func() error]
+}
+
+type faultyPartition struct {
+	index.Partition
+	of *faulty
+}
+
+func (f *faulty) Open(ctx context.Context, name string) (index.Partition, error) {
+	return f.wrap(f.Engine.Open(ctx, name))
+}
+
+func (f *faulty) Renew(ctx context.Context, name string) (index.Partition, error) {
+	return f.wrap(f.Engine.Renew(ctx, name))
+}
+
+func (f *faulty) Adopt(ctx context.Context, p index.Partition) error {
+	return f.Engine.Adopt(ctx, p.(*faultyPartition).Partition)
+}
+
+func (f *faulty) wrap(p index.Partition, err error) (index.Partition, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &faultyPartition{p, f}, nil
+}
+
+func (p *faultyPartition) Append(ctx context.Context, c *index.Sealed, pos index.Position) error {
+	if f := p.of.onAppend.Load(); f != nil {
+		if err := (*f)(); err != nil {
+			return err
+		}
+	}
+	return p.Partition.Append(ctx, c, pos)
+}
+
+func (p *faultyPartition) Page(ctx context.Context, first uint64, page int) ([]byte, error) {
+	if f := p.of.onPage.Load(); f != nil {
+		if err := (*f)(); err != nil {
+			return nil, err
+		}
+	}
+	return p.Partition.Page(ctx, first, page)
+}
+
+// withFaults puts a faulty engine below a world's service.
+func (w *world) withFaults() *faulty {
+	w.stopSearch()
+	f := &faulty{Engine: w.engine}
+	w.engine = f
+	w.start()
+	synctest.Wait()
+	return f
+}
+
+// check compares everything that is found with the log.
+func (w *world) check(what string) {
+	w.t.Helper()
+	synctest.Wait()
+	wantSame(w.t, what, w.all(everything(), Oldest, 1000), w.inLog(nil))
+	for _, st := range w.Status(context.Background()) {
+		if st.Lag != 0 || st.State != StateFollowing || st.Problem != "" {
+			w.t.Errorf("%s: got status %+v, want one that follows", what, st)
+		}
+	}
+}
+
+// However often and wherever the process ends between and within the steps of
+// sealing, every event is found once.
+func TestKills(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		f := w.withFaults()
+		for i := range 40 {
+			// Kill before or after the next chunk is stored, or anywhere else.
+			ctx, kill := context.WithCancel(context.Background())
+			var once sync.Once
+			w.stopSearch()
+			service := New(w.cfg)
+			stop := background(t, func(context.Context) error { return service.Run(ctx) })
+			before := func() error {
+				if i%3 == 0 {
+					once.Do(kill)
+					return ctx.Err()
+				}
+				return nil
+			}
+			f.onAppend.Store(&before)
+			w.append(numbered("acme", fmt.Sprint(i, "-"), 1+i%17)...)
+			synctest.Wait()
+			kill()
+			stop()
+			f.onAppend.Store(nil)
+			w.start()
+			if i%5 == 0 {
+				w.check(fmt.Sprint("after kill ", i))
+			}
+		}
+		w.check("in the end")
+		if st := w.Status(t.Context())[0]; st.Chunks < 10 {
+			t.Errorf("got %d chunks, want many", st.Chunks)
+		}
+	})
+}
+
+// A full disk makes indexing wait; queries go on.
+func TestFullDisk(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		f := w.withFaults()
+		full := func() error { return index.ErrFull }
+		f.onAppend.Store(&full)
+		w.post(numbered("acme", "a", 40)...)
+		w.post(numbered("acme", "b", 40)...)
+		st := w.Status(t.Context())[0]
+		if st.Problem == "" || st.Lag == 0 || w.Lag(t.Context()) != 0 {
+			t.Errorf("on a full disk: got %+v", st)
+		}
+		if p := w.want(everything(), PageOptions{}); len(p.Events) == 0 {
+			t.Error("on a full disk nothing is found")
+		}
+		time.Sleep(time.Second)
+		if w.Lag(t.Context()) == 0 {
+			t.Error("no lag on a full disk")
+		}
+		f.onAppend.Store(nil)
+		time.Sleep(time.Minute)
+		w.check("with space again")
+	})
+}
+
+// An engine that fails is opened again.
+func TestFailingEngine(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		f := w.withFaults()
+		broken := func() error { return errors.New("input/output error") }
+		f.onAppend.Store(&broken)
+		w.post(numbered("acme", "a", 40)...)
+		if st := w.Status(t.Context())[0]; st.Problem == "" {
+			t.Errorf("got %+v, want a problem", st)
+		}
+		f.onAppend.Store(nil)
+		time.Sleep(time.Minute)
+		w.check("when it works again")
+	})
+}
+
+// An index that does not fit the log is replaced.
+func TestUnfitIndex(t *testing.T) {
+	for name, pos := range map[string]index.Position{
+		"of another log":   {Log: [16]byte{9}, Format: index.Format, Seq: 1},
+		"of other format":  {Log: logID(), Format: index.Format + 1, Seq: 1},
+		"ahead of the log": {Log: logID(), Format: index.Format, Seq: 1 << 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, func(t *testing.T, w *world) {
+				w.stopSearch()
+				w.engine = index.NewMemory()
+				p, err := w.engine.Open(t.Context(), "audit")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := errors.Join(p.Append(t.Context(), nil, pos), p.Close()); err != nil {
+					t.Fatal(err)
+				}
+				w.append(numbered("acme", "a", 50)...)
+				w.start()
+				w.check("made anew")
+				w.stopSearch()
+				w.start()
+				w.check("started again")
+			})
+		})
+	}
+}
+
+// Damage is found by queries. The index is made anew while what is sound answers.
+func TestDamage(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		f := w.withFaults()
+		w.cfg.CacheBytes = 1 // nothing is kept
+		w.stopSearch()
+		w.start()
+		for i := range 6 {
+			w.post(numbered("acme", fmt.Sprint(i, "-"), 30)...)
+		}
+		w.check("before")
+		bad := func() error { return fmt.Errorf("page: %w", index.ErrDamaged) }
+		f.onPage.Store(&bad)
+		p := w.want(everything(), PageOptions{Limit: 1000})
+		if !p.Incomplete || p.Missing != 0 {
+			t.Errorf("while it is damaged: got %+v, want an incomplete page", p)
+		}
+		f.onPage.Store(nil)
+		hold := make(chan struct{})
+		wait := func() error { <-hold; return nil }
+		f.onAppend.Store(&wait)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if st := w.Status(t.Context())[0]; st.State != StateRebuilding || st.Reason == "" || st.Indexed == 0 {
+			t.Errorf("got %+v, want a rebuilding index that answers", st)
+		}
+		wantSame(t, "meanwhile", w.all(everything(), Oldest, 1000), w.inLog(nil))
+		close(hold)
+		time.Sleep(2 * time.Second)
+		w.check("afterwards")
+	})
+}
+
+// Where the log was cut, events are not shown, and only a recorded gap is silent.
+func TestLostEvents(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		for i := range 10 {
+			w.post(event{"acme", "user.login", fmt.Sprint("e", i)})
+		}
+		w.stopSearch()
+		w.stopLog()
+		last := w.log.Last("audit")
+		w.stored = w.stored.Restart(eventlog.MemoryOptions{Log: logID()})
+		for seq := uint64(8); seq <= 10; seq++ {
+			w.stored.Lose("audit", seq)
+		}
+		w.openLog(map[string]eventlog.Floor{"audit": {Seq: last, Total: last}})
+		w.start()
+		synctest.Wait()
+		w.post(event{"acme", "user.login", "after"})
+		p := w.want(everything(), PageOptions{Order: Oldest})
+		wantSame(t, "after a cut", idsOf(p), []string{"e0", "e1", "e2", "e3", "e4", "e5", "e6", "after"})
+		if p.Missing != 0 {
+			t.Errorf("got %d missing, want none: the log records the gap", p.Missing)
+		}
+	})
+}
+
+// Pace is asked before each block.
+func TestPace(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.stopSearch()
+		gate := make(chan struct{})
+		w.cfg.Pace = func(ctx context.Context) {
+			select {
+			case <-gate:
+			case <-ctx.Done():
+			}
+		}
+		w.start()
+		w.post(numbered("acme", "a", 9)...)
+		if st := w.Status(t.Context())[0]; st.Indexed != 0 || st.Lag == 0 {
+			t.Errorf("while others need the processors: got %+v", st)
+		}
+		close(gate)
+		w.check("later")
+	})
+}

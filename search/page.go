@@ -1,0 +1,188 @@
+package search
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/index"
+)
+
+// Order is the order of events in pages: by time of acceptance, then partition,
+// then number.
+type Order uint8
+
+// The orders.
+const (
+	Newest Order = iota // first
+	Oldest              // first
+)
+
+// PageOptions say which page is asked for.
+type PageOptions struct {
+	Order Order
+	Limit int // most events, 1 to MaxLimit; 0 is DefaultLimit
+	// After is the Next of a page, Before the Previous of one; not both. The page
+	// then follows, or comes before, that one.
+	After, Before string
+}
+
+// Page is a part of what was found.
+type Page struct {
+	// Events come in the order that was asked for. They are fewer than the limit
+	// when they are large: see MaxPageBytes.
+	Events []Event
+	// Next goes on behind the last event, Previous before the first one. Both are
+	// always there: events that arrive later are found from the newer end on.
+	Next, Previous string
+	// More says that events were found beyond the page, in the direction in which
+	// it was read.
+	More bool
+	// Missing counts events that were found and that the log lacks, without a
+	// recorded cause. They are left out.
+	Missing int
+	// Incomplete says that a part of the index could not be read. It is being made
+	// anew; until then events may be left out.
+	Incomplete bool
+}
+
+// Page returns events that meet q. What a page shows is what the index knows at
+// that moment: see Lag. Errors that a caller can do something about are
+// *[sluice.Error].
+func (s *Service) Page(ctx context.Context, q index.Query, o PageOptions) (Page, error) {
+	w, err := s.newWalk(&q, o)
+	if err != nil {
+		return Page{}, err
+	}
+	ctx, done, err := s.begin(ctx)
+	if err != nil {
+		return Page{}, s.explain(ctx, err)
+	}
+	defer done()
+	if err := again(func() error { return w.run(ctx) }); err != nil {
+		return Page{}, s.explain(ctx, err)
+	}
+	return w.page(), nil
+}
+
+// walk fills one page.
+type walk struct {
+	s      *Service
+	q      *index.Query
+	digest [digestSize]byte
+	order  Order
+	limit  int
+	up     bool // towards newer events
+	start  cut  // nil without a cursor
+
+	views  []*view
+	reader reader
+	events []Event
+	bytes  int
+	more   bool
+}
+
+func (s *Service) newWalk(q *index.Query, o PageOptions) (*walk, error) {
+	if o.Limit == 0 {
+		o.Limit = DefaultLimit
+	}
+	if o.Limit < 0 || o.Limit > MaxLimit {
+		return nil, sluice.Errorf(sluice.Invalid, "limit must be 1 to %d", MaxLimit)
+	}
+	if o.After != "" && o.Before != "" {
+		return nil, sluice.Errorf(sluice.Invalid, "after and before exclude each other").WithHint("send one of them")
+	}
+	w := &walk{s: s, q: q, digest: digestOf(q, o.Order), order: o.Order, limit: o.Limit, up: (o.Order == Oldest) == (o.Before == "")}
+	if text := o.After + o.Before; text != "" {
+		var err error
+		if w.start, err = s.parseCursor(text, w.digest); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// run fills the page.
+func (w *walk) run(ctx context.Context) error {
+	var err error
+	if w.views, err = w.s.look(w.q); err != nil {
+		return err
+	}
+	w.reader, w.events, w.bytes = reader{s: w.s}, nil, 0
+	for _, v := range w.views {
+		v.start(w.start, w.up)
+	}
+	for w.more = true; w.more && len(w.events) < w.limit && w.bytes < MaxPageBytes; {
+		if err := w.round(ctx); err != nil {
+			return err
+		}
+	}
+	if w.up == (w.order == Newest) {
+		slices.Reverse(w.events)
+	}
+	return nil
+}
+
+// round adds what is found next, as far as the log has it.
+func (w *walk) round(ctx context.Context) error {
+	need := w.limit - len(w.events)
+	for _, v := range w.views {
+		if err := v.collect(ctx, need+1); err != nil {
+			return err
+		}
+	}
+	for len(w.events) < w.limit && w.bytes < MaxPageBytes {
+		v := w.next()
+		if v == nil {
+			break
+		}
+		e, ok, err := w.reader.read(ctx, v, v.hits[0])
+		if err != nil {
+			return err
+		}
+		v.pass()
+		if ok {
+			w.events = append(w.events, e)
+			w.bytes += len(e.Payload)
+		}
+	}
+	w.more = false
+	for _, v := range w.views {
+		w.more = v.settle() || w.more
+	}
+	return nil
+}
+
+// next returns the view whose next event comes first, nil when that cannot be
+// told without looking further.
+func (w *walk) next() *view {
+	var best *view
+	for _, v := range w.views { // by name
+		if len(v.hits) == 0 && v.rest {
+			return nil
+		}
+		if len(v.hits) == 0 {
+			continue
+		}
+		if best == nil || w.up && v.hits[0].Accepted < best.hits[0].Accepted ||
+			!w.up && v.hits[0].Accepted >= best.hits[0].Accepted {
+			best = v
+		}
+	}
+	return best
+}
+
+// page returns what was found.
+func (w *walk) page() Page {
+	p := Page{Events: w.events, More: w.more, Missing: w.reader.missing}
+	low, high := cut{}, cut{}
+	for _, v := range w.views {
+		low[v.sh.name], high[v.sh.name] = v.low, v.high
+		p.Incomplete = p.Incomplete || v.incomplete
+	}
+	p.Next, p.Previous = w.s.cursor(low, w.digest), w.s.cursor(high, w.digest)
+	if w.order == Oldest {
+		p.Next, p.Previous = p.Previous, p.Next
+	}
+	return p
+}

@@ -1,0 +1,191 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/index"
+)
+
+// Pages of any size show every event once, in both orders and both ways, over
+// chunks and head, and over many events accepted at one time.
+func TestPages(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		for i := range 9 {
+			w.post(numbered("acme/web", fmt.Sprint("a", i, "-"), 7)...)
+			w.post(numbered("umbra", fmt.Sprint("u", i, "-"), 4)...)
+			if i%4 == 3 {
+				time.Sleep(time.Second)
+			}
+		}
+		mine := func(e event) bool { return e.ns == "acme/web" }
+		for _, limit := range []int{1, 2, 3, 10, 99, 1000} {
+			wantSame(t, fmt.Sprint("oldest first, limit ", limit), w.all(everything(), Oldest, limit), w.inLog(nil))
+			wantSame(t, fmt.Sprint("newest first, limit ", limit), w.all(everything(), Newest, limit), reversed(w.inLog(nil)))
+			wantSame(t, fmt.Sprint("one tenant, limit ", limit), w.all(below("ACME"), Oldest, limit), w.inLog(mine))
+		}
+		first := w.want(everything(), PageOptions{Limit: 13})
+		second := w.want(everything(), PageOptions{Limit: 13, After: first.Next})
+		back := w.want(everything(), PageOptions{Limit: 13, Before: second.Previous})
+		wantSame(t, "back", idsOf(back), idsOf(first))
+		if p := w.want(everything(), PageOptions{Before: back.Previous}); len(p.Events) != 0 || p.More {
+			t.Errorf("before the newest: got %d events, want none", len(p.Events))
+		}
+	})
+}
+
+// Readers who go on behind the newest event get each event that arrives once.
+func TestPagesWhileEventsArrive(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		var polled, refreshed []string
+		poll, refresh := PageOptions{Order: Oldest, Limit: 5}, PageOptions{Limit: 1000}
+		w.post(numbered("acme", "x", 30)...)
+		down := w.want(everything(), PageOptions{Limit: 8})
+		older := idsOf(down)
+		for i := range 12 {
+			w.post(numbered("acme", fmt.Sprint(i, "-"), 3)...)
+			p := w.want(everything(), poll)
+			polled, poll.After = append(polled, idsOf(p)...), p.Next
+			p = w.want(everything(), refresh)
+			refreshed, refresh.Before = append(idsOf(p), refreshed...), p.Previous
+			if down.More {
+				down = w.want(everything(), PageOptions{Limit: 8, After: down.Next})
+				older = append(older, idsOf(down)...)
+			}
+		}
+		for more := true; more; {
+			p := w.want(everything(), poll)
+			polled, poll.After, more = append(polled, idsOf(p)...), p.Next, p.More
+		}
+		all := slices.Sorted(slices.Values(w.inLog(nil))) // those of one time may come in either order
+		wantSame(t, "polled", slices.Sorted(slices.Values(polled)), all)
+		wantSame(t, "refreshed", slices.Sorted(slices.Values(refreshed)), all)
+		wantSame(t, "older", older, reversed(w.inLog(func(e event) bool { return strings.HasPrefix(e.id, "x") })))
+	})
+}
+
+func TestPhrases(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.post(numbered("acme/web", "a", 30)...)
+		w.post(numbered("umbra", "u", 5)...)
+		pushes := index.Clause{Terms: []index.Term{index.NewTerm(index.FieldType, "git.push")}}
+		byID := index.Clause{IDs: []string{"a17"}}
+		for name, c := range map[string]struct {
+			q    index.Query
+			want func(event) bool
+		}{
+			"pushes":                  {phrase(t, index.Everything(), pushes), func(e event) bool { return e.typ == "git.push" }},
+			"pushes of a tenant":      {phrase(t, index.Below("umbra"), pushes), func(e event) bool { return e.typ == "git.push" && e.ns == "umbra" }},
+			"an id":                   {phrase(t, index.Below("acme"), byID), func(e event) bool { return e.id == "a17" }},
+			"an id of another tenant": {phrase(t, index.Below("umbra"), byID), func(event) bool { return false }},
+			"another tenant":          {phrase(t, index.Below("umbra"), index.Clause{Terms: []index.Term{index.NewTerm(index.FieldNamespace, "acme")}}), func(event) bool { return false }},
+			"an absent tenant":        {below("nobody"), func(event) bool { return false }},
+			"half a segment":          {below("acm"), func(event) bool { return false }},
+			"no scope":                {index.Query{}, func(event) bool { return false }},
+		} {
+			wantSame(t, name, w.all(c.q, Oldest, 4), w.inLog(c.want))
+			n, err := w.Count(t.Context(), c.q, ByDay)
+			if want := len(w.inLog(c.want)); err != nil || n.Events != uint64(want) {
+				t.Errorf("%s: got %d counted and error %v, want %d", name, n.Events, err, want)
+			}
+		}
+		got, err := w.Count(t.Context(), everything(), ByType)
+		if err != nil || fmt.Sprint(got.Bins) != "[{user.login 24} {git.push 11}]" {
+			t.Errorf("by type: got %v and error %v", got, err)
+		}
+		got, err = w.Count(t.Context(), everything(), ByDay)
+		if err != nil || fmt.Sprint(got.Bins) != "[{2000-01-01 35}]" {
+			t.Errorf("by day: got %v and error %v", got, err)
+		}
+	})
+}
+
+func TestCursors(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.post(numbered("acme", "a", 12)...)
+		next := w.want(everything(), PageOptions{Limit: 5}).Next
+		changed := []byte(next)
+		changed[10] ^= 1
+		stranger := New(Config{Log: w.log, Engine: w.engine})
+		if _, err := stranger.Page(t.Context(), everything(), PageOptions{}); !isCode(err, sluice.Busy) {
+			t.Errorf("before the index is open: got %v", err)
+		}
+		for name, c := range map[string]struct {
+			q    index.Query
+			o    PageOptions
+			want string
+		}{
+			"of another scope":      {below("acme"), PageOptions{After: next}, "another search"},
+			"of another order":      {everything(), PageOptions{After: next, Order: Oldest}, "another search"},
+			"of another phrase":     {phrase(t, index.Everything(), index.Clause{IDs: []string{"a"}}), PageOptions{After: next}, "another search"},
+			"changed":               {everything(), PageOptions{After: string(changed)}, "not one"},
+			"cut off":               {everything(), PageOptions{After: next[:20]}, "not one"},
+			"longer":                {everything(), PageOptions{Before: next + "AAAA"}, "not one"},
+			"no cursor at all":      {everything(), PageOptions{Before: "' OR 1=1"}, "not one"},
+			"huge":                  {everything(), PageOptions{Before: strings.Repeat("A", 1<<20)}, "not one"},
+			"both":                  {everything(), PageOptions{Before: next, After: next}, "exclude"},
+			"with too high a limit": {everything(), PageOptions{Limit: 1001}, "limit"},
+			"with too low a limit":  {everything(), PageOptions{Limit: -1}, "limit"},
+		} {
+			_, err := w.Page(t.Context(), c.q, c.o)
+			if !isCode(err, sluice.Invalid) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("a cursor %s: got error %v, want one with %q", name, err, c.want)
+			}
+		}
+	})
+}
+
+func isCode(err error, code sluice.Code) bool {
+	e, ok := errors.AsType[*sluice.Error](err)
+	return ok && e.Code == code
+}
+
+// Events are not shown past their retention, which differs between partitions,
+// and a chunk goes when the log has none of its events.
+func TestRetention(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.stopSearch()
+		w.cfg.Retention = map[string]time.Duration{"audit": 48 * time.Hour, "git": 24 * time.Hour}
+		w.start()
+		w.post(numbered("acme", "old", 60)...)
+		time.Sleep(25 * time.Hour)
+		w.post(numbered("acme", "new", 3)...)
+		shown := func(e event) bool { return strings.HasPrefix(e.id, "new") || e.typ != "git.push" }
+		wantSame(t, "after a day", w.all(everything(), Oldest, 7), w.inLog(shown))
+		time.Sleep(24*time.Hour + time.Minute)
+		if n, err := w.Count(t.Context(), everything(), ByDay); err != nil || n.Events != 2 {
+			t.Errorf("counted after two days: got %d and error %v, want 2", n.Events, err)
+		}
+	})
+}
+
+// A query ends with its caller, and after its time.
+func TestQueriesEnd(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.post(numbered("acme", "a", 25)...)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := w.Page(ctx, everything(), PageOptions{}); !errors.Is(err, context.Canceled) {
+			t.Errorf("a caller who left: got %v", err)
+		}
+		for range maxQueries {
+			w.slots <- struct{}{}
+		}
+		if _, err := w.Page(t.Context(), everything(), PageOptions{}); !isCode(err, sluice.Busy) {
+			t.Errorf("too many queries: got %v, want busy", err)
+		}
+		if _, err := w.Count(t.Context(), everything(), ByDay); !isCode(err, sluice.Busy) {
+			t.Errorf("too many counts: got %v, want busy", err)
+		}
+		for range maxQueries {
+			<-w.slots
+		}
+		w.want(everything(), PageOptions{})
+	})
+}

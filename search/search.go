@@ -1,0 +1,137 @@
+// Package search finds events in the log. For each partition an indexer follows
+// the log, behind ingest and delivery, and keeps an [index.Partition] of sealed
+// chunks and an [index.Head] of the newest events; queries go over all of them,
+// and read the events themselves from the log.
+//
+// Nothing here is precious: what the index says is judged again by the event
+// that the log has, and an index that does not fit the log is made anew. A head
+// is never stored; after a start it is read from the log again. So there is
+// neither a hole nor a duplicate, whenever the process ends.
+//
+// Pages are cut between events. A cut is a sequence number for each partition:
+// what lies below it, and what does not. A cursor holds a cut and goes on there,
+// so that pages neither repeat nor leave out an event, whatever arrives
+// meanwhile, and however late.
+package search
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/index"
+)
+
+// Limits of queries.
+const (
+	DefaultLimit = 50   // events of a page
+	MaxLimit     = 1000 // events of a page
+	MaxPageBytes = 8 << 20
+	maxQueries   = 8 // under way at once; others wait
+)
+
+// Config says what a Service works with. Log and Engine are required.
+type Config struct {
+	Log    *eventlog.Log
+	Engine index.Engine
+	// Retention is how long the events of a partition are shown, counted from
+	// acceptance. Those of a partition that is missing are shown as long as the log
+	// has them.
+	Retention map[string]time.Duration
+	// Pace is called before each block is indexed; it waits, not for long, while
+	// ingest and delivery need the processors more. Nil does not wait.
+	Pace func(context.Context)
+	// Timeout bounds a query; 10 s by default.
+	Timeout time.Duration
+	// CacheBytes bounds the decoded pages of the index that are kept; 16 MiB by
+	// default.
+	CacheBytes int
+	// Now is the wall clock; time.Now by default.
+	Now    func() time.Time
+	Logger *slog.Logger
+
+	chunkEvents int // tests make it small; index.ChunkEvents by default
+}
+
+// Service indexes the log and answers queries. All methods may be called at once.
+type Service struct {
+	cfg     Config
+	log     *eventlog.Log
+	shelves []*shelf // by name
+	cache   *index.Cache
+	slots   chan struct{} // one for each query under way
+}
+
+// New returns a service. It does nothing until Run.
+func New(cfg Config) *Service {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 10 * time.Second
+	}
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = 16 << 20
+	}
+	if cfg.chunkEvents == 0 {
+		cfg.chunkEvents = index.ChunkEvents
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{cfg: cfg, log: cfg.Log, cache: index.NewCache(cfg.CacheBytes), slots: make(chan struct{}, maxQueries)}
+	for _, name := range cfg.Log.Partitions() {
+		s.shelves = append(s.shelves, newShelf(name))
+	}
+	slices.SortFunc(s.shelves, func(a, b *shelf) int { return strings.Compare(a.name, b.name) })
+	return s
+}
+
+// Run indexes every partition until ctx ends; then it returns nil. What cannot be
+// indexed for a while is tried again: ingest and delivery never fail because of
+// the index.
+func (s *Service) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for _, sh := range s.shelves {
+		wg.Go(func() { s.keepIndexing(ctx, sh) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// begin takes part in what queries share. The caller calls done when the query
+// is answered.
+func (s *Service) begin(ctx context.Context) (_ context.Context, done func(), err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.Timeout, errSlow)
+	select {
+	case s.slots <- struct{}{}:
+		return ctx, func() { <-s.slots; cancel() }, nil
+	case <-ctx.Done():
+		err := context.Cause(ctx)
+		cancel()
+		return nil, nil, err
+	}
+}
+
+// errSlow ends a query that took too long.
+var errSlow = errors.New("the query takes too long")
+
+// explain turns an error into what a caller may see, where that helps.
+func (s *Service) explain(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errSlow) || ctx != nil && errors.Is(context.Cause(ctx), errSlow):
+		return sluice.Errorf(sluice.Busy, "the search took longer than %s and was given up", s.cfg.Timeout).
+			WithHint("search within a namespace or a shorter time, or for something rarer")
+	case errors.Is(err, index.ErrClosed), errors.Is(err, errNotOpen):
+		return sluice.Errorf(sluice.Busy, "the search index is being opened").WithHint("try again in a moment")
+	}
+	return err
+}

@@ -1,0 +1,177 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sluicelog/sluice/index"
+)
+
+// view is a partition as one query sees it.
+type view struct {
+	sh      *shelf
+	parts   []index.Part // oldest first
+	indexed uint64       // the query looks no further, even if parts have more
+	q       index.Query  // clipped by the partition's retention
+
+	// What was found lies from low on and before high. One of both moves: high
+	// when up, else low.
+	low, high  uint64
+	up         bool
+	hits       []index.Hit // found and not taken yet
+	rest       bool        // there may be more beyond hits
+	incomplete bool        // a part could not be read
+}
+
+// errStale says that the index was replaced, or chunks removed, under a query.
+var errStale = errors.New("the index changed under the query")
+
+// again calls f anew when the index changed under it.
+func again(f func() error) error {
+	err := f()
+	for range 3 {
+		if !errors.Is(err, errStale) {
+			break
+		}
+		err = f()
+	}
+	return err
+}
+
+// look returns a view of each partition, by name.
+func (s *Service) look(q *index.Query) ([]*view, error) {
+	var views []*view
+	for _, sh := range s.shelves {
+		parts, indexed, err := sh.look()
+		if err != nil {
+			return nil, err
+		}
+		v := &view{sh: sh, parts: parts, indexed: indexed, q: *q}
+		if keep, ok := s.cfg.Retention[sh.name]; ok {
+			if from := s.cfg.Now().Add(-keep); from.After(q.Accepted.From) {
+				v.q.Accepted.From = from.Truncate(time.Microsecond)
+			}
+		}
+		views = append(views, v)
+	}
+	return views, nil
+}
+
+// start puts both ends where the search begins: at c, or, when that is nil, at the
+// end of the partition.
+func (v *view) start(c cut, up bool) {
+	v.up = up
+	switch {
+	case c != nil:
+		v.low = c[v.sh.name]
+	case !up:
+		v.low = v.indexed + 1
+	}
+	v.high = v.low
+}
+
+// collect fills hits up to n with what comes next.
+func (v *view) collect(ctx context.Context, n int) error {
+	v.rest = false
+	if len(v.hits) > 0 {
+		v.hits = v.hits[:0]
+	}
+	for i := range v.parts {
+		if !v.up {
+			i = len(v.parts) - 1 - i
+		}
+		if !v.concerns(v.parts[i]) {
+			continue
+		}
+		if err := v.search(ctx, v.parts[i], n); err != nil {
+			return err
+		}
+		if v.rest {
+			return nil
+		}
+	}
+	return nil
+}
+
+// concerns reports whether a part has events in the direction of the search, and
+// of the time that is asked for.
+func (v *view) concerns(p index.Part) bool {
+	info := p.Info()
+	switch {
+	case info.Events == 0, info.First > v.indexed:
+		return false
+	case v.up && info.Last < v.high, !v.up && info.First >= v.low:
+		return false
+	}
+	from, to := v.q.Accepted.From, v.q.Accepted.To
+	return (from.IsZero() || info.LastAccepted >= from.UnixMicro()) && (to.IsZero() || info.FirstAccepted < to.UnixMicro())
+}
+
+// search adds what a part has to hits, n in all at most.
+func (v *view) search(ctx context.Context, p index.Part, n int) error {
+	found, err := p.Find(ctx, &v.q)
+	if err != nil {
+		return v.failed(p, err)
+	}
+	hits := found.Oldest(ctx, v.high)
+	if !v.up {
+		hits = found.Newest(ctx, v.low)
+	}
+	for h, err := range hits {
+		if err != nil {
+			return v.failed(p, err)
+		}
+		if h.Seq > v.indexed {
+			if v.up {
+				break
+			}
+			continue
+		}
+		if len(v.hits) == n {
+			v.rest = true
+			break
+		}
+		v.hits = append(v.hits, h)
+	}
+	return nil
+}
+
+// failed returns nil for a part that cannot be read: it is left out. The indexer
+// is told.
+func (v *view) failed(p index.Part, err error) error {
+	stale := !v.sh.has(p)
+	switch {
+	case stale && (errors.Is(err, index.ErrDamaged) || errors.Is(err, index.ErrClosed)):
+		return errStale
+	case errors.Is(err, index.ErrDamaged):
+		v.sh.damaged()
+		v.incomplete = true
+		return nil
+	}
+	return err
+}
+
+// pass moves the end over the next event.
+func (v *view) pass() {
+	if v.up {
+		v.high = v.hits[0].Seq + 1
+	} else {
+		v.low = v.hits[0].Seq
+	}
+	v.hits = v.hits[1:]
+}
+
+// settle moves the end over what was examined and not found, and reports whether
+// there is more, or may be.
+func (v *view) settle() bool {
+	more := len(v.hits) > 0 || v.rest
+	if !more {
+		if v.up {
+			v.high = max(v.high, v.indexed+1)
+		} else {
+			v.low = 0
+		}
+	}
+	return more
+}
