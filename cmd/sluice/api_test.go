@@ -45,6 +45,7 @@ func newAPI(t *testing.T) *api {
 		"POST /api/v1/streams":                           a.createStream,
 		"GET /api/v1/streams":                            func(*http.Request, []byte) (int, any) { return 200, a.streams },
 		"GET /api/v1/streams/{id}":                       a.showStream,
+		"PATCH /api/v1/streams/{id}":                     a.showStream,
 		"DELETE /api/v1/streams/{id}":                    func(*http.Request, []byte) (int, any) { return 204, nil },
 		"POST /api/v1/streams/check":                     a.check,
 		"POST /api/v1/streams/{id}/check":                a.check,

@@ -33,8 +33,15 @@ type streamFlags struct {
 func (f *streamFlags) add(fs *flag.FlagSet) {
 	fs.StringVar(&f.file, "file", "", "JSON `FILE` with the whole stream, - for standard input; excludes the flags that describe one")
 	fs.StringVar(&f.spec.Namespace, "namespace", "", "top-level `NAMESPACE`; empty is the instance")
-	fs.StringVar(&f.spec.Name, "name", "", "`NAME`, unique in the namespace, at most 72 characters")
 	fs.StringVar(&f.spec.Kind, "kind", "http", "`KIND` of destination")
+	f.addCommon(fs)
+	fs.StringVar(&f.spec.Start, "start", "", "first event: `now|earliest|TIME` (now unless given)")
+	fs.BoolVar(&f.inactive, "inactive", false, "create it paused")
+}
+
+// addCommon adds what can also be changed later.
+func (f *streamFlags) addCommon(fs *flag.FlagSet) {
+	fs.StringVar(&f.spec.Name, "name", "", "`NAME`, unique in the namespace, at most 72 characters")
 	fs.StringVar(&f.url, "url", "", "`URL` of an http destination; the same as --set url=URL")
 	fs.StringVar(&f.configFile, "config", "", "JSON `FILE` with the destination's configuration")
 	fs.Var(listValue{&f.set}, "set", "set a field of the configuration: `KEY=VALUE`; may be repeated. VALUE is text or JSON, as the\nfield wants it; a text in quotes ('\"null\"') is text in any case")
@@ -44,10 +51,8 @@ func (f *streamFlags) add(fs *flag.FlagSet) {
 	fs.Var(listValue{&f.filter.EventTypes}, "event-type", "only events of this `TYPE`; may be repeated")
 	fs.Var(listValue{&f.filter.ExcludedEventTypes}, "exclude-event-type", "no events of this `TYPE`; may be repeated")
 	fs.Var(listValue{&f.filter.Namespaces}, "filter-namespace", "only events of this `NAMESPACE` and below; may be repeated")
-	fs.StringVar(&f.spec.Start, "start", "", "first event: `now|earliest|TIME` (now unless given)")
 	fs.StringVar(&f.spec.Until, "until", "", "end with the last event accepted before this `TIME`")
 	fs.BoolVar(&f.spec.Strict, "strict", false, "never pass over an event that alone keeps failing")
-	fs.BoolVar(&f.inactive, "inactive", false, "create it paused")
 }
 
 // build returns the stream that the flags describe.
@@ -74,17 +79,21 @@ func (f *streamFlags) build(fs *flag.FlagSet, env *Env) (client.StreamSpec, erro
 	return f.spec, nil
 }
 
-func (f *streamFlags) read(fs *flag.FlagSet, env *Env) (client.StreamSpec, error) {
-	var spec client.StreamSpec
-	var extra string
+// described returns a flag that was given and describes a stream, "" for none.
+func described(fs *flag.FlagSet) (name string) {
 	fs.Visit(func(given *flag.Flag) {
 		switch given.Name {
 		case "file", "json", "check", "server", "token-file":
 		default:
-			extra = given.Name
+			name = given.Name
 		}
 	})
-	if extra != "" {
+	return name
+}
+
+func (f *streamFlags) read(fs *flag.FlagSet, env *Env) (client.StreamSpec, error) {
+	var spec client.StreamSpec
+	if extra := described(fs); extra != "" {
 		return spec, usagef("--file and --%s exclude each other", extra)
 	}
 	text, err := readInput(env, f.file)

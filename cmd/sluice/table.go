@@ -75,6 +75,17 @@ as environment variables.`,
 				{"Another kind", "sluice stream create --namespace acme --kind splunk --set domain=hec.example.com --set port=8088 \\\n    --secret-file token=hec-token.txt"},
 				{"From a JSON document", "sluice stream create --file stream.json"},
 			}},
+		{name: "stream update", args: "ID", min: 1, max: 1, short: "Change a stream", flags: streamUpdateFlags,
+			long: `Only what the flags name changes. Each --set replaces one field of the
+configuration, and KEY=null gives it its default; --header-file replaces all
+headers; a flag of the filter replaces its list. The change takes effect at once,
+and a stream that waits for its next try is tried. To stop a stream and go on, use
+pause and resume.`,
+			examples: []example{
+				{"Another prefix for the objects in a bucket", "sluice stream update 3 --set prefix=audit"},
+				{"A new token, then see whether it is accepted", "sluice stream update 3 --secret-file token=hec-token.txt\nsluice stream check 3"},
+				{"All events of one project", "sluice stream update 3 --no-filter --filter-namespace acme/web"},
+			}},
 		{name: "stream kinds", args: "[KIND]", max: 1, short: "Show the kinds of destinations and what each needs", flags: streamKindsFlags, choices: kindNames(),
 			long: "With KIND it shows what to prepare for that kind, and each field. A field config.NAME\nis set with --set NAME=VALUE, secrets.NAME with --secret-file NAME=FILE.",
 			examples: []example{

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestStreamUpdate changes streams of a real server as their owners would.
+func TestStreamUpdate(t *testing.T) {
+	s := startServer(t, filepath.Join(t.TempDir(), "data"), http.DefaultClient)
+	environ := []string{"SLUICE_SERVER=" + s.url, "SLUICE_TOKEN=" + adminToken}
+	for _, c := range []struct {
+		line   string
+		code   int
+		stdout string
+	}{
+		{"stream create --namespace acme --url http://127.0.0.1:1/in --inactive", exitOK, "Created stream 1"},
+		{"stream update 1 --set format=array --name siem", exitOK, "Changed stream 1: acme to http, paused."}, // the stored concurrency goes
+		{"stream show 1", exitOK, `"format": "array"`},
+		{"stream update 1 --set format=null --set concurrency=1", exitOK, ""},
+		{"stream update 1 --set format=array", exitFailure, ""}, // somebody chose this concurrency
+		{"stream update 1 --set format=array --set concurrency=null", exitOK, ""},
+		{"stream update 1 --set url=null", exitFailure, ""},
+		{"stream update 1 --event-type repo.create", exitOK, ""},
+		{"stream show 1", exitOK, `"repo.create"`},
+	} {
+		got := sluiceRun(t.Context(), environ, "", strings.Fields(c.line)...)
+		if got.code != c.code || !strings.Contains(got.stdout, c.stdout) {
+			t.Errorf("sluice %s: got %+v, want code %d, stdout with %q", c.line, got, c.code, c.stdout)
+		}
+	}
+}
