@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/client"
 	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/destination/webhook"
 )
 
 // streamFlags are the flags that describe a stream.
@@ -235,6 +238,19 @@ func (f *streamFlags) secrets(env *Env) (map[string]string, error) {
 	return secrets, nil
 }
 
+// chooseToken chooses the verification token that the server would generate, so
+// that the check sends the one that the stream gets.
+func chooseToken(spec *client.StreamSpec) {
+	for _, k := range kinds() {
+		if k.Name() != spec.Kind || !slices.Contains(k.SecretNames(), webhook.VerificationToken) || spec.Secrets[webhook.VerificationToken] != "" {
+			continue
+		}
+		secrets := map[string]string{webhook.VerificationToken: rand.Text()[:24]}
+		maps.Copy(secrets, spec.Secrets)
+		spec.Secrets = secrets
+	}
+}
+
 func streamCreateFlags(fs *flag.FlagSet, env *Env) action {
 	var f streamFlags
 	f.add(fs)
@@ -246,6 +262,7 @@ func streamCreateFlags(fs *flag.FlagSet, env *Env) action {
 			return err
 		}
 		if *check {
+			chooseToken(&spec)
 			r, err := c.CheckSpec(ctx, spec)
 			if err != nil {
 				return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,5 +31,23 @@ func TestStreamUpdate(t *testing.T) {
 		if got.code != c.code || !strings.Contains(got.stdout, c.stdout) {
 			t.Errorf("sluice %s: got %+v, want code %d, stdout with %q", c.line, got, c.code, c.stdout)
 		}
+	}
+}
+
+// TestCreateChecksWithTheStreamsToken: the receiver sees one token, before and
+// after the stream was created.
+func TestCreateChecksWithTheStreamsToken(t *testing.T) {
+	tokens := make(chan string, 10)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		tokens <- r.Header.Get("X-Gitlab-Event-Streaming-Token")
+	}))
+	defer receiver.Close()
+	s := startServer(t, filepath.Join(t.TempDir(), "data"), http.DefaultClient)
+	environ := []string{"SLUICE_SERVER=" + s.url, "SLUICE_TOKEN=" + adminToken}
+	got := sluiceRun(t.Context(), environ, "", "stream", "create", "--namespace", "acme", "--url", receiver.URL, "--check")
+	var view streamView
+	s.call("GET", "/api/v1/streams/1", "", &view)
+	if checked := <-tokens; got.code != exitOK || len(checked) != 24 || view.Token != checked {
+		t.Errorf("create --check: got %+v, token %q, want that of the check, %q", got, view.Token, checked)
 	}
 }
