@@ -30,7 +30,8 @@ func (s *Service) Quarantine(ctx context.Context, p Principal, id sluice.StreamI
 }
 
 // Redeliver makes quarantined events pending again, all of them when none is
-// named, and returns how many.
+// named, and returns how many. It is an error when some are named and none of
+// those is in quarantine.
 func (s *Service) Redeliver(ctx context.Context, p Principal, id sluice.StreamID, items []deliver.QuarantineKey) (int, error) {
 	return s.emptyQuarantine(ctx, p, id, items, s.cfg.Deliver.Redeliver, act{
 		Type: "quarantine.redeliver", Message: "Asked to deliver quarantined events again",
@@ -38,7 +39,7 @@ func (s *Service) Redeliver(ctx context.Context, p Principal, id sluice.StreamID
 }
 
 // Drop gives quarantined events up, all of them when none is named, and returns
-// how many. The ledger counts them as expired.
+// how many. The ledger counts them as expired. Names count as for Redeliver.
 func (s *Service) Drop(ctx context.Context, p Principal, id sluice.StreamID, items []deliver.QuarantineKey) (int, error) {
 	return s.emptyQuarantine(ctx, p, id, items, s.cfg.Deliver.Drop, act{
 		Type: "quarantine.drop", Message: "Asked to drop quarantined events",
@@ -59,7 +60,7 @@ func (s *Service) emptyQuarantine(ctx context.Context, p Principal, id sluice.St
 	}
 	state, ok := s.cfg.Deliver.State(ctx, id)
 	if !ok || state.Ledger.Quarantined == 0 {
-		return 0, nil
+		return found(0, items)
 	}
 	r := st.record()
 	a.Namespace, a.TargetType, a.TargetID, a.Target = r.Namespace, targetStream, r.ID, r.title()
@@ -74,7 +75,16 @@ func (s *Service) emptyQuarantine(ctx context.Context, p Principal, id sluice.St
 	if err != nil {
 		return n, storeError("change the quarantine", err)
 	}
-	return n, nil
+	return found(n, items)
+}
+
+// found returns n, and an error when nothing is there of what was named.
+func found(n int, items []deliver.QuarantineKey) (int, error) {
+	if n > 0 || len(items) == 0 {
+		return n, nil
+	}
+	return 0, sluice.Errorf(sluice.NotFound, "none of these events is in the stream's quarantine, the first is %s:%d", items[0].Partition, items[0].Seq).
+		WithHint("\"sluice stream quarantine list\" shows them, and GET .../quarantine")
 }
 
 func (s *Service) checkKeys(items []deliver.QuarantineKey) error {

@@ -142,6 +142,9 @@ func TestQuarantine(t *testing.T) {
 		}
 		_, err := w.Service.Drop(ctx, w.Admin, s.ID, []deliver.QuarantineKey{{Partition: "attic", Seq: 1}})
 		wantError(t, "unknown partition", err, sluice.Invalid)
+		missing := []deliver.QuarantineKey{{Partition: "git", Seq: 999}}
+		_, err = w.Service.Drop(ctx, w.Admin, s.ID, missing)
+		wantError(t, "an event in an empty quarantine", err, sluice.NotFound)
 		_, err = w.Service.Quarantine(ctx, w.Admin, s.ID, 1001)
 		wantError(t, "limit", err, sluice.Invalid)
 		w.Kind.Poison("e2")
@@ -153,7 +156,9 @@ func TestQuarantine(t *testing.T) {
 		if err != nil || len(list) != 2 || list[0].ID != "e2" {
 			t.Fatalf("quarantine: got %+v and error %v, want e2 and e4", list, err)
 		}
-		if n, err := w.Service.Drop(ctx, w.Admin, s.ID, []deliver.QuarantineKey{{Partition: "git", Seq: list[0].Seq}}); n != 1 || err != nil {
+		_, err = w.Service.Redeliver(ctx, w.Admin, s.ID, missing)
+		wantError(t, "an event that is not in quarantine", err, sluice.NotFound)
+		if n, err := w.Service.Drop(ctx, w.Admin, s.ID, []deliver.QuarantineKey{{Partition: "git", Seq: list[0].Seq}, missing[0]}); n != 1 || err != nil {
 			t.Errorf("drop: got %d and error %v, want 1", n, err)
 		}
 		w.Kind.Poison("")
@@ -165,7 +170,7 @@ func TestQuarantine(t *testing.T) {
 		if err != nil || got.Ledger.Delivered != 4 || got.Ledger.Expired != 1 || got.Ledger.Quarantined != 0 {
 			t.Errorf("ledger: got %+v and error %v, want 4 delivered and 1 expired", got.Ledger, err)
 		}
-		wantTypes(t, w, "quarantine.", "quarantine.drop", "quarantine.redeliver")
+		wantTypes(t, w, "quarantine.", "quarantine.redeliver", "quarantine.drop", "quarantine.redeliver")
 	})
 }
 

@@ -210,7 +210,7 @@ func (a *api) count(_ *http.Request, body []byte) (int, any) {
 	if err := json.Unmarshal(body, &act); err != nil {
 		return 400, apiError("invalid", err.Error(), "", nil)
 	}
-	return 200, map[string]int{"count": max(1, len(act.Events))}
+	return 200, map[string]int{"count": min(2, max(1, len(act.Events)))}
 }
 
 func (a *api) createToken(_ *http.Request, body []byte) (int, any) {

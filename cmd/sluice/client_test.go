@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sluicelog/sluice/client"
 )
 
 func TestClientCommands(t *testing.T) {
@@ -86,6 +88,7 @@ func TestClientCommands(t *testing.T) {
 		{"info", 0, "GET /api/v1/info", "192.0.2.0/28", ""},
 		{"stream quarantine list 1", 0, "GET /api/v1/streams/1/quarantine", "audit:17", ""},
 		{"stream quarantine redeliver 1 audit:17 git:4", 0, `POST /api/v1/streams/1/quarantine/redeliver {"events":[{"partition":"audit","seq":17},{"partition":"git","seq":4}]}`, "redeliver of 2 events", ""},
+		{"stream quarantine redeliver 1 audit:17 audit:17 audit:17", 0, "", "redeliver of 2 events; 1 are not", ""},
 		{"stream quarantine drop 1 --all", 0, `POST /api/v1/streams/1/quarantine/drop {"all":true}`, "drop of 1 events", ""},
 		{"stream quarantine drop 1", 2, "", "", "or give --all"},
 		{"stream quarantine drop 1 audit", 2, "", "", "must be PARTITION:SEQ"},
@@ -96,6 +99,27 @@ func TestClientCommands(t *testing.T) {
 		}
 		if call := a.lastCall(); c.call != "" && call != c.call {
 			t.Errorf("sluice %s: got request %s, want %s", c.line, call, c.call)
+		}
+	}
+}
+
+// TestLetIn: the addresses that deliveries come from are no advice about a wrong
+// password.
+func TestLetIn(t *testing.T) {
+	for _, c := range []struct {
+		stage client.Stage
+		want  bool
+	}{
+		{client.Stage{Name: "connect", Message: "the connection was refused"}, true},
+		{client.Stage{Name: "accept", Message: "the destination answered 403 Forbidden"}, true},
+		{client.Stage{Name: "authenticate", Message: "the namespace's firewall does not let this server in"}, true},
+		{client.Stage{Name: "authenticate", Message: "the destination answered 401 Unauthorized"}, false},
+		{client.Stage{Name: "resolve", Message: "the host name is not known"}, false},
+	} {
+		var out strings.Builder
+		r := client.CheckResult{Stages: []client.Stage{c.stage}, EgressAddresses: []string{"192.0.2.0/28"}}
+		if err := reportCheck(&out, r, false); err == nil || strings.Contains(out.String(), "192.0.2.0/28") != c.want {
+			t.Errorf("%s %q: got %q, %v, want failed with the addresses %t", c.stage.Name, c.stage.Message, out.String(), err, c.want)
 		}
 	}
 }

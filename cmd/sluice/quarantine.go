@@ -62,7 +62,11 @@ func quarantineFlags(verb string) func(*flag.FlagSet, *Env) action {
 			if *asJSON {
 				return writeJSON(env.Stdout, map[string]int{"count": count})
 			}
-			_, err = fmt.Fprintf(env.Stdout, "Stream %d: %s of %d events.\n", id, verb, count)
+			of := ""
+			if missing := len(act.Events) - count; missing > 0 {
+				of = fmt.Sprintf("; %d are not in its quarantine", missing)
+			}
+			_, err = fmt.Fprintf(env.Stdout, "Stream %d: %s of %d events%s.\n", id, verb, count, of)
 			return err
 		})
 	}

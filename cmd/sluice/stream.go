@@ -140,7 +140,7 @@ func reportCheck(w io.Writer, r client.CheckResult, asJSON bool) error {
 		if err := tw.Flush(); err != nil {
 			return err
 		}
-		if !r.OK && len(r.EgressAddresses) > 0 {
+		if letIn(r) {
 			fmt.Fprintf(w, "Deliveries come from %s: the destination has to let them in.\n", strings.Join(r.EgressAddresses, ", "))
 		}
 	}
@@ -148,6 +148,16 @@ func reportCheck(w io.Writer, r client.CheckResult, asJSON bool) error {
 		return silentError{}
 	}
 	return nil
+}
+
+// letIn reports whether a check may have failed because the destination does not
+// let our addresses in, and the operator told which they are.
+func letIn(r client.CheckResult) bool {
+	if r.OK || len(r.EgressAddresses) == 0 || len(r.Stages) == 0 {
+		return false
+	}
+	last := r.Stages[len(r.Stages)-1]
+	return last.Name == "connect" || strings.Contains(last.Message, "403") || strings.Contains(last.Message, "firewall")
 }
 
 // eachStream runs act for every stream that args name and says so in a word.
