@@ -47,7 +47,7 @@ func layers() map[string][]string {
 		"search":                        {"", "eventlog", "index"},
 		"ingest":                        {"", "control", "eventlog"},
 		"rest":                          {"", "control", "deliver", "destination", "ingest", "secret"},
-		"control/controltest":           {"", "control", "deliver", "destination", "eventlog", "index", "notice", "search", "secret", "store"},
+		"control/controltest":           {"", "control", "deliver", "destination", "eventlog", "notice", "secret", "store"},
 		"client":                        nouns,
 		"githook":                       {"", "client"},
 

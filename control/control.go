@@ -25,6 +25,7 @@ import (
 	"github.com/sluicelog/sluice/destination"
 	"github.com/sluicelog/sluice/eventlog"
 	"github.com/sluicelog/sluice/notice"
+	"github.com/sluicelog/sluice/search"
 	"github.com/sluicelog/sluice/secret"
 	"github.com/sluicelog/sluice/store"
 )
@@ -68,6 +69,9 @@ type Config struct {
 	EgressAddresses []netip.Prefix
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
+
+	// Search finds events; nil: this server finds none.
+	Search *search.Service
 
 	// FreeSpace returns the free bytes of the data folder; nil: space is not
 	// watched. Below Floor, 64 MiB by default, producers are refused.

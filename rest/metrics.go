@@ -39,6 +39,7 @@ func (a *API) writeMetrics(w http.ResponseWriter, r *http.Request) {
 	m.sample("sluice_build_info", 1, "version", a.version)
 	a.intakeMetrics(m)
 	a.logMetrics(r.Context(), m)
+	a.indexMetrics(r.Context(), m)
 	a.stateMetrics(m)
 	a.streamMetrics(r.Context(), m)
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

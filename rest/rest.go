@@ -37,7 +37,7 @@ type API struct {
 }
 
 // New returns the API as a handler of /api/, /healthz, /readyz and /metrics; all
-// other paths are not found. It does not serve the paths of events.
+// other paths are not found. It does not take events.
 func New(cfg Config) *API {
 	a := &API{service: cfg.Service, logger: cfg.Logger, version: cfg.Version, measured: cfg.Measured, mux: http.NewServeMux()}
 	if a.measured == 0 {
@@ -94,6 +94,9 @@ func (a *API) routes() {
 		"/api/v1/tokens/{id}":                       {"DELETE": a.revokeToken},
 		"/api/v1/namespaces":                        {"GET": a.listNamespaces, "POST": a.declareNamespace},
 		"/api/v1/counts":                            {"GET": a.listCounts},
+		"/api/v1/events":                            {"GET": a.findEvents},
+		"/api/v1/events/counts":                     {"GET": a.countEvents},
+		"/api/v1/events/index":                      {"GET": a.indexStatus},
 		"/api/v1/notices":                           {"GET": a.getNotices, "PUT": a.setNotices},
 		"/api/v1/notices/test":                      {"POST": a.testNotices},
 		"/api/v1/info":                              {"GET": a.info},
@@ -162,6 +165,9 @@ func (a *API) handle(m methods) http.HandlerFunc {
 		if err != nil {
 			a.refuse(w, r, err)
 			return
+		}
+		if b, ok := out.body.(interface{ header(http.Header) }); ok {
+			b.header(w.Header())
 		}
 		writeJSON(w, out.status, out.body)
 	}

@@ -1,0 +1,197 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/index"
+	"github.com/sluicelog/sluice/search"
+)
+
+const actionReadEvents action = "read events"
+
+// Orders of events, by time of acceptance.
+const (
+	NewestFirst = "desc"
+	OldestFirst = "asc"
+)
+
+// EventQuery asks for events.
+type EventQuery struct {
+	// Namespace is where they lie, or below; "" is everything that the caller may
+	// see.
+	Namespace string
+	Phrase    string // see [index.ParsePhrase]; "" asks for all
+	Order     string // NewestFirst, also when it is "", or OldestFirst
+	Limit     int    // 1 to 1,000; 0 is 50
+	// After and Before are the Next and Previous of an answer to the same query,
+	// or "". At most one of them is set.
+	After, Before string
+}
+
+// FoundEvent is an event that was found, with what Sluice added to it.
+type FoundEvent struct {
+	Event      json.RawMessage `json:"event"` // as it was accepted
+	Partition  string          `json:"partition"`
+	Seq        uint64          `json:"seq"`
+	AcceptedAt time.Time       `json:"accepted_at"`
+	Source     string          `json:"source"`
+}
+
+// FoundEvents is a page of events.
+type FoundEvents struct {
+	Events   []FoundEvent `json:"events"`
+	Next     string       `json:"next"`     // what After takes to go on
+	Previous string       `json:"previous"` // what Before takes
+	// More says that there are further events in the direction that was asked for.
+	More bool `json:"more"`
+	// LagSeconds is the age of the oldest event that cannot be found yet.
+	LagSeconds float64 `json:"lag_seconds"`
+	Missing    int     `json:"missing"`    // see [search.Page]
+	Incomplete bool    `json:"incomplete"` // see [search.Page]
+}
+
+// Events finds events. Who may not see a namespace is told what one is told who
+// asks for one that is not there.
+func (s *Service) Events(ctx context.Context, p Principal, q EventQuery) (FoundEvents, error) {
+	query, err := s.searchQuery(p, q.Namespace, q.Phrase)
+	if err != nil {
+		return FoundEvents{}, err
+	}
+	o := search.PageOptions{Limit: q.Limit, After: q.After, Before: q.Before}
+	switch q.Order {
+	case "", NewestFirst:
+	case OldestFirst:
+		o.Order = search.Oldest
+	default:
+		return FoundEvents{}, sluice.Errorf(sluice.Invalid, "order must be %q or %q", NewestFirst, OldestFirst)
+	}
+	lag := s.cfg.Search.Lag(ctx) // first: what arrives meanwhile is found or not
+	page, err := s.cfg.Search.Page(ctx, query, o)
+	if err != nil {
+		return FoundEvents{}, err
+	}
+	out := FoundEvents{
+		Events: make([]FoundEvent, len(page.Events)), Next: page.Next, Previous: page.Previous, More: page.More,
+		LagSeconds: lag.Seconds(), Missing: page.Missing, Incomplete: page.Incomplete,
+	}
+	for i, e := range page.Events {
+		out.Events[i] = FoundEvent{Event: e.Payload, Partition: e.Partition, Seq: e.Seq, AcceptedAt: e.Accepted.UTC(), Source: e.Source}
+	}
+	return out, nil
+}
+
+// searchQuery is the one place where the scope of a query is decided.
+func (s *Service) searchQuery(p Principal, namespace, phrase string) (index.Query, error) {
+	var q index.Query
+	if namespace == "" {
+		namespace = p.Namespace
+	}
+	if err := authorize(p, actionReadEvents, sluice.FoldNamespace(namespace)); err != nil {
+		return q, err
+	}
+	if s.cfg.Search == nil {
+		return q, sluice.Errorf(sluice.Unsupported, "this server keeps no search index")
+	}
+	q.Scope = index.Everything()
+	if namespace != sluice.Instance {
+		if err := checkPath(namespace); err != nil {
+			return q, err
+		}
+		q.Scope = index.Below(namespace)
+	}
+	var err error
+	q.Clauses, err = index.ParsePhrase(phrase)
+	return q, err
+}
+
+// What found events are counted by.
+const (
+	CountByDay  = "day"
+	CountByType = "type"
+)
+
+// EventBin counts the events of a day or type.
+type EventBin struct {
+	Name   string `json:"name"` // "2026-03-01", or the type in lower case
+	Events uint64 `json:"events"`
+}
+
+// EventCounts counts events that were found.
+type EventCounts struct {
+	Events     uint64     `json:"events"` // all of them
+	By         string     `json:"by"`
+	Counts     []EventBin `json:"counts"` // see [search.Counts]
+	LagSeconds float64    `json:"lag_seconds"`
+	Incomplete bool       `json:"incomplete"`
+}
+
+// CountEvents counts the events that Events would find, by the day on which they
+// happened or by type.
+func (s *Service) CountEvents(ctx context.Context, p Principal, namespace, phrase, by string) (EventCounts, error) {
+	query, err := s.searchQuery(p, namespace, phrase)
+	if err != nil {
+		return EventCounts{}, err
+	}
+	kind := search.ByDay
+	switch by {
+	case "", CountByDay:
+		by = CountByDay
+	case CountByType:
+		kind = search.ByType
+	default:
+		return EventCounts{}, sluice.Errorf(sluice.Invalid, "by must be %q or %q", CountByDay, CountByType)
+	}
+	lag := s.cfg.Search.Lag(ctx)
+	counts, err := s.cfg.Search.Count(ctx, query, kind)
+	if err != nil {
+		return EventCounts{}, err
+	}
+	out := EventCounts{Events: counts.Events, By: by, Counts: make([]EventBin, len(counts.Bins)), LagSeconds: lag.Seconds(), Incomplete: counts.Incomplete}
+	for i, b := range counts.Bins {
+		out.Counts[i] = EventBin(b)
+	}
+	return out, nil
+}
+
+// IndexFigures describes the search index of a partition.
+type IndexFigures struct {
+	Partition  string  `json:"partition"`
+	State      string  `json:"state"`             // "opening", "following" or "rebuilding"
+	Reason     string  `json:"reason,omitempty"`  // why it is made anew
+	Problem    string  `json:"problem,omitempty"` // why indexing waits
+	IndexedSeq uint64  `json:"indexed_seq"`       // events up to it are found
+	BuiltSeq   uint64  `json:"built_seq,omitempty"`
+	LastSeq    uint64  `json:"last_seq"` // of the log
+	LagEvents  uint64  `json:"lag_events"`
+	LagSeconds float64 `json:"lag_seconds"`
+	Events     uint64  `json:"events"`
+	Chunks     int     `json:"chunks"`
+	Bytes      int64   `json:"bytes"`
+	Unread     uint64  `json:"unread_events"`
+}
+
+// IndexStatus describes the search index, for operators.
+func (s *Service) IndexStatus(ctx context.Context, p Principal) ([]IndexFigures, error) {
+	if err := Operator(p); err != nil {
+		return nil, err
+	}
+	return s.Indexes(ctx), nil
+}
+
+// Indexes describes the search index of each partition, none without one.
+func (s *Service) Indexes(ctx context.Context) []IndexFigures {
+	out := []IndexFigures{}
+	if s.cfg.Search == nil {
+		return out
+	}
+	for _, st := range s.cfg.Search.Status(ctx) {
+		out = append(out, IndexFigures{
+			Partition: st.Partition, State: st.State, Reason: st.Reason, Problem: st.Problem, IndexedSeq: st.Indexed, BuiltSeq: st.Built,
+			LastSeq: st.Stored, LagEvents: st.Lag, LagSeconds: st.LagTime.Seconds(), Events: st.Events, Chunks: st.Chunks, Bytes: st.Bytes, Unread: st.Unread,
+		})
+	}
+	return out
+}
