@@ -81,7 +81,11 @@ func tlsAlert(err error) *Error {
 	if errors.Is(err, http.ErrSchemeMismatch) {
 		return misconfigured("the destination does not speak TLS at this port: check address and port")
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+	if e, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		if e.Conn == nil { // crypto/tls gives it with the first record only
+			return unavailable("the destination broke the TLS connection: it sent something else in the middle of it; " +
+				"when this goes on, look at it, or at the proxy in between")
+		}
 		return misconfigured("the destination does not speak TLS at this port: check address and port")
 	}
 	// crypto/tls reports an alert of the far side as an OpError of this kind.

@@ -91,7 +91,7 @@ func (c *check) authenticate(ctx context.Context) (string, *destination.Error) {
 }
 
 func unauthorized(err *destination.Error) bool {
-	return strings.Contains(err.Message, conditions["amqp:unauthorized-access"].words)
+	return strings.Contains(err.Message, conditions["amqp:unauthorized-access"].words) || strings.Contains(err.Message, barredWords)
 }
 
 func (c *check) accept(ctx context.Context) (string, *destination.Error) {

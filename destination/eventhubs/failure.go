@@ -121,13 +121,26 @@ func (s *session) fromCondition(name amqp.ErrCond, words string) *destination.Er
 		v = verdict{class: destination.Unavailable, words: "the service answered with an error"}
 	}
 	e := &destination.Error{Class: v.class, RetryAfter: v.pause, TooLarge: v.large, Message: v.words}
+	if barred.MatchString(words) {
+		e = &destination.Error{Class: destination.Misconfigured, Message: barredWords}
+	}
 	return s.said(e, fmt.Sprintf("%s %s", name, words))
 }
+
+// barred matches what the service says of a connection that its firewall does not
+// let in, whoever it is from
+// (https://learn.microsoft.com/azure/event-hubs/troubleshooting-guide).
+var barred = regexp.MustCompile(`(?i)\bip has been prevented|\bip filter|\bprivate ?(endpoint|link)|\bpublic ?(network ?)?access`)
+
+const barredWords = "the firewall of the namespace does not let this server in: allow the addresses that Sluice sends from under Networking, " +
+	"or have Sluice reach the private endpoint; the connection string is not to blame"
 
 // fromAnswer judges the status with which the service answered the token.
 func (s *session) fromAnswer(code int, words string) *destination.Error {
 	e := &destination.Error{Class: destination.Misconfigured, Status: code}
 	switch {
+	case barred.MatchString(words):
+		e.Message = barredWords
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		e.Message = "the credentials are refused: check the connection string, whether the key was replaced, and this server's clock"
 	case code == http.StatusNotFound:

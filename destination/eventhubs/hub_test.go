@@ -63,6 +63,8 @@ func TestOutcomes(t *testing.T) {
 		{"disabled", destination.Misconfigured, "is disabled", 0},
 		{"no-claim", destination.Misconfigured, "lacks the right Send", 0},
 		{"forbidden", destination.Misconfigured, "not allowed", 0},
+		{"barred", destination.Misconfigured, "let this server in", 0},
+		{"walled", destination.Misconfigured, "the connection string is not to blame", 0},
 		{"out-of-range", destination.Misconfigured, "out of range", 0},
 		{"nolimit", destination.Misconfigured, "does not say how large", 0},
 		{"claims-busy", destination.Unavailable, "could not check the credentials", busyPause},

@@ -203,6 +203,7 @@ func TestCheckStages(t *testing.T) {
 		"disabled":    {"resolve connect tls authenticate accept", "is disabled"},
 		"nolimit":     {"resolve connect tls authenticate accept", "does not say how large"},
 		"no-claim":    {"resolve connect tls authenticate", "lacks the right Send"},
+		"barred":      {"resolve connect tls authenticate", "does not let this server in"},
 		"nowhere":     {"resolve connect tls authenticate", "no event hub of this name"},
 		"claims-busy": {"resolve connect tls authenticate", "could not check"},
 	} {

@@ -75,6 +75,8 @@ class Claims:
         hub = audience_path(audience)
         if connection._acceptor.refuse:
             raise Refused(401, "refused: " + token)
+        if hub == "barred":
+            raise Refused(401, "Ip has been prevented to connect to the endpoint.")
         if hub == "nowhere":
             raise Refused(404, "The messaging entity '%s' could not be found." % audience)
         if hub == "claims-busy":

@@ -29,6 +29,7 @@ REFUSING = {
     "full": ("amqp:resource-limit-exceeded", "The quota of the entity is used up."),
     "forbidden": ("amqp:not-allowed", "Publishing is not allowed here."),
     "out-of-range": ("com.microsoft:argument-out-of-range", "The specified partition is invalid."),
+    "walled": ("amqp:unauthorized-access", "Public access is disabled: use the private endpoint."),
     "strange": ("com.example:unheard-of", "Nobody knows this one."),
     "refusing": ("com.microsoft:argument-error", "The content is refused."),
 }
