@@ -65,14 +65,23 @@ func (c *chunk) len() int {
 }
 
 // newChunk returns the chunk of the events idx (nil for all) of block b. before is
-// the scope's total before them.
-func newChunk(b *eventlog.Block, idx []uint16, before, after uint64) *chunk {
-	c := &chunk{first: b.First, last: b.Last(), made: time.Now(), before: before, after: after, block: b, idx: idx}
-	for i := range c.len() {
-		c.size += int(b.Entries[c.index(i)].Len) + 1 + eventSize
+// the scope's total before them, size what chunkBytes tells.
+func newChunk(b *eventlog.Block, idx []uint16, before, after uint64, size int) *chunk {
+	return &chunk{first: b.First, last: b.Last(), made: time.Now(), before: before, after: after, block: b, idx: idx,
+		size: size, bytes: chunkSize + 2*len(idx)}
+}
+
+// chunkBytes returns the bytes of the events idx (nil for all) of block b, and of
+// what describes them.
+func chunkBytes(b *eventlog.Block, idx []uint16) int {
+	if idx == nil {
+		return int(b.RawLen) + len(b.Entries)*eventSize
 	}
-	c.bytes = chunkSize + 2*len(idx)
-	return c
+	n := len(idx) * (eventSize + 1)
+	for _, i := range idx {
+		n += int(b.Entries[i].Len)
+	}
+	return n
 }
 
 const (

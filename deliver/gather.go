@@ -24,20 +24,49 @@ type work struct {
 	portions []portion // to be released after the step
 
 	mu   sync.Mutex
-	lent []portion // to be released when the send has ended or is slow
+	turn uint64    // counts the turns that it served
+	late bool      // this one is slow
+	lent []portion // to be released when the send has ended or the turn is slow
 }
 
-// lend makes portions be released by whoever calls release first.
-func (w *work) lend() {
+// begin starts a turn and returns its number.
+func (w *work) begin() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.turn++
+	w.late = false
+	return w.turn
+}
+
+// slow releases what the turn lent and will lend, unless that turn has ended.
+func (w *work) slow(d *Deliverer, turn uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.turn == turn {
+		w.late = true
+		w.release(d)
+	}
+}
+
+// lend gives the portions to whoever ends first, the send or the time in which it
+// counts as quick.
+func (w *work) lend(d *Deliverer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lent, w.portions = w.portions, w.lent[:0]
+	if w.late {
+		w.release(d)
+	}
 }
 
-// release gives up the lent portions. Anybody may call it.
-func (w *work) release(d *Deliverer) {
+// sent releases what was lent and has not been yet.
+func (w *work) sent(d *Deliverer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.release(d)
+}
+
+func (w *work) release(d *Deliverer) {
 	for i := range w.lent {
 		w.lent[i].chunk.release(d)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // How long a turn may take before its lane falls behind when the tail waits, how
-// long a lane may have much to send before, and how often the tail looks.
+// long a lane may hold much before it does, and how often the tail looks.
 const (
 	stalledAfter = time.Second
 	crowdedFor   = 3 * time.Second
@@ -32,7 +32,7 @@ func (p *part) room(ctx context.Context, b *eventlog.Block) {
 		select {
 		case <-p.freed:
 		case now := <-look.C:
-			p.evictSlow(now)
+			p.evictSlow(now, p.d.busy())
 		case <-ctx.Done():
 			return
 		}
@@ -90,13 +90,17 @@ func (p *part) crowded(b *eventlog.Block) bool {
 	return 2*large > all
 }
 
-// evictSlow makes lanes fall behind whose turn takes long, or that have had much to
-// send for long: their destinations are slow. A lane with little that waits for
-// its turn is not to blame.
-func (p *part) evictSlow(now time.Time) {
+// evictSlow makes lanes fall behind whose turn takes long, or that have held what
+// memory is short of for long: much, or a whole block. Their destinations are
+// slow. While processors are busy, a lane with little that waits for its turn is
+// not to blame.
+func (p *part) evictSlow(now time.Time, busy bool) {
 	p.evict(func(l *lane) bool {
-		return l.phase == running && now.Sub(l.turn) > stalledAfter ||
-			l.queued >= largeQueue && now.Sub(l.queue[0].chunk.made) > crowdedFor
+		if l.phase == running && now.Sub(l.turn) > stalledAfter {
+			return true
+		}
+		head := l.queue[0].chunk
+		return now.Sub(head.made) > crowdedFor && (!busy || head.kept != nil || l.queued >= largeQueue)
 	})
 }
 

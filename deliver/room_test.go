@@ -3,11 +3,15 @@ package deliver
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/eventlog"
 )
 
 // slowly makes a receiver take n events each 100 ms.
@@ -25,6 +29,23 @@ func (w *world) postMany(namespace string, n int) time.Duration {
 		time.Sleep(time.Millisecond)
 	}
 	return time.Since(start)
+}
+
+// postOf appends one request with so many events of each namespace.
+func (w *world) postOf(counts map[string]int, pad string) {
+	var b eventlog.Batch
+	for _, namespace := range slices.Sorted(maps.Keys(counts)) {
+		for range counts[namespace] {
+			w.next++
+			id := fmt.Sprintf("e%d", w.next)
+			payload := fmt.Sprintf(`{"id":%q,"event_type":"a","entity_path":%q,"pad":%q}`, id, namespace, pad)
+			env := sluice.Envelope{ID: []byte(id), IDOffset: 7, Type: []byte("a"), Namespace: []byte(namespace), Class: sluice.Audit}
+			b.Add([]byte(payload), &env, "t1")
+		}
+	}
+	if _, err := w.log.Append(context.Background(), map[string]*eventlog.Batch{"audit": &b}); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) behind(id sluice.StreamID) bool {
@@ -129,6 +150,31 @@ func TestFewSlowTenantsHoldUpNobody(t *testing.T) {
 		if used := w.d.used.Load(); used > int64(w.d.quickBytes()) {
 			t.Errorf("memory in use: got %d, want at most %d", used, w.d.quickBytes())
 		}
+	})
+}
+
+// A lane that gets little of each block, and falls back, does not keep blocks in
+// memory until there is none left.
+func TestSlowLaneDoesNotKeepBlocks(t *testing.T) {
+	simulate(t, Options{Memory: 64 << 20}, func(t *testing.T, w *world) {
+		w.stream(1, "acme") // beside the slow one, and before it
+		w.stream(2, "acme").set(func(r *receiver) { r.delay, r.limits.Events = 900*time.Millisecond, 16 })
+		w.stream(3, "big")
+		pad := strings.Repeat("x", 350)
+		w.postOf(map[string]int{"big": 1, "acme": 1}, pad)
+		time.Sleep(time.Minute) // all at the tail
+		start := time.Now()
+		for range 200 {
+			w.d.Pace(context.Background())
+			w.postOf(map[string]int{"big": 1000, "acme": 30}, pad)
+			time.Sleep(time.Millisecond)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("producers took %s, want them not to wait", took)
+		}
+		time.Sleep(time.Second)
+		w.expect(1, sluice.Ledger{Accepted: 6001, Delivered: 6001})
+		w.expect(3, sluice.Ledger{Accepted: 200_001, Delivered: 200_001})
 	})
 }
 

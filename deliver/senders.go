@@ -116,9 +116,9 @@ func (s *senders) serve(ctx context.Context, slow bool) {
 			l.mu.Unlock()
 			continue
 		}
-		moved := slow
+		moved, turn := slow, w.begin()
 		timer := time.AfterFunc(slowSend, func() {
-			w.release(s.d)
+			w.slow(s.d, turn)
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			if moved || s.slow >= maxSlow {

@@ -212,8 +212,8 @@ func (d *Deliverer) send(ctx context.Context, l *lane, w *work, dest destination
 // one, they no longer count against the memory that the tail waits for: hanging
 // destinations would stop it for all. The number of slow sends bounds them.
 func (d *Deliverer) trySlowly(ctx context.Context, l *lane, w *work, dest destination.Destination, b *destination.Batch) destination.Result {
-	w.lend()
-	defer w.release(d)
+	w.lend(d)
+	defer w.sent(d)
 	return d.try(ctx, l, dest, b)
 }
 

@@ -192,13 +192,34 @@ type handout struct {
 	kept *kept // nil until events stay in the block
 }
 
-// chunk returns the chunk of the events idx for a lane with so many portions.
-func (h *handout) chunk(idx []uint16, before, after uint64, portions int) (*chunk, error) {
-	c, share := newChunk(h.b, idx, before, after), copyShare
+// share is what a scope has of a block, as chunks that are made when a lane wants
+// them.
+type share struct {
+	idx           []uint16
+	before, after uint64
+	size          int // see chunk
+	kept, copied  *chunk
+}
+
+// chunk returns the chunk for a lane that has so many portions.
+func (h *handout) chunk(s *share, portions int) (*chunk, error) {
+	least := copyShare
 	if h.slow || portions >= manyPortions {
-		share = copyShareSlow
+		least = copyShareSlow
 	}
-	if c.size*share < int(h.b.RawLen) {
+	if s.size == 0 {
+		s.size = chunkBytes(h.b, s.idx)
+	}
+	copies := s.size*least < int(h.b.RawLen)
+	switch {
+	case copies && s.copied != nil:
+		return s.copied, nil
+	case !copies && s.kept != nil:
+		return s.kept, nil
+	}
+	c := newChunk(h.b, s.idx, s.before, s.after, s.size)
+	if copies {
+		s.copied = c
 		return c, c.copy()
 	}
 	if h.kept == nil {
@@ -207,13 +228,12 @@ func (h *handout) chunk(idx []uint16, before, after uint64, portions int) (*chun
 		}
 		h.kept = &kept{bytes: h.b.MemSize()}
 	}
-	c.kept = h.kept
+	c.kept, s.kept = h.kept, c
 	return c, nil
 }
 
 // hand gives the events idx of a block to the lanes of one scope.
 func (p *part) hand(h *handout, lanes []*lane, idx []uint16, n int, after uint64) error {
-	var c *chunk
 	b := h.b
 	skip := firstAfter(b, idx, n, p.processed)
 	if idx != nil {
@@ -231,17 +251,17 @@ func (p *part) hand(h *handout, lanes []*lane, idx []uint16, n int, after uint64
 	if scope := lanes[0].s.scope; after-uint64(n) > p.totals[scope] {
 		p.lost(map[string]uint64{scope: after - uint64(n)}) // the block behind the hole had none of the scope
 	}
+	s := share{idx: idx, before: after - uint64(n), after: after}
 	for _, l := range lanes {
-		if err := p.offer(h, l, &c, idx, n, after); err != nil {
+		if err := p.offer(h, l, &s); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// offer gives a lane what it wants of the scope's events. The chunk is made when
-// the first lane wants something.
-func (p *part) offer(h *handout, l *lane, c **chunk, idx []uint16, n int, after uint64) (err error) {
+// offer gives a lane what it wants of its scope's share.
+func (p *part) offer(h *handout, l *lane, s *share) error {
 	b := h.b
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -249,12 +269,11 @@ func (p *part) offer(h *handout, l *lane, c **chunk, idx []uint16, n int, after 
 		return nil
 	}
 	conf, m := l.s.config()
-	before := after - uint64(n)
 	if !conf.Until.IsZero() && b.Accepted.After(conf.Until) {
 		switch {
 		case l.rec.End == nil: // of a lane that is behind, too: what is pending is known at once
 			p.debts[l] = true
-			l.finish(Start{Seq: p.processed, Total: before})
+			l.finish(Start{Seq: p.processed, Total: s.before})
 		case !l.behind: // it met the tail before its end, which was known
 			p.debts[l] = true
 			l.finish(*l.rec.End)
@@ -264,21 +283,20 @@ func (p *part) offer(h *handout, l *lane, c **chunk, idx []uint16, n int, after 
 	if l.behind && !l.fill.known {
 		return nil
 	}
-	list, all := wanted(m, b, idx, 0)
+	list, all := wanted(m, b, s.idx, 0)
 	if !all && len(list) == 0 {
 		return nil
 	}
 	if l.objects {
-		l.told(b, list, idx, all, before, conf.Version)
+		l.told(b, list, s.idx, all, s.before, conf.Version)
 		return nil
 	}
-	if *c == nil {
-		if *c, err = h.chunk(idx, before, after, len(l.queue)); err != nil {
-			return fmt.Errorf("decode block %d of partition %s: %w", b.First, p.name, err)
-		}
+	c, err := h.chunk(s, len(l.queue))
+	if err != nil {
+		return fmt.Errorf("decode block %d of partition %s: %w", b.First, p.name, err)
 	}
 	if l.upToDate() {
-		l.rec.Cursor, l.rec.Total = p.processed, before
+		l.rec.Cursor, l.rec.Total = p.processed, s.before
 		if l.flushed == l.gen {
 			l.safe = p.processed
 		}
@@ -287,7 +305,7 @@ func (p *part) offer(h *handout, l *lane, c **chunk, idx []uint16, n int, after 
 	if all {
 		list = nil
 	}
-	l.push(*c, list)
+	l.push(c, list)
 	return nil
 }
 
