@@ -200,7 +200,14 @@ func (x *tokenExchange) judge(t *tokens, err error) *destination.Error {
 	return x.noToken()
 }
 
+// noToken is for an answer of 2xx that is not the token endpoint's: somebody else
+// gave it, which does not pass by itself. Only a page is repeated: what looks like
+// an answer may hold a part of a token.
 func (x *tokenExchange) noToken() *destination.Error {
-	return &destination.Error{Class: destination.Unavailable, Status: x.status,
-		Message: fmt.Sprintf("the token endpoint answered %d without an access token", x.status)}
+	e := &destination.Error{Class: destination.Misconfigured, Status: x.status, Message: fmt.Sprintf(
+		"the token endpoint answered %d without an access token, not as Google does: check whether a proxy or a sign-in page in between answers for it, and token_url when it is set", x.status)}
+	if page := bytes.TrimSpace(x.body); bytes.HasPrefix(page, []byte("<")) {
+		e.Message += "; it said: " + x.redact.Words(page)
+	}
+	return e
 }

@@ -198,10 +198,10 @@ func TestTokenRefusals(t *testing.T) {
 		{"400 with a page", script(cloudloggingtest.TokenFault{Status: 400, Body: html}), destination.Misconfigured, []string{"400"}},
 		{"413", script(cloudloggingtest.TokenFault{Status: 413, Body: html}), destination.Misconfigured, []string{"413"}},
 		{"404", script(cloudloggingtest.TokenFault{Status: 404, Body: html}), destination.Misconfigured, []string{"404"}},
-		{"200 with a page", script(cloudloggingtest.TokenFault{Status: 200, Body: html}), destination.Unavailable, []string{"without an access token"}},
-		{"200 without a token", script(cloudloggingtest.TokenFault{Status: 200, Body: `{"token_type":"Bearer"}`}), destination.Unavailable, []string{"without an access token"}},
-		{"200 with another type", script(cloudloggingtest.TokenFault{Status: 200, Body: `{"access_token":7}`}), destination.Unavailable, []string{"without an access token"}},
-		{"200 with a token that is none", script(cloudloggingtest.TokenFault{Status: 200, Body: `{"access_token":"a\r\nEvil: 1"}`}), destination.Unavailable, nil},
+		{"200 with a page", script(cloudloggingtest.TokenFault{Status: 200, Body: html}), destination.Misconfigured, []string{"without an access token", "a proxy or a sign-in page", "it said: " + html}},
+		{"200 without a token", script(cloudloggingtest.TokenFault{Status: 200, Body: `{"token_type":"Bearer"}`}), destination.Misconfigured, []string{"without an access token"}},
+		{"200 with another type", script(cloudloggingtest.TokenFault{Status: 200, Body: `{"access_token":7}`}), destination.Misconfigured, []string{"without an access token"}},
+		{"200 with a token that is none", script(cloudloggingtest.TokenFault{Status: 200, Body: `{"access_token":"a\r\nEvil: 1"}`}), destination.Misconfigured, nil},
 		{"200, too long", script(cloudloggingtest.TokenFault{Status: 200, Body: strings.Repeat(" ", maxTokenAnswer) + `{"access_token":"abc"}`}), destination.Unavailable, nil},
 	} {
 		g, dst := start(t, c.change)
