@@ -59,6 +59,9 @@ type Config struct {
 var (
 	bucketForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$`)
 	regionForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`)
+	// sessionKey is how Amazon's temporary keys look
+	// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html).
+	sessionKey = regexp.MustCompile(`^ASIA[A-Z0-9]{12,}$`)
 	keyIDForm  = regexp.MustCompile(`^[A-Za-z0-9._+=@-]+$`)
 )
 
@@ -124,6 +127,9 @@ func (c *Config) checkNames() error {
 			WithHint("for example eu-central-1; leave it out to have it found out")
 	case c.AccessKeyID == "":
 		return sluice.Errorf(sluice.Invalid, "config.access_key_id is required").WithHint("for example AKIAIOSFODNN7EXAMPLE")
+	case sessionKey.MatchString(c.AccessKeyID):
+		return sluice.Errorf(sluice.Invalid, "config.access_key_id is one of a session, which ends within hours and needs a session token as well").
+			WithHint("create an access key (AKIA...) for an IAM user that may put objects into the bucket")
 	case len(c.AccessKeyID) > maxKeyID || !keyIDForm.MatchString(c.AccessKeyID):
 		return sluice.Errorf(sluice.Invalid, "config.access_key_id is not the id of an access key").
 			WithHint("for example AKIAIOSFODNN7EXAMPLE; the secret access key is a secret of its own")

@@ -39,6 +39,8 @@ func TestCheckRefuses(t *testing.T) {
 		{"access_key_id", `""`, "config.access_key_id is required"},
 		{"access_key_id", `"a b"`, "id of an access key"},
 		{"access_key_id", `"` + strings.Repeat("A", 129) + `"`, "id of an access key"},
+		{"access_key_id", `"ASIAIOSFODNN7EXAMPLE"`, "one of a session"},
+		{"access_key_id", `" ASIAIOSFODNN7EXAMPLE"`, "AKIA"},
 		{"region", `"evil.example.com/"`, "config.region"},
 		{"region", `"EU"`, "config.region"},
 		{"prefix", `"a//b"`, "config.prefix"},
