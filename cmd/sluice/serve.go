@@ -28,6 +28,7 @@ const (
 // log in that order.
 func runServe(ctx context.Context, cfg Config, env *Env) error {
 	lg := newLogger(&cfg, env)
+	defer catchLibraryLog(lg)()
 	for _, w := range cfg.Warnings() {
 		lg.WarnContext(ctx, w)
 	}
