@@ -53,6 +53,15 @@ func (b *bitset) count() int {
 	return n
 }
 
+// countBoth counts the positions that are in other too, which may have fewer.
+func (b *bitset) countBoth(other *bitset) int {
+	n := 0
+	for i, w := range other.words {
+		n += bits.OnesCount64(w & b.words[i])
+	}
+	return n
+}
+
 // countIn counts the positions from first to end-1.
 func (b *bitset) countIn(first, end int) int {
 	n := 0

@@ -254,8 +254,8 @@ func (c *Chunk) types(ctx context.Context, set *bitset, add func(string, int)) e
 			if err := c.or(ctx, entries.posting, one); err != nil {
 				return err
 			}
-			if one.and(set); !one.empty() {
-				add(string(entries.key[1:]), one.count())
+			if n := one.countBoth(set); n > 0 {
+				add(string(entries.key[1:]), n)
 			}
 		}
 		if entries.bad {

@@ -130,8 +130,7 @@ func (h *headSource) lookup(_ context.Context, t Term) (posting, error) {
 }
 
 func (h *headSource) or(_ context.Context, p posting, set *bitset) error {
-	h.lists.or(p.term, set)
-	return nil
+	return orList(set, listDeltas, h.lists.deltas(p.term, nil))
 }
 
 func (h *headSource) orID(_ context.Context, id uint64, set *bitset) error {
@@ -170,11 +169,16 @@ func (h *headAnswers) days(_ context.Context, set *bitset, add func(int64, int))
 func (h *headAnswers) types(ctx context.Context, set *bitset, add func(string, int)) error {
 	h.head.mu.RLock()
 	defer h.head.mu.RUnlock()
+	one := newBitset(len(h.head.times)) // set may be of fewer
 	for _, term := range h.head.dict.types {
 		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		one.clear()
+		if err := orList(one, listDeltas, h.head.lists.deltas(term, nil)); err != nil {
 			return err
 		}
-		if n := h.head.lists.countIn(term, set); n > 0 {
+		if n := one.countBoth(set); n > 0 {
 			add(string(h.head.dict.key(term)[1:]), n)
 		}
 	}
@@ -191,7 +195,7 @@ func (h *Head) Seal() *Sealed {
 	}
 	w := newWriter(h.info())
 	for _, term := range h.dict.sorted() {
-		w.term(h.dict.key(term), h.lists.positions(term, w.positions[:0]))
+		w.term(h.dict.key(term), &h.lists, term)
 	}
 	w.endTerms()
 	w.times(h.times)

@@ -14,56 +14,42 @@ const (
 	listForms  = 3
 )
 
-// appendList appends the list of rising positions below n in the form that it
-// returns.
-func appendList(dst []byte, positions []uint32, n int) ([]byte, int) {
-	start := len(dst)
-	form := chooseForm(positions, n)
-	switch form {
-	case listBits:
-		dst = append(dst, make([]byte, (n+7)/8)...)
-		for _, p := range positions {
-			dst[start+int(p>>3)] |= 1 << (p & 7)
-		}
-	case listRuns:
-		next := uint32(0)
-		for i := 0; i < len(positions); {
-			j := i + 1
-			for j < len(positions) && positions[j] == positions[j-1]+1 {
-				j++
-			}
-			dst = binary.AppendUvarint(dst, uint64(positions[i]-next))
-			dst = binary.AppendUvarint(dst, uint64(j-i-1))
-			next = positions[j-1] + 1
-			i = j
-		}
-	default:
-		next := uint32(0)
-		for _, p := range positions {
-			dst = binary.AppendUvarint(dst, uint64(p-next))
-			next = p + 1
-		}
+// appendList appends a list that has the form listDeltas, of rising positions
+// below n, in the shortest form, which it returns. runs is how many runs there
+// are. That deltas compress better than bits is left out.
+func appendList(dst, deltas []byte, runs, n int) ([]byte, int) {
+	switch bits := (n + 7) / 8; {
+	case 2*runs < min(len(deltas), bits): // two bytes a run, but mostly more
+		return appendRuns(dst, deltas), listRuns
+	case bits < len(deltas):
+		return appendBits(dst, deltas, bits), listBits
 	}
-	return dst, form
+	return append(dst, deltas...), listDeltas
 }
 
-// chooseForm estimates which form is shortest. Two bytes a run stand for what are
-// mostly more; that deltas compress better than bits is left out.
-func chooseForm(positions []uint32, n int) int {
-	runs := 1
-	for i := 1; i < len(positions); i++ {
-		if positions[i] != positions[i-1]+1 {
-			runs++
+func appendBits(dst, deltas []byte, size int) []byte {
+	start := len(dst)
+	dst = append(dst, make([]byte, size)...)
+	next := uint64(0)
+	for i := 0; i < len(deltas); next++ {
+		gap, n := binary.Uvarint(deltas[i:])
+		i += n
+		next += gap
+		dst[start+int(next>>3)] |= 1 << (next & 7)
+	}
+	return dst
+}
+
+func appendRuns(dst, deltas []byte) []byte {
+	for i := 0; i < len(deltas); {
+		gap, n := binary.Uvarint(deltas[i:])
+		more := uint64(0)
+		for i += n; i < len(deltas) && deltas[i] == 0; i++ {
+			more++
 		}
+		dst = binary.AppendUvarint(binary.AppendUvarint(dst, gap), more)
 	}
-	deltas := len(positions)
-	switch bits := (n + 7) / 8; {
-	case 2*runs < min(deltas, bits):
-		return listRuns
-	case bits < deltas:
-		return listBits
-	}
-	return listDeltas
+	return dst
 }
 
 // orList adds the positions of a list to set.

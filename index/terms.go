@@ -12,7 +12,7 @@ import (
 
 // Limits of an event's terms. What is beyond is not indexed.
 const (
-	MaxEventWords = 64
+	MaxEventWords = 32
 	MaxEventTerms = 128 // words included
 )
 
@@ -141,45 +141,54 @@ func (t *Terms) add(field Field, value []byte) {
 // shortTerm is up to where a folded value is a term of any field as it is.
 const shortTerm = 64
 
-// addWords adds the words of a text.
+// addWords adds the words of a text. It reads each byte once: [NextWord] says the
+// same of words in ASCII, and is asked about all others.
 func (t *Terms) addWords(text []byte) {
-	for i := 0; i < len(text); {
-		if !wordByte[text[i]] {
-			i++
+	for i := 0; i < len(text) && t.words < MaxEventWords; i++ {
+		if wordByte[text[i]] == 0 {
 			continue
 		}
-		start := i
-		for i++; i < len(text) && wordByte[text[i]]; i++ {
+		start, at := i, len(t.keys)
+		keys := append(t.keys, byte(FieldWord))
+		for ; i < len(text) && wordByte[text[i]]-1 < utf8.RuneSelf-1; i++ {
+			keys = append(keys, wordByte[text[i]])
 		}
-		t.addRun(text[start:i])
+		if i < len(text) && text[i] >= utf8.RuneSelf || len(keys)-at-1 > shortTerm {
+			i = t.addRun(text, start)
+			continue
+		}
+		t.keys, t.ends = keys, append(t.ends, len(keys))
+		t.words++
 	}
 }
 
-// addRun adds the words of a text that holds nothing but characters of words and
-// of other alphabets than ASCII's.
-func (t *Terms) addRun(run []byte) {
-	for _, c := range run {
-		if c >= utf8.RuneSelf {
-			for rest := unsafe.String(unsafe.SliceData(run), len(run)); ; {
-				var word string
-				if word, rest = NextWord(rest); word == "" {
-					return
-				}
-				t.add(FieldWord, view(word))
-			}
-		}
+// addRun adds the words of the run that begins at i, of characters of words and of
+// what is beyond ASCII, and returns where it ends.
+func (t *Terms) addRun(text []byte, i int) int {
+	start := i
+	for i < len(text) && wordByte[text[i]] != 0 {
+		i++
 	}
-	t.add(FieldWord, run)
+	for rest := unsafe.String(&text[start], i-start); ; {
+		var word string
+		if word, rest = NextWord(rest); word == "" {
+			return i
+		}
+		t.add(FieldWord, view(word))
+	}
 }
 
-// wordByte holds the bytes that words may hold: [NextWord] judges what is beyond
-// ASCII.
+// wordByte holds 0 for bytes that end a word, for others of ASCII the folded byte,
+// and utf8.RuneSelf for those beyond.
 var wordByte = wordBytes()
 
-func wordBytes() (table [256]bool) {
+func wordBytes() (table [256]byte) {
 	for c := range table {
-		_, in := wordRune(string([]byte{byte(c)}))
-		table[c] = in || c >= utf8.RuneSelf
+		if c >= utf8.RuneSelf {
+			table[c] = utf8.RuneSelf
+		} else if _, in := wordRune(string(rune(c))); in {
+			table[c] = byte(unicode.ToLower(rune(c)))
+		}
 	}
 	return table
 }

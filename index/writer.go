@@ -30,8 +30,8 @@ type writer struct {
 	front []byte     // what the index has of the page before
 	at    int        // the number of the page before in the index
 
-	positions []uint32
-	list      []byte
+	deltas []byte // of the term that is being added
+	list   []byte
 }
 
 // pageWriter is a page that is being filled: it has its number from the first byte on.
@@ -66,11 +66,11 @@ func (w *writer) flush(p *pageWriter) {
 	}
 }
 
-// term adds a term and its positions. Terms come in the order of their keys.
-func (w *writer) term(key []byte, positions []uint32) {
+// term adds term number n of a head. Terms come in the order of their keys.
+func (w *writer) term(key []byte, l *lists, n uint32) {
 	var form int
-	w.list, form = appendList(w.list[:0], positions, w.info.Events)
-	w.positions = positions
+	w.deltas = l.deltas(n, w.deltas[:0])
+	w.list, form = appendList(w.list[:0], w.deltas, int(l.chains[n].runs), w.info.Events)
 	shared := 0
 	if len(w.dict.raw) == 0 {
 		w.dict.page = w.reserve()
@@ -82,7 +82,7 @@ func (w *writer) term(key []byte, positions []uint32) {
 	d = binary.AppendUvarint(d, uint64(shared))
 	d = binary.AppendUvarint(d, uint64(len(key)-shared))
 	d = append(d, key[shared:]...)
-	d = binary.AppendUvarint(d, uint64(len(positions)))
+	d = binary.AppendUvarint(d, uint64(l.count(n)))
 	kind := uint64(len(w.list))<<3 | uint64(form)<<1
 	if len(w.list) <= inline {
 		d = append(binary.AppendUvarint(d, kind), w.list...)

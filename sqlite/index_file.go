@@ -1,0 +1,388 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/sluicelog/sluice/index"
+)
+
+// Sizes of an index file. Its pages are large, because what it holds are blobs of
+// some 6 KiB and small pages would waste a part of each.
+const (
+	indexPageSize    = 64 << 10 // bytes
+	indexCheckpoint  = 64       // pages in the WAL
+	indexCacheKiB    = 1 << 10  // a connection
+	indexChunkDigits = 24       // a page's key is its chunk's number and 24 bits of its own
+)
+
+// indexSchema is the version of these tables; what the chunks hold has its own in
+// the position.
+const indexSchema = 1
+
+const indexTables = `
+CREATE TABLE state(id INTEGER PRIMARY KEY CHECK (id = 1), schema INTEGER NOT NULL, ready INTEGER NOT NULL,
+	log BLOB NOT NULL, format INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT;
+CREATE TABLE chunks(number INTEGER PRIMARY KEY, first INTEGER NOT NULL UNIQUE, last INTEGER NOT NULL,
+	events INTEGER NOT NULL, first_accepted INTEGER NOT NULL, last_accepted INTEGER NOT NULL,
+	min_time INTEGER NOT NULL, max_time INTEGER NOT NULL, pages INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
+CREATE TABLE pages(id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;`
+
+// indexFile is the index of a partition in one file. What is not a page is kept
+// in memory as well.
+type indexFile struct {
+	engine     *Index
+	partition  string
+	generation uint64
+	ready      bool        // as it was when it was opened
+	replaced   atomic.Bool // another is the partition's index now
+	closed     atomic.Bool
+
+	writers *sql.DB // one connection
+	readers *sql.DB
+	page    *sql.Stmt // on the reading connections
+
+	mu       sync.RWMutex // guards what follows; held for writing after a commit
+	position index.Position
+	chunks   []indexChunk
+}
+
+// indexChunk is a chunk with its number in the file.
+type indexChunk struct {
+	index.Info
+	number int64
+}
+
+// file opens a generation, and creates it when it is absent or was left without
+// tables. It returns what it has opened with an error, too: to be released.
+func (x *Index) file(ctx context.Context, partition string, generation uint64, ready bool) (*indexFile, error) {
+	f := &indexFile{engine: x, partition: partition, generation: generation}
+	path := x.path(partition, generation)
+	if err := createFile(path); err != nil {
+		return f, err
+	}
+	pragmas := []string{"page_size(" + strconv.Itoa(indexPageSize) + ")", "cache_size(-" + strconv.Itoa(indexCacheKiB) + ")"}
+	var err error
+	if f.writers, err = connect(path, x.opts, 1, append(pragmas, "synchronous(NORMAL)", "journal_mode(WAL)",
+		"wal_autocheckpoint("+strconv.Itoa(indexCheckpoint)+")",
+		"journal_size_limit("+strconv.Itoa(2*indexCheckpoint*indexPageSize)+")")...); err != nil {
+		return f, err
+	}
+	if f.readers, err = connect(path, x.opts, x.opts.Readers, append(pragmas, "query_only(1)")...); err != nil {
+		return f, err
+	}
+	if err = f.prepare(ctx, ready); err != nil {
+		return f, indexError(err)
+	}
+	return f, nil
+}
+
+// prepare creates the tables in an empty file and reads what is kept in memory.
+func (f *indexFile) prepare(ctx context.Context, ready bool) error {
+	var n int
+	if err := f.writers.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&n); err != nil {
+		return err
+	}
+	if n == 0 {
+		if err := f.change(func(tx *sql.Tx) error {
+			if _, err := tx.Exec(indexTables); err != nil {
+				return err
+			}
+			_, err := tx.Exec("INSERT INTO state VALUES (1, ?, ?, zeroblob(16), 0, 0)", indexSchema, ready)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	if err := f.readState(ctx); err != nil {
+		return err
+	}
+	if err := f.readChunks(ctx); err != nil {
+		return err
+	}
+	var err error
+	f.page, err = f.readers.PrepareContext(ctx, "SELECT data FROM pages WHERE id = ?")
+	return err
+}
+
+func (f *indexFile) readState(ctx context.Context) error {
+	var version, seq int64
+	var log []byte
+	err := f.writers.QueryRowContext(ctx, "SELECT schema, ready, log, format, seq FROM state").
+		Scan(&version, &f.ready, &log, &f.position.Format, &seq)
+	if err != nil {
+		return fmt.Errorf("%w: its state cannot be read: %w", index.ErrDamaged, err)
+	}
+	if version != indexSchema || copy(f.position.Log[:], log) != len(f.position.Log) {
+		return fmt.Errorf("%w: another program wrote it", index.ErrDamaged)
+	}
+	f.position.Seq = uint64(seq)
+	return nil
+}
+
+func (f *indexFile) readChunks(ctx context.Context) error {
+	rows, err := f.writers.QueryContext(ctx, `SELECT number, first, last, events, first_accepted, last_accepted,
+		min_time, max_time, pages, bytes FROM chunks ORDER BY number`)
+	if err != nil {
+		return fmt.Errorf("%w: its chunks cannot be read: %w", index.ErrDamaged, err)
+	}
+	for rows.Next() {
+		var c indexChunk
+		if err := rows.Scan(&c.number, &c.First, &c.Last, &c.Events, &c.FirstAccepted, &c.LastAccepted,
+			&c.MinTime, &c.MaxTime, &c.Pages, &c.Bytes); err != nil {
+			return errors.Join(fmt.Errorf("%w: a chunk cannot be read: %w", index.ErrDamaged, err), rows.Close())
+		}
+		f.chunks = append(f.chunks, c)
+	}
+	return errors.Join(rows.Err(), rows.Close())
+}
+
+// change carries out a transaction. It is short, and not cut off half-way by a
+// caller who gives up.
+func (f *indexFile) change(do func(tx *sql.Tx) error) error {
+	tx, err := f.writers.Begin()
+	if err != nil {
+		return indexError(err)
+	}
+	if err := do(tx); err != nil {
+		return indexError(errors.Join(err, tx.Rollback()))
+	}
+	return indexError(tx.Commit())
+}
+
+// indexError turns an error of the driver into one of the port.
+func indexError(err error) error {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return err
+	}
+	switch code := e.Code(); {
+	case code&0xff == sqlite3.SQLITE_FULL, code == sqlite3.SQLITE_IOERR_SHMSIZE:
+		return fmt.Errorf("%w: %w", index.ErrFull, err)
+	case code&0xff == sqlite3.SQLITE_CORRUPT, code&0xff == sqlite3.SQLITE_NOTADB, code == sqlite3.SQLITE_IOERR_SHORT_READ,
+		code == sqlite3.SQLITE_IOERR_FSYNC, code == sqlite3.SQLITE_IOERR_DIR_FSYNC:
+		return fmt.Errorf("%w: %w", index.ErrDamaged, err)
+	}
+	return err
+}
+
+// usable reports why nothing can be asked of the index.
+func (f *indexFile) usable(ctx context.Context) error {
+	if f.closed.Load() {
+		return index.ErrClosed
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// changeable reports why the index takes no change.
+func (f *indexFile) changeable(ctx context.Context) error {
+	if f.replaced.Load() {
+		return fmt.Errorf("%w: another has replaced it", index.ErrClosed)
+	}
+	return f.usable(ctx)
+}
+
+// Position implements [index.Partition].
+func (f *indexFile) Position(ctx context.Context) (index.Position, error) {
+	if err := f.usable(ctx); err != nil {
+		return index.Position{}, err
+	}
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.position, nil
+}
+
+// Chunks implements [index.Partition].
+func (f *indexFile) Chunks(ctx context.Context) ([]index.Info, error) {
+	if err := f.usable(ctx); err != nil {
+		return nil, err
+	}
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	infos := make([]index.Info, len(f.chunks))
+	for i := range f.chunks {
+		infos[i] = f.chunks[i].Info
+	}
+	return infos, nil
+}
+
+// Append implements [index.Partition].
+func (f *indexFile) Append(ctx context.Context, c *index.Sealed, to index.Position) error {
+	if err := f.changeable(ctx); err != nil {
+		return err
+	}
+	if err := index.CheckAppend(f.position, c, to); err != nil { // nobody else changes it
+		return err
+	}
+	number := int64(1)
+	if n := len(f.chunks); n > 0 {
+		number += f.chunks[n-1].number
+	}
+	err := f.change(func(tx *sql.Tx) error {
+		if c != nil {
+			if err := insertChunk(tx, number, c); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec("UPDATE state SET log = ?, format = ?, seq = ?", to.Log[:], to.Format, int64(to.Seq))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("append to index %q: %w", f.partition, err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.position = to
+	if c != nil {
+		f.chunks = append(f.chunks, indexChunk{c.Info, number})
+	}
+	return nil
+}
+
+func insertChunk(tx *sql.Tx, number int64, c *index.Sealed) error {
+	i := &c.Info
+	if _, err := tx.Exec("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", number, int64(i.First), int64(i.Last),
+		i.Events, i.FirstAccepted, i.LastAccepted, i.MinTime, i.MaxTime, i.Pages, i.Bytes); err != nil {
+		return err
+	}
+	insert, err := tx.Prepare("INSERT INTO pages VALUES (?, ?)")
+	if err != nil {
+		return err
+	}
+	for page, data := range c.Pages {
+		if _, err := insert.Exec(number<<indexChunkDigits|int64(page), data); err != nil {
+			return errors.Join(err, insert.Close())
+		}
+	}
+	return insert.Close()
+}
+
+// Page implements [index.Partition].
+func (f *indexFile) Page(ctx context.Context, first uint64, page int) ([]byte, error) {
+	if err := f.usable(ctx); err != nil {
+		return nil, err
+	}
+	number, ok := f.number(first)
+	if !ok || page < 0 || page >= 1<<indexChunkDigits {
+		return nil, fmt.Errorf("%w: there is no page %d of a chunk %d", index.ErrDamaged, page, first)
+	}
+	var data []byte
+	err := f.page.QueryRowContext(ctx, number<<indexChunkDigits|int64(page)).Scan(&data)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("%w: there is no page %d of chunk %d", index.ErrDamaged, page, first)
+	}
+	if err != nil {
+		if reason := f.usable(ctx); reason != nil {
+			return nil, reason // which the driver has its own error for
+		}
+		return nil, indexError(err)
+	}
+	return data, nil
+}
+
+// number returns the number in the file of the chunk that begins at first.
+func (f *indexFile) number(first uint64) (int64, bool) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	low, high := 0, len(f.chunks)
+	for low < high {
+		if mid := (low + high) / 2; f.chunks[mid].First < first {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	if low == len(f.chunks) || f.chunks[low].First != first {
+		return 0, false
+	}
+	return f.chunks[low].number, true
+}
+
+// Drop implements [index.Partition]. Each chunk is a transaction of its own.
+func (f *indexFile) Drop(ctx context.Context, t time.Time) (int, error) {
+	for n := 0; ; n++ {
+		if err := f.changeable(ctx); err != nil {
+			return n, err
+		}
+		if len(f.chunks) == 0 || f.chunks[0].LastAccepted >= t.UnixMicro() {
+			return n, nil
+		}
+		number := f.chunks[0].number
+		err := f.change(func(tx *sql.Tx) error {
+			if _, err := tx.Exec("DELETE FROM pages WHERE id >= ? AND id < ?", number<<indexChunkDigits, (number+1)<<indexChunkDigits); err != nil {
+				return err
+			}
+			_, err := tx.Exec("DELETE FROM chunks WHERE number = ?", number)
+			return err
+		})
+		if err != nil {
+			return n, fmt.Errorf("drop from index %q: %w", f.partition, err)
+		}
+		f.mu.Lock()
+		f.chunks = f.chunks[1:]
+		f.mu.Unlock()
+	}
+}
+
+// Size implements [index.Partition]: the file without its WAL, of which pages
+// that are free are a part.
+func (f *indexFile) Size(ctx context.Context) (int64, error) {
+	if err := f.usable(ctx); err != nil {
+		return 0, err
+	}
+	var pages int64
+	if err := f.readers.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
+		return 0, indexError(err)
+	}
+	return pages * indexPageSize, nil
+}
+
+// makeReady makes the file the partition's index, durably.
+func (f *indexFile) makeReady(ctx context.Context) error {
+	if err := f.usable(ctx); err != nil {
+		return err
+	}
+	if err := f.change(func(tx *sql.Tx) error {
+		_, err := tx.Exec("UPDATE state SET ready = 1")
+		return err
+	}); err != nil {
+		return err
+	}
+	_, err := f.writers.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)") // syncs the WAL
+	return indexError(err)
+}
+
+// Close implements [index.Partition].
+func (f *indexFile) Close() error {
+	if f.closed.Swap(true) {
+		return nil
+	}
+	return errors.Join(f.release(), f.engine.forget(f))
+}
+
+// release closes what is open.
+func (f *indexFile) release() error {
+	var errs []error
+	if f.page != nil {
+		errs = append(errs, f.page.Close())
+	}
+	if f.readers != nil {
+		errs = append(errs, f.readers.Close())
+	}
+	if f.writers != nil {
+		errs = append(errs, f.writers.Close())
+	}
+	return errors.Join(errs...)
+}
