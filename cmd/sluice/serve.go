@@ -152,6 +152,7 @@ func (s *server) handlers() (http.Handler, http.Handler) {
 	api := rest.New(rest.Config{Service: s.parts.control, Logger: s.lg, Version: version()})
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/events", in)
+	mux.Handle("GET /api/v1/events", api)
 	mux.Handle("/", api)
 	metrics := http.NewServeMux()
 	metrics.Handle("/metrics", api.Metrics())
@@ -173,6 +174,7 @@ func (s *server) run(ctx context.Context) error {
 	stages.start("log", fail, p.log.Run)
 	stages.start("delivery", fail, p.deliver.Run)
 	stages.start("control", fail, p.control.Run)
+	stages.start("search", fail, p.search.Run)
 
 	mainHandler, metrics := s.handlers()
 	stages.start("http", fail, s.serve(s.listeners.main, mainHandler))

@@ -13,6 +13,7 @@ func commands() []command {
 	table = append(table, tokenCommands()...)
 	table = append(table, noticeCommands()...)
 	table = append(table, secretsCommands()...)
+	table = append(table, searchCommands()...)
 	table = append(table, logCommands()...)
 	table = append(table, producerCommands()...)
 	return append(table, otherCommands()...)
@@ -171,6 +172,19 @@ before need them, until they are pruned.`,
 			}},
 		{name: "secrets prune", short: "Remove the keys that nothing uses from the key file", flags: secretsPruneFlags,
 			long: "Secrets in older copies of the data can then be read only with an older copy of\nthe key file."},
+	}
+}
+
+func searchCommands() []command {
+	return []command{
+		{name: "search", args: "[PHRASE...]", max: -1, short: "Find events", flags: searchFlags,
+			long: `PHRASE is a search phrase as in docs/search.md; several words are one phrase.
+Without it every event is found. Quote what the shell would take for itself, and
+put "--" before a phrase that begins with a minus.`,
+			examples: []example{
+				{"What Mona did in acme", "sluice search --namespace acme actor:mona"},
+				{"Everything but pushes since March, as it was accepted", "sluice search --json --limit 1000 -- '-action:git created:>=2026-03-01' | jq .event"},
+			}},
 	}
 }
 

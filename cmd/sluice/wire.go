@@ -24,7 +24,9 @@ import (
 	"github.com/sluicelog/sluice/destination/splunk"
 	"github.com/sluicelog/sluice/destination/webhook"
 	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/index"
 	"github.com/sluicelog/sluice/notice"
+	"github.com/sluicelog/sluice/search"
 	"github.com/sluicelog/sluice/secret"
 	"github.com/sluicelog/sluice/segment"
 	"github.com/sluicelog/sluice/sqlite"
@@ -41,6 +43,8 @@ type parts struct {
 	store   store.Store
 	log     *eventlog.Log
 	deliver *deliver.Deliverer
+	index   index.Engine
+	search  *search.Service
 	control *control.Service
 }
 
@@ -48,6 +52,7 @@ type parts struct {
 const (
 	controlFile = "control.db"
 	logFolder   = "log"
+	indexFolder = "index"
 	spoolFolder = "spool"
 )
 
@@ -211,8 +216,11 @@ func openParts(ctx context.Context, cfg *Config, lg *slog.Logger) (_ *parts, err
 	if err != nil {
 		return p, err
 	}
+	if err := p.openSearch(cfg, lg); err != nil {
+		return p, err
+	}
 	p.control = control.New(control.Config{
-		Log: p.log, Store: p.store, Deliver: p.deliver, Kinds: kinds(), Ring: ring,
+		Log: p.log, Store: p.store, Deliver: p.deliver, Search: p.search, Kinds: kinds(), Ring: ring,
 		Env:             env,
 		Senders:         senders,
 		EgressAddresses: cfg.EgressAddresses,
@@ -261,6 +269,9 @@ func (p *parts) openLog(ctx context.Context, cfg *Config, lg *slog.Logger, fresh
 // close closes what was opened, last first.
 func (p *parts) close() error {
 	var errs []error
+	if p.index != nil {
+		errs = append(errs, p.index.Close())
+	}
 	if p.log != nil {
 		errs = append(errs, p.log.Close())
 	}

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/search"
+	"github.com/sluicelog/sluice/sqlite"
+)
+
+// openSearch opens the folder of the search index. The index itself is opened,
+// and made anew if need be, while the server runs.
+func (p *parts) openSearch(cfg *Config, lg *slog.Logger) error {
+	engine, err := sqlite.OpenIndex(filepath.Join(cfg.Data, indexFolder), sqlite.Options{})
+	if err != nil {
+		return err
+	}
+	p.index = engine
+	p.search = search.New(search.Config{
+		Log: p.log, Engine: engine, Pace: p.deliver.Pace, Logger: lg,
+		Retention: map[string]time.Duration{string(sluice.Audit): cfg.RetentionAudit, string(sluice.Git): cfg.RetentionGit},
+	})
+	return nil
+}
