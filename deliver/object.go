@@ -153,7 +153,7 @@ func (d *Deliverer) cut(ctx context.Context, l *lane, w *work, dest destination.
 		}
 		l.schedule()
 	}
-	l.fill.reading = !idle
+	l.setReading(!idle)
 	l.mu.Unlock()
 	if idle || !d.takePlace(l) {
 		return false, nil
@@ -199,7 +199,7 @@ func (d *Deliverer) takePlace(l *lane) bool {
 	}
 	if full {
 		l.mu.Lock()
-		l.fill.reading = false
+		l.setReading(false)
 		d.wait(l, time.Second)
 		l.mu.Unlock()
 	}
@@ -216,8 +216,7 @@ func (l *lane) plan(b *building, end Start, version uint64) {
 	defer l.mu.Unlock()
 	l.object, l.rec.Plan = b.object, p
 	l.fill.take(b)
-	l.fill.reading = false
-	l.weigh()
+	l.setReading(false)
 	if !l.fill.known && time.Since(b.accepted) > l.fill.limits.Age+lateAfter {
 		l.fallBehind(time.Now()) // it does not keep up
 	}

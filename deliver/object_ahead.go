@@ -26,11 +26,13 @@ func (d *Deliverer) fillAhead(ctx context.Context, l *lane, dest destination.Obj
 	defer tick.Stop()
 	for {
 		full, more := d.readAhead(ctx, l, dest)
-		l.reading(more && !full)
-		switch {
-		case full:
+		if full {
+			l.excuse()
 			<-stored
 			return
+		}
+		l.reading(more)
+		switch {
 		case more:
 			select {
 			case <-stored:

@@ -164,11 +164,12 @@ func (l *lane) pinned(seq uint64) *eventlog.Block {
 // reads reports whether what comes now comes while the lane reads, or wants to.
 func (l *lane) reads() bool { return l.fill.reading || l.phase == ready }
 
-// late reports whether the lane has much to read that is not excused. It is
+// late reports whether the lane reads and has much to read that is not excused.
+// While it waits for its bucket, or for the disk, nobody has to wait for it. It is
 // locked.
 func (l *lane) late() bool {
 	f := &l.fill
-	return f.known && l.rec.Since.IsZero() && f.unread()-f.excused >= largeQueue
+	return f.known && l.rec.Since.IsZero() && l.reads() && f.unread()-f.excused >= largeQueue
 }
 
 // burden reports whether block b is one more of those that the lane gets, and
@@ -219,7 +220,22 @@ func (l *lane) hasRead(b *building) {
 func (l *lane) reading(now bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.setReading(now)
+}
+
+// setReading is reading for the locked lane.
+func (l *lane) setReading(now bool) {
 	l.fill.reading = now
+	l.weigh()
+}
+
+// excuse notes that the lane reads no further because of its bucket, which is
+// slower than it: what it has not read is not its fault.
+func (l *lane) excuse() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fill.excused = max(l.fill.excused, l.fill.unread())
+	l.setReading(false)
 }
 
 // unknown ends the account. The lane is locked.

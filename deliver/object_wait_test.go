@@ -1,0 +1,57 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/destination"
+)
+
+// TestTailWaitsForNoBucket: a lane that has more to read than it may, and whose
+// next object is full while one is stored, holds up nobody as long as it waits.
+func TestTailWaitsForNoBucket(t *testing.T) {
+	for _, events := range []int{11_300, 13_100} { // of an object
+		t.Run(fmt.Sprint(events), func(t *testing.T) {
+			simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
+				w.busy.Store(true)
+				b := w.bucket(1, "acme")
+				b.cutBy(destination.ObjectLimits{Bytes: 16 << 20, Events: events, Age: time.Minute})
+				b.encode = 200 * time.Microsecond
+				w.post("acme", "a", 1)
+				time.Sleep(2 * time.Minute)
+				var put atomic.Bool
+				b.hook("before", func(context.Context) {
+					put.Store(true)
+					time.Sleep(25 * time.Second) // simulated
+					put.Store(false)
+				})
+				go w.postLarge("acme", 50_000)
+				s, err := w.d.stream(1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				l, waited := s.lanes[0], 0
+				for range 1200 {
+					time.Sleep(100 * time.Millisecond)
+					synctest.Wait()
+					l.mu.Lock()
+					if put.Load() && !l.fill.reading && l.p.waits.Load() {
+						waited++
+					}
+					l.mu.Unlock()
+				}
+				if waited > 0 {
+					t.Errorf("tail: got that it waited in %d of 1200 moments for a lane that did not read, want none", waited)
+				}
+				time.Sleep(10 * time.Minute)
+				w.expect(1, sluice.Ledger{Accepted: 50_001, Delivered: 50_001})
+				b.once()
+			})
+		})
+	}
+}
