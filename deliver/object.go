@@ -170,7 +170,9 @@ func (d *Deliverer) cut(ctx context.Context, l *lane, w *work, dest destination.
 	case err != nil:
 		return false, err
 	case b.count == 0:
-		return false, d.nothingToSend(ctx, l, w, dest)
+		err := d.nothingToSend(ctx, l, w, dest)
+		l.unpin()
+		return false, err
 	case b.waiting:
 		if kept = b.pays() && d.keep(l, b); !kept {
 			b.drop()
@@ -193,9 +195,7 @@ func (d *Deliverer) cut(ctx context.Context, l *lane, w *work, dest destination.
 func (d *Deliverer) takePlace(l *lane) bool {
 	ok, full, other := d.spool.take(l)
 	if other != nil {
-		if b := other.open.Swap(nil); b != nil {
-			b.drop()
-		}
+		other.yield()
 	}
 	if full {
 		l.mu.Lock()
@@ -376,6 +376,7 @@ func (d *Deliverer) settled(l *lane, n int) {
 		return
 	}
 	// Nothing was wanted since: the lane stands where the tail does.
+	l.fill.pins.clear(d)
 	l.moveTo(Start{Seq: l.p.processed, Total: l.p.totals[l.s.scope]})
 	l.behind, l.rec.Behind, l.rec.Hole = false, false, nil
 	l.p.debts[l] = true

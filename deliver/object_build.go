@@ -78,7 +78,7 @@ func (d *Deliverer) begin(l *lane, w *work, dest destination.ObjectStore) (*buil
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fill.excused += l.fill.read // of an object that was dropped: it is read again
-	l.fill.read = 0
+	l.fill.read, l.fill.full = 0, false
 	b.from = l.next()
 	return b, b.from
 }

@@ -260,6 +260,7 @@ func (l *lane) waitForMore(b *building) {
 	l.fill.learn(b)
 	l.fill.oldest = b.accepted
 	l.hasRead(b)
+	l.fill.pins.find(l.p.d, b.at.Seq+1) // gives up what was read
 	if l.tries == 0 && !l.held && !l.rec.Since.IsZero() {
 		l.rec.Since, l.rec.Announced = time.Time{}, 0
 		l.mark()

@@ -33,14 +33,27 @@ func (l *lane) goesOn() bool {
 // It reports false when the object has to go.
 func (d *Deliverer) keep(l *lane, b *building) bool {
 	l.mu.Lock()
-	l.fill.full = b.full
-	l.mu.Unlock()
+	defer l.mu.Unlock()
 	l.open.Store(b) // before another lane may take the place
-	if d.spool.keep(l) {
-		return true
+	kept := d.spool.keep(l)
+	if !kept {
+		l.open.Store(nil)
 	}
-	l.open.Store(nil)
-	return false
+	l.fill.full = kept && b.full
+	return kept
+}
+
+// yield drops the open object of a lane whose place another one has taken.
+func (l *lane) yield() {
+	l.mu.Lock()
+	b := l.open.Swap(nil)
+	if b != nil {
+		l.fill.full = false
+	}
+	l.mu.Unlock()
+	if b != nil {
+		b.drop()
+	}
 }
 
 // stays reports whether the object may stay open.
@@ -149,6 +162,15 @@ func (p *pins) free(d *Deliverer, n int) {
 }
 
 func (p *pins) clear(d *Deliverer) { p.free(d, len(p.blocks)) }
+
+// unpin gives up what is kept for a lane that has nothing to read.
+func (l *lane) unpin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.upToDate() {
+		l.fill.pins.clear(l.p.d)
+	}
+}
 
 // pinned returns the block that holds seq when the lane keeps it.
 func (l *lane) pinned(seq uint64) *eventlog.Block {
