@@ -170,9 +170,11 @@ func (b *Broker) Listen(o ListenOptions) (*Listener, error) {
 	}
 }
 
-// SetKey makes or replaces a key that may send.
+// SetKey makes or replaces a key that may send. It has happened when SetKey
+// returns.
 func (b *Broker) SetKey(name, key string) {
 	b.command(map[string]any{"do": "key", "name": name, "key": key})
+	b.Count("") // commands are carried out one after another
 }
 
 // Messages returns the batches that arrived at a hub, stored or not.
