@@ -228,7 +228,7 @@ func (c *Chunk) or(ctx context.Context, p posting, set *bitset) error {
 		}
 		p.list = raw[p.offset : p.offset+p.length]
 	}
-	return orList(set, p.form, p.list)
+	return orList(set, p.form, p.events, p.list)
 }
 
 func (c *Chunk) types(ctx context.Context, set *bitset, add func(string, int)) error {

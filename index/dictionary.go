@@ -2,16 +2,14 @@ package index
 
 import (
 	"bytes"
-	"hash/maphash"
 	"slices"
 )
 
 // dictionary numbers the terms of a head. It is an open hash table over terms
-// whose text lies in a few large pieces of memory. The hash has a seed: nobody can
-// choose terms that collide.
+// whose text lies in a few large pieces of memory. Hashes are those of [Terms],
+// with a seed: nobody can choose terms that collide.
 type dictionary struct {
-	seed  maphash.Seed // set with the first table
-	table []uint32     // number of a term + 1; a power of two, at most half full
+	table []uint32 // number of a term + 1; a power of two, at most half full
 	terms []entry
 	text  [][]byte // pieces of textPiece bytes
 	types []uint32 // the terms of FieldType
@@ -37,11 +35,10 @@ func (d *dictionary) key(i uint32) []byte {
 }
 
 // term returns the number of a term, a new one if need be.
-func (d *dictionary) term(key []byte) uint32 {
+func (d *dictionary) term(key []byte, hash uint32) uint32 {
 	if 2*len(d.terms) >= len(d.table) {
 		d.grow()
 	}
-	hash := uint32(maphash.Bytes(d.seed, key))
 	i := hash & uint32(len(d.table)-1)
 	for d.table[i] != 0 {
 		n := d.table[i] - 1
@@ -72,12 +69,10 @@ func (d *dictionary) put(key []byte) uint32 {
 }
 
 // find returns the number of a term that is there.
-func (d *dictionary) find(t Term) (uint32, bool) {
+func (d *dictionary) find(key []byte, hash uint32) (uint32, bool) {
 	if len(d.table) == 0 {
 		return 0, false
 	}
-	key := appendKey(nil, t)
-	hash := uint32(maphash.Bytes(d.seed, key))
 	for i := hash & uint32(len(d.table)-1); d.table[i] != 0; i = (i + 1) & uint32(len(d.table)-1) {
 		n := d.table[i] - 1
 		if d.terms[n].hash == hash && bytes.Equal(d.key(n), key) {
@@ -92,9 +87,6 @@ func appendKey(dst []byte, t Term) []byte { return append(append(dst, byte(t.Fie
 
 // grow doubles the table.
 func (d *dictionary) grow() {
-	if d.table == nil {
-		d.seed = maphash.MakeSeed()
-	}
 	d.table = make([]uint32, max(1<<12, 2*len(d.table)))
 	for n := range d.terms {
 		i := d.terms[n].hash & uint32(len(d.table)-1)

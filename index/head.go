@@ -2,6 +2,7 @@ package index
 
 import (
 	"context"
+	"hash/maphash"
 	"slices"
 	"sync"
 
@@ -19,7 +20,7 @@ const (
 // Head is the chunk that is being filled. It answers queries meanwhile, each by
 // what it held at one moment. Add and Seal are called by one goroutine at a time.
 type Head struct {
-	terms Terms // of the event that is being added
+	terms Terms // of the event that is being added; its seed stays the same
 
 	mu      sync.RWMutex // guards everything below; held for writing by Add alone
 	dict    dictionary
@@ -44,7 +45,7 @@ func (h *Head) Add(e *Event) {
 	defer h.mu.Unlock()
 	pos := len(h.times)
 	for i := range h.terms.ends {
-		h.lists.add(h.dict.term(h.terms.key(i)), uint32(pos))
+		h.lists.add(h.dict.term(h.terms.key(i), h.terms.hashes[i]), uint32(pos))
 	}
 	h.spans.add(e.Seq, e.Accepted)
 	if pos == 0 {
@@ -55,8 +56,13 @@ func (h *Head) Add(e *Event) {
 	h.ids = append(h.ids, id)
 }
 
-// idHash is the hash that ids are compared by, of 48 bits.
-func idHash(id []byte) uint64 { return xxhash.Sum64(id) >> 16 }
+const (
+	idBits  = 40
+	idShift = 64 - idBits
+)
+
+// idHash is the hash that ids are compared by, of idBits bits.
+func idHash(id []byte) uint64 { return xxhash.Sum64(id) >> idShift }
 
 // Events returns how many events were added.
 func (h *Head) Events() int {
@@ -122,7 +128,8 @@ func (h *headSource) accepted(_ context.Context, from, to int64) (first, end int
 }
 
 func (h *headSource) lookup(_ context.Context, t Term) (posting, error) {
-	term, ok := h.dict.find(t)
+	key := appendKey(nil, t)
+	term, ok := h.dict.find(key, uint32(maphash.Bytes(h.terms.seed, key)))
 	if !ok {
 		return posting{}, nil
 	}
@@ -130,7 +137,7 @@ func (h *headSource) lookup(_ context.Context, t Term) (posting, error) {
 }
 
 func (h *headSource) or(_ context.Context, p posting, set *bitset) error {
-	return orList(set, listDeltas, h.lists.deltas(p.term, nil))
+	return orList(set, listDeltas, p.events, h.lists.deltas(p.term, nil))
 }
 
 func (h *headSource) orID(_ context.Context, id uint64, set *bitset) error {
@@ -175,7 +182,7 @@ func (h *headAnswers) types(ctx context.Context, set *bitset, add func(string, i
 			return context.Cause(ctx)
 		}
 		one.clear()
-		if err := orList(one, listDeltas, h.head.lists.deltas(term, nil)); err != nil {
+		if err := orList(one, listDeltas, 0, h.head.lists.deltas(term, nil)); err != nil {
 			return err
 		}
 		if n := one.countBoth(set); n > 0 {

@@ -3,28 +3,66 @@ package index
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 )
 
-// A posting list is the set of positions that a term has, in the shortest of
-// three forms.
+// A posting list is the set of positions that a term has, in the shortest of four
+// forms. A gap is how many positions lie between one that it has and the one
+// before.
 const (
-	listDeltas = 0 // of each position the distance from the one before, less one
-	listRuns   = 1 // of each run the distance from the end of the one before, and its length less one
+	listDeltas = 0 // each gap as a varint
+	listRuns   = 1 // of each run the gap before it and its length less one, as varints
 	listBits   = 2 // one bit a position, lowest first
-	listForms  = 3
+	listRice   = 3 // each gap in bits: see appendRice
+	listForms  = 4
 )
 
-// appendList appends a list that has the form listDeltas, of rising positions
-// below n, in the shortest form, which it returns. runs is how many runs there
-// are. That deltas compress better than bits is left out.
-func appendList(dst, deltas []byte, runs, n int) ([]byte, int) {
-	switch bits := (n + 7) / 8; {
-	case 2*runs < min(len(deltas), bits): // two bytes a run, but mostly more
+// appendList appends a list of events positions below n, which is given in the
+// form listDeltas and has so many runs, in the shortest form, which it returns.
+func appendList(dst, deltas []byte, events, runs, n int) ([]byte, int) {
+	bits := (n + 7) / 8
+	if 2*runs < min(len(deltas), bits) { // two bytes a run, but mostly more
 		return appendRuns(dst, deltas), listRuns
-	case bits < len(deltas):
-		return appendBits(dst, deltas, bits), listBits
 	}
-	return append(dst, deltas...), listDeltas
+	start := len(dst)
+	if events > 1 {
+		dst = appendRice(dst, deltas, riceWidth(events, n))
+		if rice := len(dst) - start; rice < min(len(deltas), bits) {
+			return dst, listRice
+		}
+	}
+	if bits < len(deltas) {
+		return appendBits(dst[:start], deltas, bits), listBits
+	}
+	return append(dst[:start], deltas...), listDeltas
+}
+
+// riceWidth is how many low bits of a gap stand for themselves in a list of so
+// many of n positions: with gaps by chance, the fewest bits in all.
+func riceWidth(events, n int) int { return max(0, bits.Len(uint(n*7/10/events))-1) }
+
+// appendRice appends gaps in Golomb-Rice coding: the low bits of the gap, then as
+// many zeros as what is above them says, and a one. It gives up, with more bytes
+// than the deltas have, when that takes too many zeros.
+func appendRice(dst, deltas []byte, width int) []byte {
+	limit := len(dst) + len(deltas)
+	var out bitWriter
+	for i := 0; i < len(deltas); {
+		gap := uint64(deltas[i])
+		if i++; gap >= 0x80 {
+			var n int
+			gap, n = binary.Uvarint(deltas[i-1:])
+			i += n - 1
+		}
+		dst = out.put(dst, gap&(1<<width-1), width)
+		for gap >>= width; gap >= 32; gap -= 32 {
+			if dst = out.put(dst, 0, 32); len(dst) > limit {
+				return dst
+			}
+		}
+		dst = out.put(dst, 1<<gap, int(gap)+1)
+	}
+	return out.flush(dst)
 }
 
 func appendBits(dst, deltas []byte, size int) []byte {
@@ -52,10 +90,13 @@ func appendRuns(dst, deltas []byte) []byte {
 	return dst
 }
 
-// orList adds the positions of a list to set.
-func orList(set *bitset, form int, list []byte) error {
-	if form == listBits {
+// orList adds the positions of a list, of which there are events, to set.
+func orList(set *bitset, form, events int, list []byte) error {
+	switch form {
+	case listBits:
 		return orBits(set, list)
+	case listRice:
+		return orRice(set, events, list)
 	}
 	pos := uint64(0)
 	for i := 0; i < len(list); {
@@ -86,6 +127,74 @@ func orList(set *bitset, form int, list []byte) error {
 		pos += more + 1
 	}
 	return nil
+}
+
+func orRice(set *bitset, events int, list []byte) error {
+	in := bitReader{b: list}
+	width := riceWidth(events, set.n)
+	pos := 0
+	for range events {
+		pos += int(in.take(width))
+		high, ok := in.zeros()
+		if pos += high << width; !ok || high > maxPositions || pos >= set.n {
+			return errList
+		}
+		set.add(pos)
+		pos++
+	}
+	return nil
+}
+
+// bitReader reads what a bitWriter wrote; beyond the end there are zeros.
+type bitReader struct {
+	b    []byte
+	bits uint64
+	n    int // bits that are left in bits
+}
+
+// fill makes bits hold 56 at least, if there are as many.
+func (r *bitReader) fill() {
+	if len(r.b) >= 8 {
+		r.bits |= binary.LittleEndian.Uint64(r.b) << r.n
+		whole := (63 - r.n) >> 3
+		r.b = r.b[whole:]
+		r.n += 8 * whole
+		r.bits &= ^uint64(0) >> (64 - r.n)
+		return
+	}
+	for r.n <= 56 && len(r.b) > 0 {
+		r.bits |= uint64(r.b[0]) << r.n
+		r.b = r.b[1:]
+		r.n += 8
+	}
+}
+
+// take reads a number of up to 32 bits.
+func (r *bitReader) take(width int) uint64 {
+	if r.n < width {
+		r.fill()
+	}
+	v := r.bits & (1<<width - 1)
+	r.bits >>= width
+	r.n -= min(width, r.n)
+	return v
+}
+
+// zeros reads zeros and the one behind them, and returns how many zeros they were.
+func (r *bitReader) zeros() (n int, ok bool) {
+	for {
+		if r.bits != 0 {
+			zeros := bits.TrailingZeros64(r.bits)
+			r.bits >>= zeros + 1
+			r.n -= zeros + 1
+			return n + zeros, true
+		}
+		n += r.n
+		if r.n = 0; len(r.b) == 0 {
+			return n, false
+		}
+		r.fill()
+	}
 }
 
 func orBits(set *bitset, list []byte) error {

@@ -15,7 +15,7 @@ type Part interface {
 	// when a page cannot be read or does not verify. What is found in a Head is
 	// what it held at one moment.
 	//
-	// Ids are compared by a hash of 48 bits: whoever shows an event that was found
+	// Ids are compared by a hash of 40 bits: whoever shows an event that was found
 	// by its id compares the id itself.
 	Find(ctx context.Context, q *Query) (*Result, error)
 }

@@ -136,7 +136,7 @@ func orIDs(raw []byte, first uint64, n int, hash uint64, set *bitset) error {
 		return errIDs
 	}
 	wide, short := int(raw[0]), int(raw[1])
-	if raw = raw[2:]; wide > 48 || short > 32 || len(raw) != (n*(wide+short)+7)/8 {
+	if raw = raw[2:]; wide > idBits || short > 32 || len(raw) != (n*(wide+short)+7)/8 {
 		return errIDs
 	}
 	for i := range n {
@@ -176,7 +176,6 @@ var (
 // termEntries goes through a page of terms.
 type termEntries struct {
 	scan
-	shared  int // bytes that the key shares with the one before
 	key     []byte
 	posting posting
 }
@@ -186,19 +185,46 @@ func (e *termEntries) next() bool {
 	if len(e.b) == 0 {
 		return false
 	}
-	e.shared = e.small(len(e.key))
-	e.key = append(e.key[:e.shared], e.bytes(e.small(maxKey))...)
+	shared, own := e.lengths()
+	if shared > len(e.key) {
+		e.bad = true
+		return false
+	}
+	e.key = append(e.key[:shared], e.bytes(own)...)
 	e.posting = e.place()
 	e.bad = e.bad || len(e.key) == 0
 	return !e.bad
 }
 
+// lengths reads how many bytes a key shares with the one before, and how many are
+// its own.
+func (s *scan) lengths() (shared, own int) {
+	b := s.bytes(1)
+	if s.bad {
+		return 0, 0
+	}
+	if shared, own = int(b[0]>>4), int(b[0]&nibble); shared == nibble {
+		shared += s.small(maxKey)
+	}
+	if own == nibble {
+		own += s.small(maxKey)
+	}
+	return shared, own
+}
+
 // place reads where a list is.
 func (s *scan) place() posting {
-	p := posting{events: s.small(maxPositions)}
-	kind := s.uint()
-	p.form, p.length = int(kind>>1&3), int(min(kind>>3, MaxPage))
-	if kind&1 == 0 {
+	kind := s.bytes(1)
+	if s.bad {
+		return posting{}
+	}
+	if kind[0] == entrySingle {
+		rest := s.b
+		s.uint()
+		return posting{events: 1, form: listDeltas, list: rest[:len(rest)-len(s.b)]}
+	}
+	p := posting{form: int(kind[0] &^ entryLong), events: s.small(maxPositions), length: s.small(MaxPage)}
+	if kind[0]&entryLong == 0 {
 		p.list = s.bytes(p.length)
 	} else {
 		p.page, p.offset = s.small(maxPages), s.small(MaxPage)
@@ -213,8 +239,8 @@ func findTerm(raw, key []byte) (posting, error) {
 	s := scan{b: raw}
 	same := 0 // bytes that key shares with the entry before, which comes before it
 	for len(s.b) > 0 {
-		shared := s.small(maxKey)
-		suffix := s.bytes(s.small(maxKey))
+		shared, own := s.lengths()
+		suffix := s.bytes(own)
 		p := s.place()
 		if s.bad {
 			return posting{}, errTerms

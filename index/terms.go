@@ -1,6 +1,8 @@
 package index
 
 import (
+	"bytes"
+	"hash/maphash"
 	"iter"
 	"strings"
 	"unicode"
@@ -12,15 +14,19 @@ import (
 
 // Limits of an event's terms. What is beyond is not indexed.
 const (
-	MaxEventWords = 32
+	MaxEventWords = 24
 	MaxEventTerms = 128 // words included
 )
 
 // Terms reads the terms of events, one event after the other. The zero value is
 // ready. It must not be used by several goroutines at once.
 type Terms struct {
-	keys []byte // the terms one behind the other, each its field and its value
-	ends []int  // where each ends in keys
+	keys   []byte   // the terms one behind the other, each its field and its value
+	ends   []int    // where each ends in keys
+	hashes []uint32 // of each
+	seed   maphash.Seed
+	seeded bool
+	table  [2 * MaxEventTerms]uint8 // number of a term + 1, by its hash
 
 	words, others int    // how many there are of each
 	text          []byte // a string without its escapes
@@ -29,11 +35,9 @@ type Terms struct {
 	repo               bool   // a repository is named
 }
 
-// Read reads the terms of e; those of the event before are gone. A term may be
-// there more than once.
+// Read reads the terms of e; those of the event before are gone.
 func (t *Terms) Read(e *Event) {
-	t.keys, t.ends, t.words, t.others = t.keys[:0], t.ends[:0], 0, 0
-	t.kind, t.entity, t.path, t.repo = nil, nil, nil, false
+	t.reset()
 	if e.Type != "" {
 		t.add(FieldType, view(e.Type))
 		if category, _, ok := strings.Cut(e.Type, "."); ok {
@@ -54,6 +58,16 @@ func (t *Terms) Read(e *Event) {
 	w := walker{terms: t, src: e.Payload}
 	w.object(0, false)
 	t.readEntity(e)
+}
+
+func (t *Terms) reset() {
+	if !t.seeded {
+		t.seed, t.seeded = maphash.MakeSeed(), true
+	}
+	t.keys, t.ends, t.hashes = t.keys[:0], t.ends[:0], t.hashes[:0]
+	clear(t.table[:])
+	t.words, t.others = 0, 0
+	t.kind, t.entity, t.path, t.repo = nil, nil, nil, false
 }
 
 // readEntity adds what follows from the members about the event's entity, or, in
@@ -81,7 +95,7 @@ func (t *Terms) readEntity(e *Event) {
 	}
 }
 
-// All returns the terms.
+// All returns the terms, each once.
 func (t *Terms) All() iter.Seq[Term] {
 	return func(yield func(Term) bool) {
 		for i := range t.ends {
@@ -114,17 +128,6 @@ func (t *Terms) key(i int) []byte {
 
 // add adds the term of a value, as [NewTerm] makes it.
 func (t *Terms) add(field Field, value []byte) {
-	if field == FieldWord {
-		if t.words == MaxEventWords {
-			return
-		}
-		t.words++
-	} else {
-		if t.others == MaxEventTerms-MaxEventWords {
-			return
-		}
-		t.others++
-	}
 	start := len(t.keys)
 	keys := append(t.keys, byte(field))
 	if field == FieldToken {
@@ -135,7 +138,32 @@ func (t *Terms) add(field Field, value []byte) {
 	if len(keys)-start-1 > shortTerm {
 		keys = append(keys[:start+1], NewTerm(field, string(value)).Value...)
 	}
-	t.keys, t.ends = keys, append(t.ends, len(keys))
+	t.put(keys)
+}
+
+// put adds the term at the end of keys, which holds the others before it, if it is
+// new and there is room.
+func (t *Terms) put(keys []byte) {
+	start := len(t.keys)
+	t.keys = keys[:start] // the memory may have grown
+	count, limit := &t.others, MaxEventTerms-MaxEventWords
+	if Field(keys[start]) == FieldWord {
+		count, limit = &t.words, MaxEventWords
+	}
+	if *count == limit {
+		return
+	}
+	hash := uint32(maphash.Bytes(t.seed, keys[start:]))
+	i := hash % uint32(len(t.table))
+	for t.table[i] != 0 {
+		if n := int(t.table[i] - 1); t.hashes[n] == hash && bytes.Equal(t.key(n), keys[start:]) {
+			return
+		}
+		i = (i + 1) % uint32(len(t.table))
+	}
+	*count++
+	t.keys, t.ends, t.hashes = keys, append(t.ends, len(keys)), append(t.hashes, hash)
+	t.table[i] = uint8(len(t.ends))
 }
 
 // shortTerm is up to where a folded value is a term of any field as it is.
@@ -157,8 +185,7 @@ func (t *Terms) addWords(text []byte) {
 			i = t.addRun(text, start)
 			continue
 		}
-		t.keys, t.ends = keys, append(t.ends, len(keys))
-		t.words++
+		t.put(keys)
 	}
 }
 

@@ -70,7 +70,7 @@ func (w *writer) flush(p *pageWriter) {
 func (w *writer) term(key []byte, l *lists, n uint32) {
 	var form int
 	w.deltas = l.deltas(n, w.deltas[:0])
-	w.list, form = appendList(w.list[:0], w.deltas, int(l.chains[n].runs), w.info.Events)
+	w.list, form = appendList(w.list[:0], w.deltas, l.count(n), int(l.chains[n].runs), w.info.Events)
 	shared := 0
 	if len(w.dict.raw) == 0 {
 		w.dict.page = w.reserve()
@@ -78,30 +78,69 @@ func (w *writer) term(key []byte, l *lists, n uint32) {
 	} else {
 		shared = commonPrefix(w.last, key)
 	}
-	d := w.dict.raw
-	d = binary.AppendUvarint(d, uint64(shared))
-	d = binary.AppendUvarint(d, uint64(len(key)-shared))
+	d := appendShared(w.dict.raw, shared, len(key)-shared)
 	d = append(d, key[shared:]...)
-	d = binary.AppendUvarint(d, uint64(l.count(n)))
-	kind := uint64(len(w.list))<<3 | uint64(form)<<1
-	if len(w.list) <= inline {
-		d = append(binary.AppendUvarint(d, kind), w.list...)
+	long := len(w.list) > inline
+	if l.count(n) == 1 && form == listDeltas {
+		d = append(append(d, entrySingle), w.list...)
 	} else {
-		if len(w.lists.raw) == 0 {
-			w.lists.page = w.reserve()
-		}
-		d = binary.AppendUvarint(d, kind|1)
-		d = binary.AppendUvarint(d, uint64(w.lists.page))
-		d = binary.AppendUvarint(d, uint64(len(w.lists.raw)))
-		w.lists.raw = append(w.lists.raw, w.list...)
-		if len(w.lists.raw) >= pageSize {
-			w.flush(&w.lists)
-		}
+		d = append(d, entryKind(form, long))
+		d = binary.AppendUvarint(d, uint64(l.count(n)))
+		d = binary.AppendUvarint(d, uint64(len(w.list)))
+	}
+	switch {
+	case l.count(n) == 1 && form == listDeltas:
+	case long:
+		d = w.long(d)
+	default:
+		d = append(d, w.list...)
 	}
 	w.dict.raw, w.last = d, append(w.last[:0], key...)
 	if len(d) >= pageSize {
 		w.flush(&w.dict)
 	}
+}
+
+// long puts the list into a page of lists and appends where.
+func (w *writer) long(dst []byte) []byte {
+	if len(w.lists.raw) == 0 {
+		w.lists.page = w.reserve()
+	}
+	dst = binary.AppendUvarint(dst, uint64(w.lists.page))
+	dst = binary.AppendUvarint(dst, uint64(len(w.lists.raw)))
+	if w.lists.raw = append(w.lists.raw, w.list...); len(w.lists.raw) >= pageSize {
+		w.flush(&w.lists)
+	}
+	return dst
+}
+
+// An entry of a page of terms is how many bytes its key shares with the one
+// before and how many are its own, those, and its list: one byte says that it is
+// one gap, or its form and whether it lies in another page, and with the latter
+// come the number of its events, its length, and it or its page and offset.
+const (
+	entrySingle = 0xff
+	entryLong   = 0x80
+	nibble      = 15 // and above: the number follows, less 15
+)
+
+func entryKind(form int, long bool) byte {
+	if long {
+		return byte(form) | entryLong
+	}
+	return byte(form)
+}
+
+// appendShared appends two numbers, in one byte when they are small.
+func appendShared(dst []byte, shared, own int) []byte {
+	dst = append(dst, byte(min(shared, nibble)<<4|min(own, nibble)))
+	if shared >= nibble {
+		dst = binary.AppendUvarint(dst, uint64(shared-nibble))
+	}
+	if own >= nibble {
+		dst = binary.AppendUvarint(dst, uint64(own-nibble))
+	}
+	return dst
 }
 
 // mark adds to the index that the page of terms which begins with key begins: the

@@ -16,13 +16,9 @@ import (
 	"github.com/sluicelog/sluice/index"
 )
 
-// Sizes of an index file. Its pages are large, because what it holds are blobs of
-// some 6 KiB and small pages would waste a part of each.
 const (
-	indexPageSize    = 64 << 10 // bytes
-	indexCheckpoint  = 64       // pages in the WAL
-	indexCacheKiB    = 1 << 10  // a connection
-	indexChunkDigits = 24       // a page's key is its chunk's number and 24 bits of its own
+	indexCacheKiB  = 1 << 10 // a connection: what is read often is kept by [index.Cache]
+	indexPageShift = 24      // a page's key is its chunk's number and 24 bits of its own
 )
 
 // indexSchema is the version of these tables; what the chunks hold has its own in
@@ -70,14 +66,14 @@ func (x *Index) file(ctx context.Context, partition string, generation uint64, r
 	if err := createFile(path); err != nil {
 		return f, err
 	}
-	pragmas := []string{"page_size(" + strconv.Itoa(indexPageSize) + ")", "cache_size(-" + strconv.Itoa(indexCacheKiB) + ")"}
+	cache := "cache_size(-" + strconv.Itoa(indexCacheKiB) + ")"
 	var err error
-	if f.writers, err = connect(path, x.opts, 1, append(pragmas, "synchronous(NORMAL)", "journal_mode(WAL)",
-		"wal_autocheckpoint("+strconv.Itoa(indexCheckpoint)+")",
-		"journal_size_limit("+strconv.Itoa(2*indexCheckpoint*indexPageSize)+")")...); err != nil {
+	if f.writers, err = connect(path, x.opts, 1, cache, "synchronous(NORMAL)", "journal_mode(WAL)",
+		"wal_autocheckpoint("+strconv.Itoa(checkpointPages)+")",
+		"journal_size_limit("+strconv.Itoa(2*checkpointPages*pageSize)+")"); err != nil {
 		return f, err
 	}
-	if f.readers, err = connect(path, x.opts, x.opts.Readers, append(pragmas, "query_only(1)")...); err != nil {
+	if f.readers, err = connect(path, x.opts, x.opts.Readers, cache, "query_only(1)"); err != nil {
 		return f, err
 	}
 	if err = f.prepare(ctx, ready); err != nil {
@@ -262,7 +258,7 @@ func insertChunk(tx *sql.Tx, number int64, c *index.Sealed) error {
 		return err
 	}
 	for page, data := range c.Pages {
-		if _, err := insert.Exec(number<<indexChunkDigits|int64(page), data); err != nil {
+		if _, err := insert.Exec(number<<indexPageShift|int64(page), data); err != nil {
 			return errors.Join(err, insert.Close())
 		}
 	}
@@ -275,11 +271,11 @@ func (f *indexFile) Page(ctx context.Context, first uint64, page int) ([]byte, e
 		return nil, err
 	}
 	number, ok := f.number(first)
-	if !ok || page < 0 || page >= 1<<indexChunkDigits {
+	if !ok || page < 0 || page >= 1<<indexPageShift {
 		return nil, fmt.Errorf("%w: there is no page %d of a chunk %d", index.ErrDamaged, page, first)
 	}
 	var data []byte
-	err := f.page.QueryRowContext(ctx, number<<indexChunkDigits|int64(page)).Scan(&data)
+	err := f.page.QueryRowContext(ctx, number<<indexPageShift|int64(page)).Scan(&data)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("%w: there is no page %d of chunk %d", index.ErrDamaged, page, first)
 	}
@@ -321,7 +317,7 @@ func (f *indexFile) Drop(ctx context.Context, t time.Time) (int, error) {
 		}
 		number := f.chunks[0].number
 		err := f.change(func(tx *sql.Tx) error {
-			if _, err := tx.Exec("DELETE FROM pages WHERE id >= ? AND id < ?", number<<indexChunkDigits, (number+1)<<indexChunkDigits); err != nil {
+			if _, err := tx.Exec("DELETE FROM pages WHERE id >= ? AND id < ?", number<<indexPageShift, (number+1)<<indexPageShift); err != nil {
 				return err
 			}
 			_, err := tx.Exec("DELETE FROM chunks WHERE number = ?", number)
@@ -346,7 +342,7 @@ func (f *indexFile) Size(ctx context.Context) (int64, error) {
 	if err := f.readers.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
 		return 0, indexError(err)
 	}
-	return pages * indexPageSize, nil
+	return pages * pageSize, nil
 }
 
 // makeReady makes the file the partition's index, durably.
