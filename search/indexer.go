@@ -28,6 +28,7 @@ type indexer struct {
 	head   *index.Head
 	seq    uint64 // every event up to it is in chunks or head
 	event  index.Event
+	pacer  pacer
 
 	// old answers while part is made anew beside it; nil when part answers.
 	old     index.Partition
@@ -210,7 +211,12 @@ func (ix *indexer) step(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the log: %w", err)
 	}
-	return ix.take(ctx, b)
+	began := time.Now()
+	if err := ix.take(ctx, b); err != nil {
+		return err
+	}
+	ix.giveWay(ctx, began)
+	return nil
 }
 
 // take indexes the events of a block that are not indexed yet.
