@@ -71,35 +71,6 @@ func (d *Deliverer) objectStep(ctx context.Context, l *lane, w *work, dest desti
 	return err
 }
 
-// renew returns the plan. When the stream was changed since the plan was made, and
-// nothing can lie in the bucket because of it, it is given up, and nil returned:
-// the object is cut anew, by the stream as it is now.
-func (l *lane) renew(version uint64) *plan {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p := l.rec.Plan
-	if p == nil || !p.Free || p.Conf == version {
-		return p
-	}
-	l.dropObject()
-	l.rec.Plan = nil
-	l.unknown() // the plan's events were taken off the account
-	l.mark()
-	return nil
-}
-
-// free notes whether anything can lie in the bucket because of the plan, and
-// returns what was noted before. The lane is locked.
-func (l *lane) free(free bool) (before bool) {
-	next := *l.rec.Plan
-	before, next.Free = next.Free, free
-	if before != free {
-		l.rec.Plan = &next // others may still read the old one
-		l.mark()
-	}
-	return before
-}
-
 // keepObjects makes the lane one of objects. What the tail gave it before that
 // was known is read from the log instead.
 func (l *lane) keepObjects(limits destination.ObjectLimits) {
@@ -119,13 +90,18 @@ func (l *lane) keepObjects(limits destination.ObjectLimits) {
 }
 
 // keepEvents makes the lane one of events again, when its destination was
-// replaced. A plan was about the other destination.
+// replaced. A plan was about the other destination; its object may lie there, and
+// the stream may come back to it.
 func (l *lane) keepEvents() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dropObject()
-	if l.objects || l.rec.Plan != nil {
-		l.objects, l.rec.Plan = false, nil
+	planned := l.rec.Plan != nil
+	if planned {
+		l.giveUp()
+	}
+	if l.objects || planned {
+		l.objects = false
 		l.fill.stop()
 		l.unknown()
 		l.fill = filling{}
@@ -209,7 +185,8 @@ func (d *Deliverer) takePlace(l *lane) bool {
 // plan puts the object that was built into the lane's record.
 func (l *lane) plan(b *building, end Start, version uint64) {
 	name := destination.ObjectName{Log: l.p.d.log.ID().String(), Stream: int64(l.s.id), Partition: l.p.name,
-		First: b.first, Last: b.last, Accepted: b.accepted}
+		First: b.first, Last: b.last, Accepted: b.accepted,
+		Variant: l.variant(b.first, &b.conf.Filter)}
 	p := &plan{Key: b.dest.Key(name), Encoder: b.version, First: b.first, Last: b.last, Count: b.count, End: end, Filter: b.conf.Filter,
 		Conf: version, Free: true}
 	l.mu.Lock()
@@ -285,13 +262,6 @@ func (d *Deliverer) carry(ctx context.Context, l *lane, dest destination.ObjectS
 		}
 	}
 	return nil
-}
-
-// keptKey adds to a refusal why a change of the stream does not help.
-func keptKey(err *destination.Error, key string) *destination.Error {
-	e := *err
-	e.Message += fmt.Sprintf("; this object keeps the key %s, because an earlier try may have stored it: let the stream put objects there until it is done", key)
-	return &e
 }
 
 // conclude draws the conclusion from a failure. A refused object is not divided:
@@ -397,6 +367,9 @@ func (l *lane) endPlan(n int, cause string) {
 	}
 	l.rec.Plan = nil
 	l.moveTo(p.End)
+	if g := l.rec.GivenUp; g != nil && l.rec.Cursor >= g.Last {
+		l.rec.GivenUp = nil
+	}
 	l.mark()
 }
 

@@ -31,6 +31,7 @@ type bucket struct {
 	hooks   map[string]func(ctx context.Context)
 	prefix  string // of keys
 	deny    string // keys that begin with it are refused; "" for none
+	lies    bool   // what is refused is stored nevertheless
 }
 
 var _ destination.ObjectStore = (*bucket)(nil)
@@ -59,7 +60,7 @@ func (b *bucket) Encoder(version int, w io.Writer) (destination.ObjectEncoder, e
 func (b *bucket) Key(n destination.ObjectName) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.prefix + fmt.Sprintf("%s/%s-%d-%s-%06d-%06d", n.Accepted.UTC().Format("15:04"), n.Log[:4], n.Stream, n.Partition, n.First, n.Last)
+	return b.prefix + fmt.Sprintf("%s/%s-%d-%s-%06d-%06d%s", n.Accepted.UTC().Format("15:04"), n.Log[:4], n.Stream, n.Partition, n.First, n.Last, n.Variant)
 }
 
 func (b *bucket) Put(ctx context.Context, o *destination.Object) (existed bool, err *destination.Error) {
@@ -96,6 +97,10 @@ func (b *bucket) store(o *destination.Object) (existed bool, err *destination.Er
 	defer b.mu.Unlock()
 	b.puts++
 	if b.deny != "" && strings.HasPrefix(o.Key, b.deny) {
+		if b.lies && b.objects[o.Key] == nil {
+			b.objects[o.Key] = ids
+			b.got = append(b.got, ids...)
+		}
 		return false, &destination.Error{Class: destination.Misconfigured, Status: 403, Message: "not allowed", NothingStored: true}
 	}
 	glitch := b.glitches > 0

@@ -46,6 +46,8 @@ type record struct {
 	Hole *hole `json:"hole,omitempty"`
 	// Plan is the object that is being stored.
 	Plan *plan `json:"plan,omitempty"`
+	// GivenUp is about the plans that it follows.
+	GivenUp *givenUp `json:"given_up,omitempty"`
 	// End is where a stream with an until ends.
 	End *Start `json:"end,omitempty"`
 

@@ -69,6 +69,9 @@ type ObjectName struct {
 	Partition   string
 	First, Last uint64    // sequence numbers of the first and last event
 	Accepted    time.Time // when the first event was accepted
+	// Variant tells names of the same numbers, but other events between, apart.
+	// It is lower-case hexadecimal digits, or "", as for most objects.
+	Variant string
 }
 
 // Object is an object that is to be stored.

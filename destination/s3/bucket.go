@@ -74,10 +74,15 @@ func (b *Bucket) ObjectLimits() destination.ObjectLimits {
 
 // Key returns PREFIX/YYYY/MM/DD/HH/MM/LOG-STREAM-PARTITION-FIRST-LAST.json.log.gz,
 // where the time is the minute of the first event's acceptance in UTC. The numbers
-// have twenty digits, so that the names of a stream sort as its events.
+// have twenty digits, so that the names of a stream sort as its events. A variant
+// comes as -VARIANT behind LAST.
 func (b *Bucket) Key(n destination.ObjectName) string {
+	variant := n.Variant
+	if variant != "" {
+		variant = "-" + variant
+	}
 	return b.key(n.Accepted.UTC().Format("2006/01/02/15/04/") +
-		fmt.Sprintf("%s-%d-%s-%020d-%020d.json.log.gz", n.Log, n.Stream, n.Partition, n.First, n.Last))
+		fmt.Sprintf("%s-%d-%s-%020d-%020d%s.json.log.gz", n.Log, n.Stream, n.Partition, n.First, n.Last, variant))
 }
 
 func (b *Bucket) key(name string) string {

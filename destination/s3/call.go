@@ -83,6 +83,7 @@ func (c *caller) Do(req *http.Request) (*http.Response, error) {
 // answer is the body of a failure (Amazon S3 API Reference, "Error responses").
 type answer struct {
 	Code, Message, Region string
+	whole                 bool // it came to its end
 }
 
 // answer reads the body, as far as it came; ok is false when it is not that of a
@@ -102,6 +103,7 @@ func (x *exchange) answer() (a answer, ok bool) {
 			}
 		case xml.EndElement:
 			path = path[:len(path)-1]
+			a.whole = len(path) == 0
 		case xml.CharData:
 			a.note(path, strings.TrimSpace(string(t)))
 		}
@@ -131,22 +133,31 @@ func (x *exchange) delivered() bool {
 }
 
 // nothingStored reports whether it is beyond doubt that nothing was stored: it
-// was never sent, or the server refused it as the client's mistake. The statuses
-// left out are about time, or about what another request does to the object: of
-// an earlier try of ours, for example.
+// was never sent, or the bucket's server refused it as the client's mistake, in
+// its own words: a whole body of a failure. Without that, something in between may
+// have answered, even after the object was stored. The statuses and codes left out
+// are about time, about the way here, or about what another request does to the
+// object: of an earlier try of ours, for example.
 func (x *exchange) nothingStored() bool {
 	if x.err != nil {
 		return destination.NotSent(x.err)
 	}
+	a, known := x.answer()
+	if v, listed := verdicts[a.Code]; !known || !a.whole || listed && v.class == destination.Unavailable {
+		return false
+	}
 	switch x.status {
-	case http.StatusRequestTimeout, http.StatusConflict, http.StatusPreconditionFailed, http.StatusTooEarly, 499:
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusPreconditionFailed, http.StatusTooEarly,
+		http.StatusTooManyRequests, statusClientClosed:
 		return false
 	case http.StatusNotImplemented:
-		a, _ := x.answer()
 		return a.Code == codeNotImplemented
 	}
 	return x.status >= 300 && x.status <= 499
 }
+
+// statusClientClosed is what nginx notes when the client went away.
+const statusClientClosed = 499
 
 // regionTold returns the region that an answer names for the bucket, "" for none.
 func (x *exchange) regionTold() string {

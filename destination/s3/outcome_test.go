@@ -138,7 +138,19 @@ func TestNothingStored(t *testing.T) {
 		{refusal(301, "PermanentRedirect", ""), true},
 		{refusal(400, "EntityTooLarge", ""), true},
 		{refusal(501, "NotImplemented", ""), true},
-		{reply{status: 413}, true},
+		{refusal(400, "SomethingNew", ""), true},
+		{reply{status: 400, body: "<Error><Code>AccessDenied</Code><Message>cut sh"}, false},
+		{reply{status: 403, body: "<Error><Message>no code</Message></Error>"}, false},
+		{reply{status: 403}, false},
+		{reply{status: 403, body: "<html><body>Forbidden</body></html>"}, false},
+		{reply{status: 403, body: `{"Code":"AccessDenied"}`}, false},
+		{reply{status: 404, body: "not found"}, false},
+		{reply{status: 302, header: map[string]string{"Location": "/login"}}, false},
+		{reply{status: 413}, false},
+		{refusal(400, "RequestTimeout", ""), false},
+		{refusal(400, "BadDigest", ""), false},
+		{refusal(429, "SomethingNew", ""), false},
+		{refusal(501, "SomethingNew", ""), false},
 		{reply{status: 501}, false},
 		{reply{status: 408}, false},
 		{reply{status: 499}, false},
@@ -319,11 +331,11 @@ func TestAnswerThatIsCutShort(t *testing.T) {
 	for body, want := range map[string]answer{
 		"<Error><Code>SlowDown</Code><Message>take it easy</Message><Requ": {Code: "SlowDown", Message: "take it easy"},
 		"<Error><Code>SlowDown</Code><Mess":                                {Code: "SlowDown"},
-		"<Error><Code></Code></Error>":                                     {},
+		"<Error><Code></Code></Error>":                                     {whole: true},
 		"<html><Code>SlowDown</Code></html>":                               {},
 		"not XML":                                                          {},
 		"":                                                                 {},
-		"<?xml version=\"1.0\"?>\n<Error>\n<Code>A</Code><Message>b &amp; c</Message><Region>r-1</Region><X><Code>B</Code></X></Error>": {Code: "A", Message: "b & c", Region: "r-1"},
+		"<?xml version=\"1.0\"?>\n<Error>\n<Code>A</Code><Message>b &amp; c</Message><Region>r-1</Region><X><Code>B</Code></X></Error>": {Code: "A", Message: "b & c", Region: "r-1", whole: true},
 	} {
 		got, ok := (&exchange{body: []byte(body)}).answer()
 		if got != want || ok != (want.Code != "") {
@@ -369,6 +381,12 @@ func TestKeysSortAsEvents(t *testing.T) {
 			t.Errorf("key from %d: got %q, want it behind %q", first, key, last)
 		}
 		last = key
+	}
+	one := destination.ObjectName{Log: "a1", Stream: 3, Partition: "git", First: 1, Last: 6, Accepted: at}
+	other, next := one, one
+	other.Variant, next.First = "0123456789abcdef", 2
+	if got, want := b.Key(other), "audit/2026/12/31/22/59/a1-3-git-00000000000000000001-00000000000000000006-0123456789abcdef.json.log.gz"; got != want || got >= b.Key(next) {
+		t.Errorf("key of a variant: got %q, want %q", got, want)
 	}
 }
 
