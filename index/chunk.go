@@ -44,10 +44,13 @@ func (c *Chunk) raw(ctx context.Context, page int) ([]byte, error) {
 // parse returns the memory that its result takes, too.
 func cached[T any](ctx context.Context, c *Chunk, page int, parse func(raw []byte) (T, int, error)) (T, error) {
 	key := cacheKey{c.from, c.info.First, page}
-	if v, ok := c.cache.get(key); ok {
-		return v.(T), nil
-	}
 	var none T
+	if v, ok := c.cache.get(key); ok {
+		if v, ok := v.(T); ok {
+			return v, nil
+		}
+		return none, fmt.Errorf("%w: page %d of chunk %d has two uses", ErrDamaged, page, c.info.First)
+	}
 	stored, err := c.from.Page(ctx, c.info.First, page)
 	if err != nil {
 		return none, fmt.Errorf("read page %d of chunk %d: %w", page, c.info.First, err)

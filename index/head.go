@@ -35,7 +35,11 @@ type Head struct {
 var _ Part = (*Head)(nil)
 
 // NewHead returns an empty head.
-func NewHead() *Head { return &Head{} }
+func NewHead() *Head {
+	h := &Head{}
+	h.terms.reset() // with its seed: Find reads that
+	return h
+}
 
 // Add adds an event. Its number is higher than that of the event before.
 func (h *Head) Add(e *Event) {

@@ -40,7 +40,7 @@ func (t *Terms) Read(e *Event) {
 	t.reset()
 	if e.Type != "" {
 		t.add(FieldType, view(e.Type))
-		if category, _, ok := strings.Cut(e.Type, "."); ok {
+		if category, _, ok := strings.Cut(e.Type, "."); ok && category != "" {
 			t.add(FieldCategory, view(category))
 		}
 	}

@@ -19,18 +19,38 @@ type Answer struct {
 	Types map[string]int
 }
 
-// Brute answers q by looking at every event, in order of their numbers.
-func Brute(events []index.Event, q *index.Query) Answer {
-	a := Answer{Days: map[int64]int{}, Types: map[string]int{}}
+// Oracle answers queries by looking at every event.
+type Oracle struct {
+	events []index.Event
+	terms  []map[index.Term]bool
+}
+
+// NewOracle returns the oracle for events, which come in order of their numbers.
+func NewOracle(events []index.Event) *Oracle {
+	o := &Oracle{events: events}
 	var terms index.Terms
-	for i := range slices.Backward(events) {
-		e := &events[i]
-		terms.Read(e)
-		if !q.Matches(terms.Has, string(e.ID), time.UnixMilli(e.Millis()), time.UnixMicro(e.Accepted)) {
+	for i := range events {
+		terms.Read(&events[i])
+		set := map[index.Term]bool{}
+		for term := range terms.All() {
+			set[term] = true
+		}
+		o.terms = append(o.terms, set)
+	}
+	return o
+}
+
+// Answer answers q.
+func (o *Oracle) Answer(q *index.Query) Answer {
+	a := Answer{Days: map[int64]int{}, Types: map[string]int{}}
+	for i := range slices.Backward(o.events) {
+		e := &o.events[i]
+		at := time.UnixMilli(e.Millis())
+		if !q.Matches(func(t index.Term) bool { return o.terms[i][t] }, string(e.ID), at, time.UnixMicro(e.Accepted)) {
 			continue
 		}
 		a.Hits = append(a.Hits, index.Hit{Seq: e.Seq, Accepted: e.Accepted})
-		a.Days[int64(time.UnixMilli(e.Millis()).UTC().Truncate(24*time.Hour).Unix()/86400)]++
+		a.Days[at.UTC().Truncate(24*time.Hour).Unix()/86400]++
 		if e.Type != "" {
 			a.Types[index.NewTerm(index.FieldType, e.Type).Value]++
 		}
@@ -67,17 +87,17 @@ func Ask(ctx context.Context, parts []index.Part, q *index.Query) (Answer, error
 }
 
 // Compare asks queries by chance of parts that hold events, and compares the
-// answers with those of Brute.
+// answers with those of an Oracle.
 func Compare(t *testing.T, r *rand.Rand, events []index.Event, parts []index.Part, queries int) {
 	t.Helper()
-	found := 0
+	oracle, found := NewOracle(events), 0
 	for range queries {
 		q := RandomQuery(r, events)
 		got, err := Ask(t.Context(), parts, &q)
 		if err != nil {
 			t.Fatalf("ask %+v: %v", q, err)
 		}
-		want := Brute(events, &q)
+		want := oracle.Answer(&q)
 		if !slices.Equal(got.Hits, want.Hits) {
 			t.Fatalf("ask %+v: got %d hits, want %d\ngot  %v\nwant %v", q, len(got.Hits), len(want.Hits), got.Hits, want.Hits)
 		}

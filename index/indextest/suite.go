@@ -114,13 +114,13 @@ func wantEvents(t *testing.T, p index.Partition, events []index.Event) {
 	if err != nil {
 		t.Fatalf("Find: %v", err)
 	}
-	if want := Brute(events, &q); !slices.Equal(got.Hits, want.Hits) {
+	if want := NewOracle(events).Answer(&q); !slices.Equal(got.Hits, want.Hits) {
 		t.Errorf("stored events: got %d, want %d", len(got.Hits), len(want.Hits))
 	}
 }
 
 func testAnswers(t *testing.T, open Open) {
-	for _, seed := range []uint64{1, 2, 3} {
+	for _, seed := range []uint64{1, 2} {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))
 			_, p := openPartition(t, open, t.TempDir())
@@ -131,7 +131,7 @@ func testAnswers(t *testing.T, open Open) {
 			for i := range events[5000:] {
 				head.Add(&events[5000+i])
 			}
-			Compare(t, r, events, append(list, head), 150)
+			Compare(t, r, events, append(list, head), 120)
 		})
 	}
 }
@@ -256,12 +256,12 @@ func testDamage(t *testing.T, open Open) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	damaged := 0
-	for range 300 {
+	oracle, damaged := NewOracle(events), 0
+	for range 200 {
 		bad := &spoiled{Partition: p, page: r.IntN(infos[0].Pages), bit: r.IntN(1 << 20)}
 		q := RandomQuery(r, events)
 		got, err := Ask(t.Context(), []index.Part{index.NewChunk(bad, infos[0], index.NewCache(1<<20))}, &q)
-		switch want := Brute(events, &q); {
+		switch want := oracle.Answer(&q); {
 		case errors.Is(err, index.ErrDamaged):
 			damaged++
 		case err != nil:
