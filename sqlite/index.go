@@ -88,7 +88,7 @@ func (x *Index) newestReady(ctx context.Context, partition string) (*indexFile, 
 		if err == nil && !f.ready && oldest {
 			err = fmt.Errorf("%w: it was not finished", index.ErrDamaged)
 		}
-		if err != nil && oldest {
+		if err != nil && (oldest || !errors.Is(err, index.ErrDamaged)) {
 			return nil, errors.Join(err, f.release())
 		}
 		if err == nil && f.ready {

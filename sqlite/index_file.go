@@ -116,7 +116,7 @@ func (f *indexFile) readState(ctx context.Context) error {
 	err := f.writers.QueryRowContext(ctx, "SELECT schema, ready, log, format, seq FROM state").
 		Scan(&version, &f.ready, &log, &f.position.Format, &seq)
 	if err != nil {
-		return fmt.Errorf("%w: its state cannot be read: %w", index.ErrDamaged, err)
+		return unreadable(ctx, err)
 	}
 	if version != indexSchema || copy(f.position.Log[:], log) != len(f.position.Log) {
 		return fmt.Errorf("%w: another program wrote it", index.ErrDamaged)
@@ -129,17 +129,26 @@ func (f *indexFile) readChunks(ctx context.Context) error {
 	rows, err := f.writers.QueryContext(ctx, `SELECT number, first, last, events, first_accepted, last_accepted,
 		min_time, max_time, pages, bytes FROM chunks ORDER BY number`)
 	if err != nil {
-		return fmt.Errorf("%w: its chunks cannot be read: %w", index.ErrDamaged, err)
+		return unreadable(ctx, err)
 	}
 	for rows.Next() {
 		var c indexChunk
 		if err := rows.Scan(&c.number, &c.First, &c.Last, &c.Events, &c.FirstAccepted, &c.LastAccepted,
 			&c.MinTime, &c.MaxTime, &c.Pages, &c.Bytes); err != nil {
-			return errors.Join(fmt.Errorf("%w: a chunk cannot be read: %w", index.ErrDamaged, err), rows.Close())
+			return errors.Join(unreadable(ctx, err), rows.Close())
 		}
 		f.chunks = append(f.chunks, c)
 	}
 	return errors.Join(rows.Err(), rows.Close())
+}
+
+// unreadable says that the tables are not what they should be, if not the caller
+// gave up.
+func unreadable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("%w: its tables cannot be read: %w", index.ErrDamaged, err)
 }
 
 // change carries out a transaction. It is short, and not cut off half-way by a

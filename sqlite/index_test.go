@@ -1,6 +1,12 @@
 package sqlite
 
 import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/sluicelog/sluice/index"
@@ -17,3 +23,138 @@ func openIndex(t *testing.T, dir string) index.Engine {
 }
 
 func TestIndex(t *testing.T) { indextest.Test(t, openIndex) }
+
+func TestIndexKill(t *testing.T) { indextest.TestKill(t, openIndex) }
+
+// appendTo opens the index in dir and appends a chunk of n events to it.
+func appendTo(t *testing.T, dir string, n int) {
+	t.Helper()
+	x := openIndex(t, dir)
+	p, err := x.Open(t.Context(), "audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := index.NewHead()
+	for i := range n {
+		head.Add(&index.Event{Seq: uint64(i + 1), Type: "t", ID: []byte{byte(i)}, Payload: []byte("{}")})
+	}
+	if err := p.Append(t.Context(), head.Seal(), index.Position{Seq: uint64(n)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.Close(), x.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A file that is no index any more is named as damaged, and can be made anew.
+func TestIndexDamagedFile(t *testing.T) {
+	for name, spoil := range map[string]func(*testing.T, string){
+		"overwritten": func(t *testing.T, path string) { write(t, path, bytes.Repeat([]byte("x"), 100_000)) },
+		"cut short": func(t *testing.T, path string) {
+			if err := os.Truncate(path, 5000); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"of another schema": func(t *testing.T, path string) { execute(t, path, "UPDATE state SET schema = 99") },
+		"without a state":   func(t *testing.T, path string) { execute(t, path, "DELETE FROM state") },
+		"never finished":    func(t *testing.T, path string) { execute(t, path, "UPDATE state SET ready = 0") },
+		"something else":    func(t *testing.T, path string) { execute(t, path, "DROP TABLE chunks") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			appendTo(t, dir, 300)
+			spoil(t, filepath.Join(dir, "audit-1.db"))
+			x := openIndex(t, dir)
+			if p, err := x.Open(t.Context(), "audit"); !errors.Is(err, index.ErrDamaged) {
+				t.Fatalf("Open: got %v and error %v, want %v", p, err, index.ErrDamaged)
+			}
+			anew, err := x.Renew(t.Context(), "audit")
+			if err != nil {
+				t.Fatalf("Renew: %v", err)
+			}
+			if err := errors.Join(x.Adopt(t.Context(), anew), anew.Close(), x.Close()); err != nil {
+				t.Fatal(err)
+			}
+			appendTo(t, dir, 200)
+			if names, err := filepath.Glob(filepath.Join(dir, "*.db")); err != nil || len(names) != 1 {
+				t.Errorf("files: got %q, error %v; want one", names, err)
+			}
+		})
+	}
+}
+
+// What a crash leaves while an index is being made does not count.
+func TestIndexUnfinishedFile(t *testing.T) {
+	dir := t.TempDir()
+	appendTo(t, dir, 300)
+	write(t, filepath.Join(dir, "audit-2.db"), nil)
+	write(t, filepath.Join(dir, "audit-3.db"), []byte("no database"))
+	write(t, filepath.Join(dir, "audit-x.db"), nil)
+	x := openIndex(t, dir)
+	p, err := x.Open(t.Context(), "audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at, err := p.Position(t.Context()); err != nil || at.Seq != 300 {
+		t.Errorf("Position: got %d, error %v; want 300", at.Seq, err)
+	}
+	if err := errors.Join(p.Close(), x.Close()); err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "*.db"))
+	if want := []string{filepath.Join(dir, "audit-1.db"), filepath.Join(dir, "audit-x.db")}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("files: got %q, error %v; want %q", names, err, want)
+	}
+}
+
+func TestIndexFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	appendTo(t, dir, 10)
+	x := openIndex(t, dir)
+	p, err := x.Open(t.Context(), "audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := p.(*indexFile)
+	limit := func(pages int) {
+		if _, err := file.writers.ExecContext(t.Context(), "PRAGMA max_page_count = "+strconv.Itoa(pages)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(20)
+	large := &index.Sealed{Info: index.Info{First: 11, Last: 12, Events: 2, Pages: 1}, Pages: [][]byte{make([]byte, 1<<20)}}
+	if err := p.Append(t.Context(), large, index.Position{Seq: 12}); !errors.Is(err, index.ErrFull) {
+		t.Errorf("Append on a full disk: got error %v, want %v", err, index.ErrFull)
+	}
+	if at, err := p.Position(t.Context()); err != nil || at.Seq != 10 {
+		t.Errorf("Position on a full disk: got %d, error %v; want 10", at.Seq, err)
+	}
+	limit(10_000)
+	if err := p.Append(t.Context(), large, index.Position{Seq: 12}); err != nil {
+		t.Errorf("Append when there is space again: %v", err)
+	}
+	if err := errors.Join(p.Close(), x.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, path string, contents []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, contents, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func execute(t *testing.T, path, statement string) {
+	t.Helper()
+	db, err := connect(path, Options{}.withDefaults(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(statement); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
