@@ -62,9 +62,9 @@ func TestRefusedPlanIsMadeAnew(t *testing.T) {
 				if restart {
 					w.crash()
 				}
-				w.correct(1, b, "audit/")
 				b.cutBy(destination.ObjectLimits{Bytes: 1 << 20, Events: 15, Age: time.Minute})
 				w.change(1, func(s *Stream) { s.Filter = sluice.Filter{EventTypes: []string{"a"}} })
+				w.correct(1, b, "audit/")
 				w.expect(1, sluice.Ledger{Accepted: 50, Delivered: 30, Filtered: 20})
 				b.expect(15, 15)
 				b.under("audit/")
