@@ -16,6 +16,7 @@ func TestLists(t *testing.T) {
 	for _, n := range []int{1, 7, 64, 1000, 5001, ChunkEvents} {
 		for _, density := range []float64{0.00001, 0.001, 0.02, 0.3, 0.9, 1} {
 			var l lists
+			l.begin()
 			want := newBitset(n)
 			for pos := range n {
 				if pos == n/2 || r.Float64() < density || pos%5000 < 40 {

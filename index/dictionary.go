@@ -5,59 +5,58 @@ import (
 	"slices"
 )
 
-// dictionary numbers the terms of a head. It is an open hash table over terms
-// whose text lies in a few large pieces of memory. Hashes are those of [Terms],
-// with a seed: nobody can choose terms that collide.
+// dictionary numbers the terms of a head and has their lists. It is an open hash
+// table over terms whose text lies in a few large pieces of memory. Hashes are
+// those of [Terms], with a seed: nobody can choose terms that collide.
 type dictionary struct {
-	table []uint32 // number of a term + 1; a power of two, at most half full
-	terms []entry
+	lists
+	table []slot   // a power of two, at most half full
 	text  [][]byte // pieces of textPiece bytes
 	types []uint32 // the terms of FieldType
 }
 
-// entry is a term: a field in one byte and a value.
-type entry struct {
-	hash  uint32
-	place uint32 // number of the piece and offset in it
-	len   uint16
+// slot names a term, with the hash beside it: what misses costs memory that was
+// not touched before.
+type slot struct {
+	hash   uint32
+	number uint32 // of the term, + 1
 }
 
 const (
 	textPiece = 1 << 18 // bytes
-	entrySize = 12
+	slotSize  = 8
 )
 
-// key returns term number i.
+// key returns term number i: its field in one byte, then its value.
 func (d *dictionary) key(i uint32) []byte {
-	e := &d.terms[i]
-	start := e.place % textPiece
-	return d.text[e.place/textPiece][start : start+uint32(e.len)]
+	c := &d.chains[i]
+	start := c.text % textPiece
+	return d.text[c.text/textPiece][start : start+uint32(c.len)]
 }
 
 // term returns the number of a term, a new one if need be.
 func (d *dictionary) term(key []byte, hash uint32) uint32 {
-	if 2*len(d.terms) >= len(d.table) {
+	if 2*len(d.chains) >= len(d.table) {
 		d.grow()
 	}
 	i := hash & uint32(len(d.table)-1)
-	for d.table[i] != 0 {
-		n := d.table[i] - 1
-		if d.terms[n].hash == hash && bytes.Equal(d.key(n), key) {
-			return n
+	for d.table[i].number != 0 {
+		if d.table[i].hash == hash && bytes.Equal(d.key(d.table[i].number-1), key) {
+			return d.table[i].number - 1
 		}
 		i = (i + 1) & uint32(len(d.table)-1)
 	}
-	n := uint32(len(d.terms))
-	d.table[i] = n + 1
-	d.terms = append(d.terms, entry{hash: hash, place: d.put(key), len: uint16(len(key))})
+	n := d.begin()
+	d.chains[n].text, d.chains[n].len = d.keep(key), uint16(len(key))
+	d.table[i] = slot{hash, n + 1}
 	if Field(key[0]) == FieldType {
 		d.types = append(d.types, n)
 	}
 	return n
 }
 
-// put copies a term's text and returns its place.
-func (d *dictionary) put(key []byte) uint32 {
+// keep copies a term's text and returns its place.
+func (d *dictionary) keep(key []byte) uint32 {
 	last := len(d.text) - 1
 	if last < 0 || len(d.text[last])+len(key) > textPiece {
 		d.text = append(d.text, make([]byte, 0, textPiece))
@@ -73,10 +72,9 @@ func (d *dictionary) find(key []byte, hash uint32) (uint32, bool) {
 	if len(d.table) == 0 {
 		return 0, false
 	}
-	for i := hash & uint32(len(d.table)-1); d.table[i] != 0; i = (i + 1) & uint32(len(d.table)-1) {
-		n := d.table[i] - 1
-		if d.terms[n].hash == hash && bytes.Equal(d.key(n), key) {
-			return n, true
+	for i := hash & uint32(len(d.table)-1); d.table[i].number != 0; i = (i + 1) & uint32(len(d.table)-1) {
+		if d.table[i].hash == hash && bytes.Equal(d.key(d.table[i].number-1), key) {
+			return d.table[i].number - 1, true
 		}
 	}
 	return 0, false
@@ -85,21 +83,25 @@ func (d *dictionary) find(key []byte, hash uint32) (uint32, bool) {
 // appendKey appends a term as dictionaries have it.
 func appendKey(dst []byte, t Term) []byte { return append(append(dst, byte(t.Field)), t.Value...) }
 
-// grow doubles the table.
+// grow makes the table four times as large.
 func (d *dictionary) grow() {
-	d.table = make([]uint32, max(1<<12, 2*len(d.table)))
-	for n := range d.terms {
-		i := d.terms[n].hash & uint32(len(d.table)-1)
-		for d.table[i] != 0 {
+	before := d.table
+	d.table = make([]slot, max(1<<12, 4*len(before)))
+	for _, s := range before {
+		if s.number == 0 {
+			continue
+		}
+		i := s.hash & uint32(len(d.table)-1)
+		for d.table[i].number != 0 {
 			i = (i + 1) & uint32(len(d.table)-1)
 		}
-		d.table[i] = uint32(n + 1)
+		d.table[i] = s
 	}
 }
 
 // sorted returns the numbers of all terms, in the order of their keys.
 func (d *dictionary) sorted() []uint32 {
-	numbers := make([]uint32, len(d.terms))
+	numbers := make([]uint32, len(d.chains))
 	for i := range numbers {
 		numbers[i] = uint32(i)
 	}
@@ -108,5 +110,5 @@ func (d *dictionary) sorted() []uint32 {
 }
 
 func (d *dictionary) size() int {
-	return 4*cap(d.table) + entrySize*cap(d.terms) + textPiece*len(d.text) + 4*cap(d.types)
+	return d.lists.size() + slotSize*cap(d.table) + textPiece*len(d.text) + 4*cap(d.types)
 }

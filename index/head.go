@@ -24,7 +24,6 @@ type Head struct {
 
 	mu      sync.RWMutex // guards everything below; held for writing by Add alone
 	dict    dictionary
-	lists   lists
 	spans   spans
 	times   []int64 // in milliseconds, by position
 	ids     []uint64
@@ -49,7 +48,7 @@ func (h *Head) Add(e *Event) {
 	defer h.mu.Unlock()
 	pos := len(h.times)
 	for i := range h.terms.ends {
-		h.lists.add(h.dict.term(h.terms.key(i), h.terms.hashes[i]), uint32(pos))
+		h.dict.add(h.dict.term(h.terms.key(i), h.terms.hashes[i]), uint32(pos))
 	}
 	h.spans.add(e.Seq, e.Accepted)
 	if pos == 0 {
@@ -90,7 +89,7 @@ func (h *Head) Size() int {
 }
 
 func (h *Head) size() int {
-	return h.dict.size() + h.lists.size() + 24*cap(h.spans.list) + 8*cap(h.times) + 8*cap(h.ids)
+	return h.dict.size() + 24*cap(h.spans.list) + 8*cap(h.times) + 8*cap(h.ids)
 }
 
 // Info implements [Part].
@@ -137,11 +136,11 @@ func (h *headSource) lookup(_ context.Context, t Term) (posting, error) {
 	if !ok {
 		return posting{}, nil
 	}
-	return posting{events: h.lists.count(term), term: term}, nil
+	return posting{events: h.dict.count(term), term: term}, nil
 }
 
 func (h *headSource) or(_ context.Context, p posting, set *bitset) error {
-	return orList(set, listDeltas, p.events, h.lists.deltas(p.term, nil))
+	return orList(set, listDeltas, p.events, h.dict.deltas(p.term, nil))
 }
 
 func (h *headSource) orID(_ context.Context, id uint64, set *bitset) error {
@@ -186,7 +185,7 @@ func (h *headAnswers) types(ctx context.Context, set *bitset, add func(string, i
 			return context.Cause(ctx)
 		}
 		one.clear()
-		if err := orList(one, listDeltas, 0, h.head.lists.deltas(term, nil)); err != nil {
+		if err := orList(one, listDeltas, 0, h.head.dict.deltas(term, nil)); err != nil {
 			return err
 		}
 		if n := one.countBoth(set); n > 0 {
@@ -206,7 +205,7 @@ func (h *Head) Seal() *Sealed {
 	}
 	w := newWriter(h.info())
 	for _, term := range h.dict.sorted() {
-		w.term(h.dict.key(term), &h.lists, term)
+		w.term(h.dict.key(term), &h.dict.lists, term)
 	}
 	w.endTerms()
 	w.times(h.times)

@@ -20,13 +20,15 @@ type chain struct {
 	events uint32
 	runs   uint32 // runs of positions without a gap
 	bytes  uint32 // of the list
+	text   uint32 // place of the term in the dictionary's text
+	len    uint16 // of the term
 	level  uint8  // of the last block
 }
 
 const (
 	blockPiece = 1 << 18 // bytes
 	blockNext  = 4       // bytes of a block before its contents
-	chainSize  = 32
+	chainSize  = 36
 )
 
 // blockSize returns the bytes of a block by its level.
@@ -52,13 +54,16 @@ func (l *lists) following(place uint32) []byte {
 	return l.pieces[place/blockPiece][place%blockPiece:][:blockNext]
 }
 
+// begin begins the list of a new term and returns its number.
+func (l *lists) begin() uint32 {
+	size := blockSize(0)
+	first := l.block(size)
+	l.chains = append(l.chains, chain{first: first, at: first + blockNext, end: first + size})
+	return uint32(len(l.chains) - 1)
+}
+
 // add adds a position to a term's list, if it is not there: positions never fall.
 func (l *lists) add(term, pos uint32) {
-	if int(term) == len(l.chains) {
-		size := blockSize(0)
-		first := l.block(size)
-		l.chains = append(l.chains, chain{first: first, at: first + blockNext, end: first + size})
-	}
 	c := &l.chains[term]
 	if pos < c.next {
 		return
