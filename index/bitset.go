@@ -10,8 +10,7 @@ type bitset struct {
 
 func newBitset(n int) *bitset { return &bitset{words: make([]uint64, (n+63)/64), n: n} }
 
-func (b *bitset) add(pos int)      { b.words[pos>>6] |= 1 << (pos & 63) }
-func (b *bitset) has(pos int) bool { return b.words[pos>>6]>>(pos&63)&1 != 0 }
+func (b *bitset) add(pos int) { b.words[pos>>6] |= 1 << (pos & 63) }
 
 // fill adds the positions from first to end-1.
 func (b *bitset) fill(first, end int) {
