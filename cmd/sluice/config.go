@@ -53,6 +53,8 @@ type Config struct {
 	// deliver to. Link-local, multicast and unspecified addresses never can be.
 	// Default: none, so only public addresses.
 	AllowDestinations []netip.Prefix
+	// Index keeps a search index; none by default.
+	Index bool
 	// AllowPrivateDestinations allows all private and loopback networks, and
 	// plain HTTP where a kind of destination insists on TLS. Default: false.
 	AllowPrivateDestinations bool

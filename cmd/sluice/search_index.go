@@ -10,9 +10,12 @@ import (
 	"github.com/sluicelog/sluice/sqlite"
 )
 
-// openSearch opens the folder of the search index. The index itself is opened,
-// and made anew if need be, while the server runs.
+// openSearch opens the folder of the search index, if there is to be one. The
+// index itself is opened, and made anew if need be, while the server runs.
 func (p *parts) openSearch(cfg *Config, lg *slog.Logger) error {
+	if !cfg.Index {
+		return nil
+	}
 	engine, err := sqlite.OpenIndex(filepath.Join(cfg.Data, indexFolder), sqlite.Options{})
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ func (r *running) found(n int, args ...string) string {
 // What was posted is found, also after a restart, and over many pages.
 func TestSearchEndToEnd(t *testing.T) {
 	data := t.TempDir()
-	s := startServer(t, data, http.DefaultClient)
+	s := startServer(t, data, http.DefaultClient, "--index")
 	var body strings.Builder
 	for i := range 1200 {
 		fmt.Fprintf(&body, `{"id":"e%d","event_type":"project_created","entity_path":"acme/web","author_name":"nadia"}`+"\n", i)
@@ -69,7 +69,7 @@ func TestSearchEndToEnd(t *testing.T) {
 		}
 		s.stop()
 		then()
-		s = startServer(t, data, http.DefaultClient)
+		s = startServer(t, data, http.DefaultClient, "--index")
 	}
 }
 

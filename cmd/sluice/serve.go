@@ -174,7 +174,9 @@ func (s *server) run(ctx context.Context) error {
 	stages.start("log", fail, p.log.Run)
 	stages.start("delivery", fail, p.deliver.Run)
 	stages.start("control", fail, p.control.Run)
-	stages.start("search", fail, p.search.Run)
+	if p.search != nil {
+		stages.start("search", fail, p.search.Run)
+	}
 
 	mainHandler, metrics := s.handlers()
 	stages.start("http", fail, s.serve(s.listeners.main, mainHandler))
