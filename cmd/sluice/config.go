@@ -171,7 +171,7 @@ func (c *Config) check() error {
 		{c.Data == "", "data: must name a folder"},
 		{c.AdminToken != "" && (tokenLength < 16 || tokenLength > 255), "admin-token: must have 16 to 255 characters"},
 		{(c.TLSCert == "") != (c.TLSKey == ""), "tls-cert and tls-key: need each other"},
-		{c.MetricsListen != "" && c.MetricsListen == c.Listen, "metrics-listen: must differ from listen"},
+		{c.MetricsListen != "" && c.MetricsListen == c.Listen && !anyPort(c.Listen), "metrics-listen: must differ from listen"},
 		{c.SMTPServer != "" && c.SMTPFrom == "", "smtp-server: needs smtp-from"},
 		{c.SMTPServer == "" && (c.SMTPFrom != "" || c.SMTPUser != "" || c.SMTPPassword != "" || c.SMTPAllowPlain), "smtp-from, smtp-user, smtp-password and smtp-allow-plain: need smtp-server"},
 		{(c.SMTPUser == "") != (c.SMTPPassword == ""), "smtp-user and smtp-password: need each other"},
@@ -222,6 +222,12 @@ func checkAddress(name, address string) error {
 		return fmt.Errorf("%s: must be HOST:PORT, got %q", name, address)
 	}
 	return nil
+}
+
+// anyPort reports whether the system is to choose the port.
+func anyPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	return err == nil && port == "0"
 }
 
 // checkDestinations refuses networks that are never allowed whatever is

@@ -85,6 +85,12 @@ func TestConfigPrecedence(t *testing.T) {
 	}
 }
 
+func TestConfigLetsTheSystemChooseBothPorts(t *testing.T) {
+	if _, _, err := load(t, nil, "", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"); err != nil {
+		t.Errorf("got %v, want two ports that the system chooses", err)
+	}
+}
+
 func TestConfigRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -124,32 +123,35 @@ func (d *demo) start(ctx context.Context) error {
 		d.client, d.server = c, d.options.server
 		return err
 	}
-	address, err := freeAddress()
-	if err != nil {
+	d.admin = rand.Text()
+	if err := d.launch(); err != nil {
 		return err
 	}
-	d.server, d.admin = "http://"+address, rand.Text()
-	if err := d.launch(address); err != nil {
-		return err
+	err := d.await(ctx, "the server to name its address", func() (bool, error) {
+		d.server = announced(d.serverLog())
+		return d.server != "", nil
+	})
+	if err != nil {
+		return d.withServerLog(err)
 	}
 	if d.client, err = client.New(client.Config{Server: d.server, Token: d.admin}); err != nil {
 		return err
 	}
 	if err := d.await(ctx, "the server to be ready", func() (bool, error) { return d.client.Ready(ctx) == nil, nil }); err != nil {
-		return fmt.Errorf("%w\n%s", err, d.serverLog())
+		return d.withServerLog(err)
 	}
 	d.out.step("server", "ready at %s, data in %s", d.server, filepath.Join(d.dir, "data"))
 	return nil
 }
 
-// launch runs "sluice serve" as a child.
-func (d *demo) launch(address string) error {
+// launch runs "sluice serve" as a child, at a port that the system chooses.
+func (d *demo) launch() error {
 	logFile, err := os.Create(filepath.Join(d.dir, "server.log"))
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	defer logFile.Close()
-	d.process = exec.Command(d.env.Executable, "serve", "--data", filepath.Join(d.dir, "data"), "--listen", address,
+	d.process = exec.Command(d.env.Executable, "serve", "--data", filepath.Join(d.dir, "data"), "--listen", "127.0.0.1:0",
 		"--allow-destination", "127.0.0.0/8")
 	d.process.Env = append(withoutSettings(d.env.Environ), "SLUICE_ADMIN_TOKEN="+d.admin)
 	d.process.Stdout, d.process.Stderr = logFile, logFile
@@ -172,21 +174,19 @@ func withoutSettings(environ []string) []string {
 	return kept
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("demo: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
-
+// serverLog returns what the server has said, "" when that cannot be read.
 func (d *demo) serverLog() string {
 	text, err := os.ReadFile(filepath.Join(d.dir, "server.log"))
 	if err != nil {
 		return ""
 	}
-	return "The server's last words:\n" + string(text[max(0, len(text)-2000):])
+	return string(text)
+}
+
+// withServerLog says after err what the server said last.
+func (d *demo) withServerLog(err error) error {
+	text := d.serverLog()
+	return fmt.Errorf("%w\nThe server's last words:\n%s", err, text[max(0, len(text)-2000):])
 }
 
 // configure makes namespace, token and stream.

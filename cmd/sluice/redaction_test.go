@@ -85,30 +85,27 @@ func serveProcess(t *testing.T, data string, args ...string) (*running, *exec.Cm
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := freePort(t)
-	cmd := exec.CommandContext(t.Context(), executable, append([]string{"serve", "--data", data, "--listen", address, "--allow-private-destinations"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), executable, append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--allow-private-destinations"}, args...)...)
 	cmd.Env = []string{"SLUICE_ADMIN_TOKEN=" + adminToken, "GOTRACEBACK=all"}
 	out := &lockedBuffer{}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	r := &running{t: t, url: "http://" + address}
-	wait(t, "the server to answer", func() bool {
-		resp, err := http.Get(r.url + "/readyz")
-		if err != nil {
-			return false
-		}
-		_ = resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
+	r := &running{t: t, output: out}
+	r.answers(http.DefaultClient, nil)
+	wait(t, "the server to be ready", func() bool { return r.call("GET", "/readyz", "", nil) == http.StatusOK })
 	return r, cmd, out
 }
+
+// patience bounds a wait for what a real server does. It is never used up unless
+// something is wrong, whatever else the machine has to do.
+const patience = time.Minute
 
 // wait polls in real time: what is waited for happens in another process.
 func wait(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -2,14 +2,12 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // command runs a command against the server as the administrator.
@@ -21,24 +19,16 @@ func (r *running) command(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), problems.String()
 }
 
-// found searches until it finds n events, which it must within 20 seconds.
+// found searches until it finds n events.
 func (r *running) found(n int, args ...string) string {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		code, stdout, stderr := r.command(append([]string{"search", "--json"}, args...)...)
-		if code == 0 && strings.Count(stdout, "\n") == n {
-			return stdout
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			r.t.Fatalf("search %q: got status %d with %q and %q, want %d events", args, code, stdout, stderr, n)
-		}
-	}
+	var stdout string
+	wait(r.t, fmt.Sprintf("%d events by search %q", n, args), func() bool {
+		var code int
+		code, stdout, _ = r.command(append([]string{"search", "--json"}, args...)...)
+		return code == 0 && strings.Count(stdout, "\n") == n
+	})
+	return stdout
 }
 
 // What was posted is found, also after a restart, and over many pages.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -103,11 +104,24 @@ func (l *listeners) close() {
 	}
 }
 
+// announcement stands before the server's address.
+const announcement = "Sluice listens on "
+
+// announced finds the address in what a server has written, "" when it is not
+// there yet.
+func announced(text string) string {
+	_, rest, _ := strings.Cut(text, announcement)
+	if url, _, whole := strings.Cut(rest, " "); whole {
+		return url
+	}
+	return ""
+}
+
 // announce tells a person where the server is and how to begin.
 func announce(env *Env, s *server, made string) {
 	url := s.url()
 	w := env.Stderr
-	_, _ = fmt.Fprintf(w, "\nSluice listens on %s and keeps its data in %s\n", url, s.cfg.Data)
+	_, _ = fmt.Fprintf(w, "\n%s%s and keeps its data in %s\n", announcement, url, s.cfg.Data)
 	if made == "" {
 		_, _ = fmt.Fprintln(w)
 		return
@@ -180,10 +194,12 @@ func (s *server) run(ctx context.Context) error {
 
 	mainHandler, metrics := s.handlers()
 	stages.start("http", fail, s.serve(s.listeners.main, mainHandler))
-	if s.listeners.metrics != nil {
-		stages.start("metrics", fail, s.serve(s.listeners.metrics, metrics))
+	about := []any{"url", s.url(), "version", version()}
+	if l := s.listeners.metrics; l != nil {
+		stages.start("metrics", fail, s.serve(l, metrics))
+		about = append(about, "metrics_url", "http://"+l.Addr().String()+"/metrics")
 	}
-	s.lg.InfoContext(ctx, "serving", "url", s.url(), "version", version())
+	s.lg.InfoContext(ctx, "serving", about...)
 
 	select {
 	case <-ctx.Done():

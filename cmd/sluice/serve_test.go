@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -28,9 +29,10 @@ const adminToken = "token-of-the-administrator"
 
 // running is a server of the test's own.
 type running struct {
-	t    *testing.T
-	url  string
-	stop func() result
+	t      *testing.T
+	url    string
+	output *lockedBuffer // what it logs
+	stop   func() result
 }
 
 // lockedBuffer takes the server's output while it runs.
@@ -51,58 +53,48 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// freePort returns an address that nobody listens on at this moment.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // startServer runs sluice serve until it answers.
 func startServer(t *testing.T, data string, client *http.Client, args ...string) *running {
 	t.Helper()
-	address := freePort(t)
-	scheme := "http://"
-	if client != http.DefaultClient {
-		scheme = "https://"
-	}
 	var stdout, stderr lockedBuffer
 	ctx, cancel := context.WithCancel(context.Background())
 	env := &Env{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Environ: []string{"SLUICE_ADMIN_TOKEN=" + adminToken}}
-	line := append([]string{"serve", "--data", data, "--listen", address, "--allow-private-destinations"}, args...)
-	done := make(chan int, 1)
-	go func() { done <- run(ctx, env, line) }()
-	r := &running{t: t, url: scheme + address}
-	var once sync.Once
-	var res result
+	line := append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--allow-private-destinations"}, args...)
+	var code int
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		code = run(ctx, env, line)
+	}()
+	r := &running{t: t, output: &stderr}
 	r.stop = func() result {
-		once.Do(func() {
-			cancel()
-			res = result{<-done, stdout.String(), stderr.String()}
-		})
-		return res
+		cancel()
+		<-ended
+		return result{code, stdout.String(), stderr.String()}
 	}
 	t.Cleanup(func() { r.stop() })
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		resp, err := client.Get(r.url + "/healthz")
-		if err == nil {
-			_ = resp.Body.Close()
-			return r
-		}
+	r.answers(client, ended)
+	return r
+}
+
+// answers waits until the server has named its address and answers there.
+func (r *running) answers(client *http.Client, ended <-chan struct{}) {
+	r.t.Helper()
+	wait(r.t, "the server to answer", func() bool {
 		select {
-		case code := <-done:
-			t.Fatalf("serve ended with %d: %s", code, stderr.String())
-		case <-time.After(10 * time.Millisecond):
+		case <-ended:
+			r.t.Fatalf("the server ended: %s", r.output)
+		default:
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("serve does not answer: %v: %s", err, stderr.String())
+		if r.url = announced(r.output.String()); r.url == "" {
+			return false
 		}
-	}
+		resp, err := client.Get(r.url + "/healthz")
+		if err != nil {
+			return false
+		}
+		return resp.Body.Close() == nil
+	})
 }
 
 // call makes a request as the administrator and decodes the answer.
@@ -141,16 +133,13 @@ type streamView struct {
 // settled waits until the stream has nothing pending.
 func (r *running) settled(id int64) streamView {
 	r.t.Helper()
-	for range 2000 {
-		var v streamView
+	var v streamView
+	wait(r.t, "the stream to settle", func() bool {
+		v = streamView{}
 		r.call("GET", fmt.Sprintf("/api/v1/streams/%d", id), "", &v)
-		if v.Ledger["pending"] == 0 {
-			return v
-		}
-		time.Sleep(5 * time.Millisecond) // a real server in real time
-	}
-	r.t.Fatal("the stream does not settle")
-	return streamView{}
+		return v.Ledger["pending"] == 0
+	})
+	return v
 }
 
 // TestServe goes the whole way: a server, a stream, events, a restart, and a
@@ -229,15 +218,10 @@ func TestServe(t *testing.T) {
 // logged waits until the audit partition holds n events.
 func logged(t *testing.T, data string, n int) {
 	t.Helper()
-	var res result
-	for range 400 {
-		res = sluiceRun(t.Context(), nil, "", "log", "verify", "--data", data)
-		if strings.Contains(res.stdout, fmt.Sprintf("audit: %d events", n)) {
-			return
-		}
-		time.Sleep(25 * time.Millisecond) // a real server in real time
-	}
-	t.Fatalf("the log never holds %d events: got %+v", n, res)
+	want := fmt.Sprintf("audit: %d events", n)
+	wait(t, "a log of "+want, func() bool {
+		return strings.Contains(sluiceRun(t.Context(), nil, "", "log", "verify", "--data", data).stdout, want)
+	})
 }
 
 // damage flips a bit in the first block of the audit partition.
@@ -324,10 +308,17 @@ func TestServeWithoutSpace(t *testing.T) {
 func TestServeTLSAndMetrics(t *testing.T) {
 	dir := t.TempDir()
 	cert, key, pool := certificate(t, dir)
-	metrics := freePort(t)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
-	startServer(t, filepath.Join(dir, "data"), client, "--tls-cert", cert, "--tls-key", key, "--metrics-listen", metrics)
-	resp, err := http.Get("http://" + metrics + "/metrics")
+	s := startServer(t, filepath.Join(dir, "data"), client, "--tls-cert", cert, "--tls-key", key, "--metrics-listen", "127.0.0.1:0")
+	if !strings.HasPrefix(s.url, "https://") {
+		t.Errorf("got the address %s, want https", s.url)
+	}
+	var named []string
+	wait(t, "the address of the metrics in the log", func() bool {
+		named = regexp.MustCompile(`metrics_url=(\S+)`).FindStringSubmatch(s.output.String())
+		return named != nil
+	})
+	resp, err := http.Get(named[1])
 	if err != nil {
 		t.Fatal(err)
 	}
