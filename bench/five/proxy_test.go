@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"sync"
-	"syscall"
+
+	"github.com/sluicelog/sluice/bench/process"
 )
 
 // fault is how a destination behaves.
@@ -32,7 +32,7 @@ type proxy struct {
 	// greeting is how many bytes a sender needs before its first delivery: a
 	// connection does not die before it has sent more.
 	greeting int64
-	port     *port
+	port     *process.Port
 
 	wg sync.WaitGroup
 
@@ -46,14 +46,14 @@ type proxy struct {
 
 // newProxy starts a proxy before target, a host and port.
 func newProxy(target string, config *tls.Config, greeting int64) (*proxy, error) {
-	held, err := holdPort()
+	held, err := process.HoldPort()
 	if err != nil {
 		return nil, err
 	}
-	p := &proxy{address: held.address, target: target, tls: config, greeting: greeting, port: held,
+	p := &proxy{address: held.Address, target: target, tls: config, greeting: greeting, port: held,
 		changed: make(chan struct{}), pipes: map[*pipe]bool{}}
 	if err := p.listen(); err != nil {
-		return nil, errors.Join(err, held.release())
+		return nil, errors.Join(err, held.Release())
 	}
 	return p, nil
 }
@@ -114,7 +114,7 @@ func (p *proxy) felt() int {
 func (p *proxy) close() {
 	_ = p.set(refuse) // it is over
 	p.wg.Wait()
-	_ = p.port.release()
+	_ = p.port.Release()
 }
 
 // pipe is a connection through a proxy.
@@ -253,33 +253,3 @@ func ended(err error) error {
 	}
 	return err
 }
-
-// port holds a port of loopback, so that nobody else gets it while nobody listens
-// there: a socket that is bound and does not listen.
-type port struct {
-	address string
-	socket  int
-}
-
-func holdPort() (*port, error) {
-	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("hold a port: %w", err)
-	}
-	p := &port{socket: socket}
-	// Listeners of package net have the option too; both may have one port then.
-	if err := syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
-		return nil, errors.Join(fmt.Errorf("hold a port: %w", err), p.release())
-	}
-	if err := syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		return nil, errors.Join(fmt.Errorf("hold a port: %w", err), p.release())
-	}
-	name, err := syscall.Getsockname(socket)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("hold a port: %w", err), p.release())
-	}
-	p.address = net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*syscall.SockaddrInet4).Port)) // it is bound to IPv4
-	return p, nil
-}
-
-func (p *port) release() error { return syscall.Close(p.socket) }

@@ -30,7 +30,7 @@ const (
 // server is the process under judgement, at the same address in every life.
 type server struct {
 	binary, data string
-	port         *port
+	port         *process.Port
 	log          *os.File
 	process      *process.Process
 	admin        *client.Client
@@ -44,7 +44,7 @@ func newServer(t *testing.T) *server {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/sluice").CombinedOutput(); err != nil {
 		t.Fatalf("build the server: %v\n%s", err, out)
 	}
-	held, err := holdPort()
+	held, err := process.HoldPort()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,14 +59,14 @@ func newServer(t *testing.T) *server {
 			_ = s.process.Kill() // it is over
 		}
 		_ = log.Close()
-		_ = held.release()
+		_ = held.Release()
 	})
 	return s
 }
 
 func (s *server) client(t *testing.T, token string) *client.Client {
 	t.Helper()
-	c, err := client.New(client.Config{Server: "http://" + s.port.address, Token: token})
+	c, err := client.New(client.Config{Server: "http://" + s.port.Address, Token: token})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func (s *server) start(t *testing.T) {
 	t.Helper()
 	p, err := process.Start(t.Context(), process.Spec{
 		Path: s.binary,
-		Args: []string{"serve", "--data", s.data, "--listen", s.port.address, "--allow-private-destinations", "--segment-size", "4MiB"},
+		Args: []string{"serve", "--data", s.data, "--listen", s.port.Address, "--allow-private-destinations", "--segment-size", "4MiB"},
 		Env:  []string{"SLUICE_ADMIN_TOKEN=" + adminToken},
 		Log:  s.log,
 	})

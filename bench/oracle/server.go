@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -27,7 +26,7 @@ const segmentSize = "4MiB"
 type server struct {
 	binary  string
 	data    string
-	address string
+	port    *process.Port // the same in every life, as a real one has
 	log     *os.File
 	client  *http.Client
 	process *process.Process // nil when it does not run
@@ -38,26 +37,24 @@ func newServer(binary, dir string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The same address in every life, as a real one has.
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := process.HoldPort()
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	address := ln.Addr().String()
-	return &server{binary: binary, data: filepath.Join(dir, "data"), address: address, log: log, client: newClient()}, ln.Close()
+	return &server{binary: binary, data: filepath.Join(dir, "data"), port: port, log: log, client: newClient()}, nil
 }
 
 func newClient() *http.Client {
 	return &http.Client{Timeout: loadTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
 }
 
-func (s *server) url(path string) string { return "http://" + s.address + path }
+func (s *server) url(path string) string { return "http://" + s.port.Address + path }
 
 // launch starts the process and does not wait for it.
 func (s *server) launch(ctx context.Context) error {
 	p, err := process.Start(ctx, process.Spec{
 		Path: s.binary,
-		Args: []string{"serve", "--data", s.data, "--listen", s.address, "--allow-private-destinations",
+		Args: []string{"serve", "--data", s.data, "--listen", s.port.Address, "--allow-private-destinations",
 			"--segment-size", segmentSize},
 		Env: []string{"SLUICE_ADMIN_TOKEN=" + adminToken},
 		Log: s.log,
@@ -117,6 +114,7 @@ func (s *server) stop() error {
 func (s *server) close() {
 	_ = s.kill() // it is over
 	_ = s.log.Close()
+	_ = s.port.Release()
 }
 
 // statusError is an answer that is not 2xx.

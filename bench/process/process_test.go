@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,29 @@ func TestFamilyCPUCountsWhatTheChildStarted(t *testing.T) {
 	}
 	if u, err := p.Usage(); err != nil || u.CPU >= 5*tick {
 		t.Errorf("usage of the child alone: got %+v, %v, want little", u, err)
+	}
+}
+
+func TestHeldPortCanBeListenedOnAgainAndAgain(t *testing.T) {
+	p, err := HoldPort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		l, err := net.Listen("tcp", p.Address)
+		if err != nil {
+			t.Fatalf("listen on a held port: %v", err)
+		}
+		if other, err := net.Listen("tcp", p.Address); err == nil {
+			other.Close()
+			t.Error("two listen on one port, want an error")
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := p.Release(); err != nil {
+		t.Error(err)
 	}
 }
 
