@@ -62,7 +62,7 @@ func (b *Block) Load() error {
 	raw := make([]byte, 0, b.RawLen)
 	rest := b.stored
 	for i := range b.Frames {
-		out, err := b.decode(i, rest, raw[len(raw):len(raw):cap(raw)])
+		out, err := b.decode(b.Codec, i, rest, raw[len(raw):len(raw):cap(raw)])
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (b *Block) Payload(i int) ([]byte, error) {
 		frame := &b.Frames[f]
 		if n += int(frame.Events); i < n {
 			if b.frames[f] == nil {
-				out, err := b.decode(f, rest, nil)
+				out, err := b.decode(b.Codec, f, rest, nil)
 				if err != nil {
 					return nil, err
 				}
@@ -117,13 +117,13 @@ func (b *Block) ID(i int) ([]byte, error) {
 // decode verifies and decodes frame i, which starts at stored, into out's
 // capacity, which is at least the frame's raw size, or into new memory if out is
 // nil.
-func (b *Block) decode(i int, stored, out []byte) ([]byte, error) {
-	f := &b.Frames[i]
+func (d *Directory) decode(codec Codec, i int, stored, out []byte) ([]byte, error) {
+	f := &d.Frames[i]
 	stored = stored[:f.Stored]
 	if Checksum(stored) != f.CRC {
 		return nil, errChecksum
 	}
-	if b.Codec == S2 {
+	if codec == S2 {
 		if n, err := s2.DecodedLen(stored); err != nil || n != int(f.Raw) {
 			return nil, fmt.Errorf("%w: frame %d has another length", ErrDamaged, i)
 		}
@@ -132,7 +132,7 @@ func (b *Block) decode(i int, stored, out []byte) ([]byte, error) {
 		out = make([]byte, 0, f.Raw)
 	}
 	var err error
-	switch b.Codec {
+	switch codec {
 	case Raw:
 		out = append(out, stored...)
 	case S2:

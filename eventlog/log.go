@@ -39,7 +39,8 @@ type Options struct {
 	Codec Codec
 	// CacheBytes bounds the decoded blocks kept for readers, over all partitions:
 	// half for the newest blocks, half for others that were read. 16 MiB by
-	// default. One block of each kind is kept however small it is.
+	// default. One block of each kind is kept however small it is. An eighth more
+	// is used for outlines.
 	CacheBytes int
 	// Now is the wall clock.
 	Now    func() time.Time
@@ -67,14 +68,15 @@ type Floor struct {
 
 // Log is the log of all partitions. All methods may be called at once.
 type Log struct {
-	opts   Options
-	engine Engine
-	parts  map[string]*partition
-	names  []string
-	cache  *cache
-	failed chan struct{}
-	fail   func(error)
-	cause  error // set before failed is closed
+	opts     Options
+	engine   Engine
+	parts    map[string]*partition
+	names    []string
+	cache    *cache
+	outlines *outlines
+	failed   chan struct{}
+	fail     func(error)
+	cause    error // set before failed is closed
 }
 
 // Open opens the log that engine stores. It reads the end of each partition; the
@@ -83,7 +85,7 @@ type Log struct {
 func Open(ctx context.Context, engine Engine, opts Options) (*Log, error) {
 	opts.complete()
 	l := &Log{opts: opts, engine: engine, parts: map[string]*partition{}, names: opts.Partitions,
-		cache: newCache(opts.CacheBytes / 2), failed: make(chan struct{})}
+		cache: newCache(opts.CacheBytes / 2), outlines: &outlines{limit: opts.CacheBytes / 8}, failed: make(chan struct{})}
 	l.fail = onceError(&l.cause, l.failed)
 	for _, name := range opts.Partitions {
 		p, err := openPartition(ctx, l, name)

@@ -34,7 +34,8 @@ func TestMemory(t *testing.T) {
 					m.SetCapacity(0)
 				}
 			},
-			Break: func() { broken = true },
+			Break:  func() { broken = true },
+			Damage: func(partition string, first uint64, offset int) { m.Corrupt(partition, first, offset) },
 		}
 	})
 }

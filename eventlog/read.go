@@ -103,23 +103,15 @@ func (p *partition) directory(ctx context.Context, seq uint64) (*Header, *Direct
 		if err != nil {
 			return nil, nil, err
 		}
-		h := stored.Header
-		buf := make([]byte, h.DirLen)
-		_, err = stored.ReadAt(buf, HeaderSize)
-		var d *Directory
-		if err == nil || errors.Is(err, io.EOF) {
-			if d, err = parseDirectory(&h, buf); err == nil {
-				err = p.mine(&h)
-			}
-		}
+		o, err := p.outline(stored)
 		if err == nil {
-			return &h, d, nil
+			return &o.Header, o.Directory, nil
 		}
 		if !errors.Is(err, ErrDamaged) {
 			return nil, nil, err
 		}
-		p.damaged(h, err)
-		seq = h.Last() + 1
+		p.damaged(stored.Header, err)
+		seq = stored.Header.Last() + 1
 	}
 }
 
@@ -245,6 +237,7 @@ func (l *Log) Trim(ctx context.Context, partition string, seq uint64) error {
 	err := p.store.Trim(ctx, seq)
 	p.storing.Unlock()
 	if first := p.store.State().First; first != 0 {
+		l.outlines.forget(partition, first)
 		p.mu.Lock()
 		p.damage = slices.DeleteFunc(p.damage, func(d Damage) bool { return d.Last < first })
 		p.mu.Unlock()

@@ -22,11 +22,12 @@ type Event struct {
 	Payload   []byte // as it was accepted
 }
 
-// reader reads events from the log for one query. It keeps the block that it read
-// last in each partition: hits come in order, so each is read once.
+// reader reads events from the log for one query. It keeps the outline that it
+// read last in each partition: hits come in order, so each frame is decoded once,
+// whether few hits lie in a block or many.
 type reader struct {
 	s       *Service
-	blocks  map[string]*eventlog.Block
+	blocks  map[string]*eventlog.Outline
 	terms   index.Terms
 	event   index.Event
 	missing int
@@ -44,28 +45,30 @@ func (r *reader) read(ctx context.Context, v *view, hit index.Hit) (e Event, ok 
 		r.lost(v, hit.Seq, b)
 		return Event{}, false, nil
 	}
-	if err := fill(&r.event, b, int(hit.Seq-b.First)); err != nil {
+	payload, err := b.Event(int(hit.Seq - b.First))
+	if err != nil {
 		r.s.cfg.Logger.WarnContext(ctx, "event cannot be read", "partition", v.sh.name, "seq", hit.Seq, "err", err)
 		r.miss(v)
 		return Event{}, false, nil
 	}
+	describe(&r.event, &b.Header, b.Directory, int(hit.Seq-b.First), payload)
 	r.terms.Read(&r.event)
 	if !v.q.Matches(r.terms.Has, string(r.event.ID), time.UnixMicro(r.event.Time), b.Accepted) {
 		return Event{}, false, nil
 	}
 	return Event{
 		Partition: v.sh.name, Seq: hit.Seq, Accepted: b.Accepted, Source: strings.Clone(r.event.Source),
-		Payload: bytes.Clone(r.event.Payload), // not the block with it
+		Payload: bytes.Clone(payload), // not the frame with it
 	}, true, nil
 }
 
 // block returns the block with an event, or one behind it when the log lacks it;
 // nil when there is none.
-func (r *reader) block(ctx context.Context, partition string, seq uint64) (*eventlog.Block, error) {
+func (r *reader) block(ctx context.Context, partition string, seq uint64) (*eventlog.Outline, error) {
 	if b := r.blocks[partition]; b != nil && b.First <= seq && seq <= b.Last() {
 		return b, nil
 	}
-	b, err := r.s.log.Block(ctx, partition, seq)
+	b, err := r.s.log.Outline(ctx, partition, seq)
 	if errors.Is(err, io.EOF) {
 		return nil, nil
 	}
@@ -73,7 +76,7 @@ func (r *reader) block(ctx context.Context, partition string, seq uint64) (*even
 		return nil, fmt.Errorf("read event %d of partition %s: %w", seq, partition, err)
 	}
 	if r.blocks == nil {
-		r.blocks = map[string]*eventlog.Block{}
+		r.blocks = map[string]*eventlog.Outline{}
 	}
 	r.blocks[partition] = b
 	return b, nil
@@ -81,7 +84,7 @@ func (r *reader) block(ctx context.Context, partition string, seq uint64) (*even
 
 // lost notes that the log lacks an event; next is the first block behind it. When
 // the log says why, that is all that is to be said.
-func (r *reader) lost(v *view, seq uint64, next *eventlog.Block) {
+func (r *reader) lost(v *view, seq uint64, next *eventlog.Outline) {
 	if next != nil && next.Missing != nil && next.Missing.First <= seq && seq <= next.Missing.Last {
 		return
 	}
@@ -96,4 +99,14 @@ func (r *reader) lost(v *view, seq uint64, next *eventlog.Block) {
 func (r *reader) miss(v *view) {
 	r.missing++
 	v.sh.missed(1)
+}
+
+// describe sets e to event i of a block.
+func describe(e *index.Event, h *eventlog.Header, d *eventlog.Directory, i int, payload []byte) {
+	entry := &d.Entries[i]
+	*e = index.Event{
+		Seq: h.First + uint64(i), Accepted: h.Accepted.UnixMicro(), Time: entry.Time,
+		Type: d.Types[entry.Type].Name, Namespace: d.Namespaces[entry.Namespace].Path, Source: d.Sources[entry.Source],
+		ID: payload[entry.IDOffset : entry.IDOffset+uint32(entry.IDLen)], Payload: payload,
+	}
 }

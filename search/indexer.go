@@ -255,12 +255,7 @@ func fill(e *index.Event, b *eventlog.Block, i int) error {
 	if err != nil {
 		return fmt.Errorf("decode event %d: %w", b.First+uint64(i), err)
 	}
-	entry := &b.Entries[i]
-	*e = index.Event{
-		Seq: b.First + uint64(i), Accepted: b.Accepted.UnixMicro(), Time: entry.Time,
-		Type: b.Types[entry.Type].Name, Namespace: b.Namespaces[entry.Namespace].Path, Source: b.Sources[entry.Source],
-		ID: payload[entry.IDOffset : entry.IDOffset+uint32(entry.IDLen)], Payload: payload,
-	}
+	describe(e, &b.Header, b.Directory, i, payload)
 	return nil
 }
 

@@ -1,7 +1,10 @@
 package segment_test
 
 import (
+	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/sluicelog/sluice/eventlog"
@@ -23,6 +26,23 @@ func TestEngine(t *testing.T) {
 		return eventlogtest.Harness{
 			Log:  logID(),
 			Open: func() (eventlog.Engine, error) { return segment.Open(dir, options(nil)) },
+			Damage: func(partition string, first uint64, offset int) {
+				files, err := filepath.Glob(filepath.Join(dir, partition, "*.seg"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, file := range files {
+					data, err := os.ReadFile(file)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if damage(data, first, offset) {
+						if err := os.WriteFile(file, data, 0o600); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			},
 		}
 	})
 }
@@ -42,8 +62,31 @@ func TestEngineOnDisk(t *testing.T) {
 				}
 			},
 			Break: func() { failOnce(disk, segmenttest.Sync) },
+			Damage: func(_ string, first uint64, offset int) {
+				for _, name := range disk.Files() {
+					if data := disk.Get(name); damage(data, first, offset) {
+						disk.Put(name, data)
+					}
+				}
+			},
 		}
 	})
+}
+
+// damage changes a byte of the block that starts with a number, if a file's data
+// holds it.
+func damage(data []byte, first uint64, offset int) bool {
+	for at := 0; ; at++ {
+		n := bytes.Index(data[at:], []byte(eventlog.Magic))
+		if n < 0 {
+			return false
+		}
+		at += n
+		if h, err := eventlog.ParseHeader(data[at:]); err == nil && h.First == first {
+			data[at+offset] ^= 1
+			return true
+		}
+	}
 }
 
 // failOnce makes the next operation of that kind fail.

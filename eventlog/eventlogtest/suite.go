@@ -24,6 +24,9 @@ type Harness struct {
 	// Break makes the next write of the open engine fail, once. Nil if that cannot
 	// be done.
 	Break func()
+	// Damage changes the byte at offset of the stored block that starts with
+	// number first, while the engine is closed. Nil if that cannot be done.
+	Damage func(partition string, first uint64, offset int)
 }
 
 // Test runs the suite; start is called for each test and returns an empty engine.
@@ -47,6 +50,7 @@ func Test(t *testing.T, start func(t *testing.T) Harness) {
 		{"Concurrent", testConcurrent},
 		{"Full", testFull},
 		{"Broken", testBroken},
+		{"Outlines", testOutlines},
 		{"Closed", testClosed},
 	}
 	for _, test := range tests {
