@@ -38,7 +38,7 @@ func TestCountsAreForgotten(t *testing.T) {
 func TestCountsWaitForTheStore(t *testing.T) {
 	memory := store.NewMemory()
 	s := New(Config{Store: memory})
-	memory.Before = func(store.Change) error { return store.ErrFull }
+	memory.SetBefore(func(store.Change) error { return store.ErrFull })
 	s.counts.give("acme", tally{1: {"user.add": 5}})
 	s.storeCounts(t.Context())
 	if got := s.counts.fresh["acme"][1]["user.add"]; got != 5 {

@@ -119,19 +119,19 @@ func (c controlContext) tokens() int {
 // late, the answer to the nth is lost as well although it is stored.
 func cutAfter(w *controltest.World, n int64, late bool) {
 	var count atomic.Int64
-	w.Store.Before = func(store.Change) error {
+	w.Store.SetBefore(func(store.Change) error {
 		if count.Add(1) > n {
 			return errPower
 		}
 		return nil
-	}
+	})
 	if late {
-		w.Store.After = func(store.Change) error {
+		w.Store.SetAfter(func(store.Change) error {
 			if count.Load() >= n {
 				return errPower
 			}
 			return nil
-		}
+		})
 	}
 }
 

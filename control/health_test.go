@@ -150,18 +150,18 @@ func (c *cut) after(n int64, late bool) {
 func (c *cut) install(cfg *control.Config) {
 	of := func(c store.Change) bool { return strings.HasPrefix(c.Key, "stream/") }
 	memory := cfg.Store.(*store.Memory)
-	memory.Before = func(change store.Change) error {
+	memory.SetBefore(func(change store.Change) error {
 		if of(change) && c.left.Add(-1) < 0 {
 			return errPower
 		}
 		return nil
-	}
-	memory.After = func(change store.Change) error {
+	})
+	memory.SetAfter(func(change store.Change) error {
 		if of(change) && c.late.Load() && c.left.Load() <= 0 {
 			return errPower
 		}
 		return nil
-	}
+	})
 }
 
 // Each change of a state is told once, whenever the process ends.

@@ -72,12 +72,12 @@ func TestLearning(t *testing.T) {
 func TestLearningGoesOn(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, w *controltest.World) {
 		synctest.Wait()
-		w.Store.Before = func(c store.Change) error {
+		w.Store.SetBefore(func(c store.Change) error {
 			if time.Now().Before(time.Date(2000, 1, 1, 0, 1, 0, 0, time.UTC)) {
 				return store.ErrFull
 			}
 			return nil
-		}
+		})
 		for i := range 200 {
 			w.Post(fmt.Sprintf("acme/p%d", i), "git.push", 1)
 		}

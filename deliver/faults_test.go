@@ -115,7 +115,7 @@ func damage(t *testing.T, w *world, how string, at int, paused bool) {
 		}
 	}
 	w.stop()
-	w.store = kept
+	w.use(kept)
 	r.set(func(r *receiver) { r.got = nil })
 	w.start()
 	for id := range w.confs {
@@ -358,17 +358,15 @@ func TestPanickingCheckIsNoProof(t *testing.T) {
 
 func TestFullStoreHealsWithoutARestart(t *testing.T) {
 	simulate(t, Options{}, func(t *testing.T, w *world) {
-		w.stop() // the hooks are set before the store is shared
 		var full atomic.Bool
 		var tries atomic.Int64
-		w.store.Before = func(store.Change) error {
+		w.store.SetBefore(func(store.Change) error {
 			if full.Load() {
 				tries.Add(1)
 				return store.ErrFull
 			}
 			return nil
-		}
-		w.start()
+		})
 		r := w.stream(1, "acme")
 		r.set(func(r *receiver) { r.refuse, r.check = poison(destination.RejectedBatch, "e3"), true })
 		full.Store(true)
@@ -415,9 +413,9 @@ func killAt(t *testing.T, w *world, n int, carried bool) bool {
 	}
 	w.stop()
 	if carried {
-		w.store.After = hook
+		w.store.SetAfter(hook)
 	} else {
-		w.store.Before = hook
+		w.store.SetBefore(hook)
 	}
 	w.start()
 	filter := sluice.Filter{ExcludedEventTypes: []string{"b"}}
@@ -449,7 +447,7 @@ func killAt(t *testing.T, w *world, n int, carried bool) bool {
 		w.start()
 		return false
 	}
-	w.store = kept
+	w.use(kept)
 	w.start()
 	time.Sleep(time.Minute)
 	w.expect(2, want)

@@ -39,25 +39,29 @@ type world struct {
 }
 
 func newWorld(t *testing.T, opts Options) *world {
-	w := &world{t: t, engine: eventlog.NewMemory(eventlog.MemoryOptions{Log: eventlog.LogID{1}}), store: store.NewMemory(),
+	w := &world{t: t, engine: eventlog.NewMemory(eventlog.MemoryOptions{Log: eventlog.LogID{1}}),
 		opts: opts, dests: map[sluice.StreamID]*receiver{}, confs: map[sluice.StreamID]Stream{}}
+	w.use(store.NewMemory())
 	w.start()
 	return w
 }
 
+// use has the next start find the records of s.
+func (w *world) use(s *store.Memory) {
+	w.store = s
+	s.SetBefore(func(c store.Change) error {
+		if strings.HasPrefix(c.Key, lanePrefix) && w.writes.Add(-1) == 0 {
+			w.full.Store(true)
+		}
+		if w.full.Load() {
+			return store.ErrFull
+		}
+		return nil
+	})
+}
+
 func (w *world) start() {
 	w.t.Helper()
-	if w.store.Before == nil {
-		w.store.Before = func(c store.Change) error {
-			if strings.HasPrefix(c.Key, lanePrefix) && w.writes.Add(-1) == 0 {
-				w.full.Store(true)
-			}
-			if w.full.Load() {
-				return store.ErrFull
-			}
-			return nil
-		}
-	}
 	w.engine = w.engine.Restart(eventlog.MemoryOptions{Log: eventlog.LogID{1}})
 	ctx, cancel := context.WithCancel(context.Background())
 	floors, err := Floors(ctx, w.store)

@@ -295,7 +295,7 @@ func (h *history) check() {
 func (w *world) crash() {
 	kept := w.store.Snapshot()
 	w.stop()
-	w.store = kept
+	w.use(kept)
 	w.start()
 }
 

@@ -108,7 +108,7 @@ func finishStored(t *testing.T, w *world, b *bucket, end string, release func())
 	case "killed":
 		kept := w.store.Snapshot()
 		w.stop()
-		w.store = kept
+		w.use(kept)
 		b.hook("before", nil)
 		w.start()
 	case "filter":
@@ -228,7 +228,7 @@ func TestKillsWhileFillingAhead(t *testing.T) {
 					if i%12 == at {
 						kept := w.store.Snapshot()
 						w.stop()
-						w.store = kept
+						w.use(kept)
 						w.start()
 					}
 				}

@@ -229,6 +229,6 @@ func (k *killer) finish() {
 	kept := k.w.store.Snapshot()
 	k.w.stop()
 	k.w.full.Store(false)
-	k.w.store = kept
+	k.w.use(kept)
 	k.w.start()
 }

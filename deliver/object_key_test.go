@@ -146,7 +146,7 @@ func TestKillsAroundACorrectedKey(t *testing.T) {
 					w.stop()
 					w.full.Store(false)
 					w.writes.Store(0)
-					w.store = kept
+					w.use(kept)
 					w.start()
 					w.afterKill(b)
 				})

@@ -116,9 +116,9 @@ func TestClaimErrors(t *testing.T) {
 	err := store.Claim(t.Context(), w, "house", "7", "bob",
 		func(context.Context, string) (bool, error) { return false, broken }, noon.Add(time.Hour), claimTimeout)
 	wantClaim(t, "an owner that cannot be looked up", err, broken)
-	w.Before = func(store.Change) error { return store.ErrFull }
+	w.SetBefore(func(store.Change) error { return store.ErrFull })
 	wantClaim(t, "a full store", w.claim(t, "8", "bob", noon), store.ErrFull)
-	w.Before = nil
+	w.SetBefore(nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err = store.Claim(ctx, w, "house", "8", "bob", w.exists, noon, claimTimeout)

@@ -169,12 +169,12 @@ func TestNextIDLostAnswer(t *testing.T) {
 	s := store.NewMemory()
 	lost := errors.New("answer lost")
 	fail := true
-	s.After = func(store.Change) error {
+	s.SetAfter(func(store.Change) error {
 		if fail {
 			return lost
 		}
 		return nil
-	}
+	})
 	if _, err := store.NextID(t.Context(), s, "stream"); !errors.Is(err, lost) {
 		t.Errorf("NextID with a lost answer: got error %v, want %v", err, lost)
 	}

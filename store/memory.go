@@ -14,18 +14,9 @@ import (
 // goroutine and holds its lock for short computations only, so it works inside
 // a testing/synctest bubble.
 type Memory struct {
-	// Before, when set, is called before each change, without any lock held. An
-	// error from it becomes the answer for that change, which is then not
-	// carried out: a test injects [ErrFull] here, or blocks to play a slow disk.
-	// Set it before the store is shared.
-	Before func(Change) error
-
-	// After is the same after a change was carried out: its error becomes the
-	// answer although the record has changed, as when a connection breaks before
-	// the answer arrives.
-	After func(Change) error
-
 	mu      sync.Mutex
+	before  func(Change) error // nil for none
+	after   func(Change) error // nil for none
 	closed  bool
 	version uint64            // the newest given to any record
 	records map[string]Record // values are never changed in place
@@ -36,6 +27,33 @@ var _ Store = (*Memory)(nil)
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
 	return &Memory{records: make(map[string]Record)}
+}
+
+// SetBefore has f called before each change from now on, without any lock held;
+// nil ends that. An error from f becomes the answer for that change, which is then
+// not carried out: a test injects [ErrFull] here, or blocks to play a slow disk.
+func (m *Memory) SetBefore(f func(Change) error) { m.set(&m.before, f) }
+
+// SetAfter is the same for after a change was carried out: the error of f becomes
+// the answer although the record has changed, as when a connection breaks before
+// the answer arrives.
+func (m *Memory) SetAfter(f func(Change) error) { m.set(&m.after, f) }
+
+func (m *Memory) set(hook *func(Change) error, f func(Change) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	*hook = f
+}
+
+// call calls a hook, when it is set.
+func (m *Memory) call(hook *func(Change) error, c Change) error {
+	m.mu.Lock()
+	f := *hook
+	m.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f(c)
 }
 
 // Snapshot returns an open store that holds what m holds now, without its hooks.
@@ -80,18 +98,13 @@ func (m *Memory) apply(ctx context.Context, c Change) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
-	if m.Before != nil {
-		if err := m.Before(c); err != nil {
-			return err
-		}
+	if err := m.call(&m.before, c); err != nil {
+		return err
 	}
 	if err := m.put(c); err != nil {
 		return err
 	}
-	if m.After != nil {
-		return m.After(c)
-	}
-	return nil
+	return m.call(&m.after, c)
 }
 
 func (m *Memory) put(c Change) error {

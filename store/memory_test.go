@@ -41,18 +41,18 @@ func TestMemorySnapshot(t *testing.T) {
 func TestMemoryHooks(t *testing.T) {
 	broken := errors.New("the connection broke")
 	m := store.NewMemory()
-	m.Before = func(c store.Change) error {
+	m.SetBefore(func(c store.Change) error {
 		if c.Key == "full" {
 			return store.ErrFull
 		}
 		return nil
-	}
-	m.After = func(c store.Change) error {
+	})
+	m.SetAfter(func(c store.Change) error {
 		if c.Key == "broken" {
 			return broken
 		}
 		return nil
-	}
+	})
 	errs := m.Apply(t.Context(),
 		store.Change{Key: "full", Value: []byte("v")},
 		store.Change{Key: "broken", Value: []byte("v")},
@@ -75,12 +75,12 @@ func TestMemoryHooks(t *testing.T) {
 func TestMemoryInSimulatedTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := store.NewMemory()
-		m.Before = func(c store.Change) error {
+		m.SetBefore(func(c store.Change) error {
 			if c.Key == "slow" {
 				<-time.After(time.Hour)
 			}
 			return nil
-		}
+		})
 		began := time.Now()
 		var wg sync.WaitGroup
 		wg.Go(func() { m.Apply(context.Background(), store.Change{Key: "slow", Value: []byte("v")}) })
