@@ -7,6 +7,7 @@ package s3test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -31,6 +32,7 @@ type Server struct {
 	AccessKeyID string
 	Secret      string
 
+	health  string // path that this server alone knows
 	program string
 	folder  string
 	command *exec.Cmd
@@ -57,7 +59,7 @@ func Start(ctx context.Context, folder string) (*Server, error) {
 		return nil, err
 	}
 	for range 5 { // another process may take the port first
-		s := &Server{AccessKeyID: "root-key-id", Secret: "root-secret-access-key", program: program, folder: folder}
+		s := &Server{AccessKeyID: "root-key-id", Secret: "root-secret-access-key", health: "/" + rand.Text(), program: program, folder: folder}
 		if err = s.start(ctx); err == nil {
 			return s, nil
 		}
@@ -78,7 +80,7 @@ func (s *Server) start(ctx context.Context) error {
 	address := fmt.Sprintf("127.0.0.1:%d", port)
 	s.URL = "http://" + address
 	s.command = exec.Command(s.program, "--port", address, "--region", Region, "--keep-alive", "--quiet",
-		"--iam-dir", filepath.Join(s.folder, "iam"), "--iam-cache-disable", "--health", "/sluice-health",
+		"--iam-dir", filepath.Join(s.folder, "iam"), "--iam-cache-disable", "--health", s.health,
 		"posix", "--sidecar", filepath.Join(s.folder, "meta"), filepath.Join(s.folder, "data"))
 	s.command.Env = []string{"ROOT_ACCESS_KEY=" + s.AccessKeyID, "ROOT_SECRET_KEY=" + s.Secret, "HOME=" + s.folder}
 	s.command.Stdout, s.command.Stderr = &s.output, &s.output
@@ -97,20 +99,22 @@ func (s *Server) start(ctx context.Context) error {
 	return nil
 }
 
-// ready waits until the server answers.
+// ready waits until the server answers, and not somebody else who has its port.
 func (s *Server) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/sluice-health", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+s.health, nil)
 		if err != nil {
 			return err
 		}
 		if resp, err := http.DefaultClient.Do(req); err == nil {
 			resp.Body.Close()
-			return nil
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
 		}
 		select {
 		case <-tick.C:
