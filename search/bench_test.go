@@ -2,7 +2,9 @@ package search
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -113,4 +115,41 @@ func BenchmarkQueries(b *testing.B) {
 			}
 		}
 	})
+}
+
+func BenchmarkExport(b *testing.B) {
+	log, stop := benchLog(b)
+	defer stop()
+	s, end := indexAll(b, log)
+	defer end()
+	for _, c := range []struct {
+		name, phrase string
+		scope        index.Scope
+	}{
+		{"everything", "", index.Everything()},
+		{"organization", "", index.Below("org-1")},
+		{"phrase", "-actor:actor-1", index.Everything()},
+	} {
+		clauses, err := index.ParsePhrase(c.phrase)
+		if err != nil {
+			b.Fatal(err)
+		}
+		q := index.Query{Scope: c.scope, Clauses: clauses}
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				e, err := s.Export(b.Context(), q, ExportOptions{})
+				for err == nil {
+					if _, err = e.Next(b.Context()); err == nil {
+						n++
+					}
+				}
+				if !errors.Is(err, io.EOF) {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
 }

@@ -117,6 +117,13 @@ func digestOf(q *index.Query, order Order) (d [digestSize]byte) {
 	return d
 }
 
+// digestOfPart returns the digest of a query to one partition.
+func digestOfPart(d [digestSize]byte, partition string) [digestSize]byte {
+	sum := sha256.Sum256(append(d[:], partition...))
+	copy(d[:], sum[:])
+	return d
+}
+
 func flag(b bool) byte {
 	if b {
 		return 1

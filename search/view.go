@@ -47,15 +47,20 @@ func (s *Service) look(q *index.Query) ([]*view, error) {
 		if err != nil {
 			return nil, err
 		}
-		v := &view{sh: sh, parts: parts, indexed: indexed, q: *q}
-		if keep, ok := s.cfg.Retention[sh.name]; ok {
-			if from := s.cfg.Now().Add(-keep); from.After(q.Accepted.From) {
-				v.q.Accepted.From = from.Truncate(time.Microsecond)
-			}
-		}
-		views = append(views, v)
+		views = append(views, &view{sh: sh, parts: parts, indexed: indexed, q: s.clip(q, sh.name)})
 	}
 	return views, nil
+}
+
+// clip returns q without what the retention of a partition hides.
+func (s *Service) clip(q *index.Query, partition string) index.Query {
+	out := *q
+	if keep, ok := s.cfg.Retention[partition]; ok {
+		if from := s.cfg.Now().Add(-keep); from.After(q.Accepted.From) {
+			out.Accepted.From = from.Truncate(time.Microsecond)
+		}
+	}
+	return out
 }
 
 // start puts both ends where the search begins: at c, or, when that is nil, at the
@@ -104,6 +109,12 @@ func (v *view) concerns(p index.Part) bool {
 	case v.up && info.Last < v.high, !v.up && info.First >= v.low:
 		return false
 	}
+	return v.within(info)
+}
+
+// within reports whether a part has events of the time of acceptance that is asked
+// for.
+func (v *view) within(info index.Info) bool {
 	from, to := v.q.Accepted.From, v.q.Accepted.To
 	return (from.IsZero() || info.LastAccepted >= from.UnixMicro()) && (to.IsZero() || info.FirstAccepted < to.UnixMicro())
 }
