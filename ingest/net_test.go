@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -44,8 +45,46 @@ func receive(t *testing.T, r *bufio.Reader) *reply {
 
 const postHead = "POST /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + acmeToken + "\r\n"
 
+// pipes is a listener whose connections lie in memory, for simulated time.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	close(p.closed)
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
+
+// dialSimulated connects to a server of a bubble.
+func dialSimulated(t *testing.T, h http.Handler) net.Conn {
+	t.Helper()
+	l := &pipes{make(chan net.Conn), make(chan struct{})}
+	srv := &http.Server{Handler: h}
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = srv.Serve(l) }) // until it is closed
+	near, far := net.Pipe()
+	t.Cleanup(func() {
+		_ = near.Close()
+		_ = srv.Close()
+		wg.Wait()
+	})
+	l.conns <- far
+	return near
+}
+
 func TestSlowBodies(t *testing.T) {
-	opts := Options{Grace: 30 * time.Millisecond, Timeout: 60 * time.Millisecond}
 	tests := []struct{ name, text string }{
 		{"head only", "Content-Length: 100\r\n\r\n"},
 		{"chunked and silent", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"},
@@ -54,67 +93,64 @@ func TestSlowBodies(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := newDoor(t)
-			conn := dial(t, New(d, opts))
-			send(t, conn, postHead+tt.text)
-			r := receive(t, bufio.NewReader(conn))
-			if r.status != http.StatusRequestTimeout || r.Error.Code != "too_slow" || d.calls.Load() != 0 {
-				t.Errorf("got %d %s, want 408 too_slow and nothing appended", r.status, r.text)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				d := newDoor(t)
+				conn := dialSimulated(t, New(d, Options{}))
+				send(t, conn, postHead+tt.text)
+				r := receive(t, bufio.NewReader(conn))
+				if r.status != http.StatusRequestTimeout || r.Error.Code != "too_slow" || d.calls.Load() != 0 {
+					t.Errorf("got %d %s, want 408 too_slow and nothing appended", r.status, r.text)
+				}
+			})
 		})
 	}
 }
 
 func TestTrickle(t *testing.T) {
-	// A byte each time the last one was sent: always alive, never fast enough.
-	h := New(newDoor(t), Options{Grace: 20 * time.Millisecond, Timeout: time.Hour, MinRate: 1 << 30})
-	conn := dial(t, h)
-	send(t, conn, postHead+"Transfer-Encoding: chunked\r\n\r\n")
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
+	synctest.Test(t, func(t *testing.T) {
+		// A byte each time the last one was sent: always alive, never fast enough.
+		conn := dialSimulated(t, New(newDoor(t), Options{Timeout: time.Hour}))
+		send(t, conn, postHead+"Transfer-Encoding: chunked\r\n\r\n")
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			tick := time.NewTicker(10 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				<-tick.C
 				if _, err := io.WriteString(conn, "1\r\n \r\n"); err != nil {
-					return
+					return // closed
 				}
 			}
+		})
+		r := receive(t, bufio.NewReader(conn))
+		_ = conn.Close()
+		wg.Wait()
+		if r.status != http.StatusRequestTimeout {
+			t.Errorf("got %d %s, want 408", r.status, r.text)
 		}
 	})
-	r := receive(t, bufio.NewReader(conn))
-	close(stop)
-	wg.Wait()
-	if r.status != http.StatusRequestTimeout {
-		t.Errorf("got %d %s, want 408", r.status, r.text)
-	}
 }
 
 func TestDeadlineIsLiftedWhileTheLogIsSlow(t *testing.T) {
-	d := newDoor(t)
-	h := New(d, Options{Grace: 20 * time.Millisecond, Timeout: 20 * time.Millisecond})
-	expired := time.NewTimer(200 * time.Millisecond)
-	d.before = func(ctx context.Context) error {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-expired.C:
-			return nil
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(t)
+		d.before = func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Hour):
+				return nil
+			}
 		}
-	}
-	conn := dial(t, h)
-	br := bufio.NewReader(conn)
-	for range 2 { // the connection is used again
-		send(t, conn, postHead+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(good), good))
-		if r := receive(t, br); r.status != http.StatusOK {
-			t.Errorf("got %d %s, want 200", r.status, r.text)
+		conn := dialSimulated(t, New(d, Options{}))
+		br := bufio.NewReader(conn)
+		for range 2 { // the connection is used again
+			send(t, conn, postHead+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(good), good))
+			if r := receive(t, br); r.status != http.StatusOK {
+				t.Errorf("got %d %s, want 200", r.status, r.text)
+			}
 		}
-		expired.Reset(0)
-	}
+	})
 }
 
 func TestConnectionIsUsedAgainAfterARefusal(t *testing.T) {
