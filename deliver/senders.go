@@ -21,8 +21,7 @@ type senders struct {
 	mu      sync.Mutex
 	ctx     func() context.Context // of run; nil before and after
 	wg      *sync.WaitGroup
-	rich    fifo   // up to date and quick the last time, with much to send
-	quickly fifo   // the same, with little
+	quickly turns  // up to date and quick the last time
 	behind  behind // read the log by themselves
 	slowly  fifo
 	turns   uint // taken by quick senders
@@ -52,7 +51,7 @@ func (s *senders) add(l *lane, slow bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if slow {
-		s.slowly.push(l)
+		s.slowly.push(l, time.Time{})
 		if s.ctx != nil && s.slow < maxSlow {
 			s.slow++
 			ctx := s.ctx()
@@ -60,29 +59,23 @@ func (s *senders) add(l *lane, slow bool) {
 		}
 		return
 	}
-	switch {
-	case l.behind:
+	if l.behind {
 		s.behind.push(l)
-	case l.rich():
-		s.rich.push(l)
-	default:
+	} else {
 		s.quickly.push(l)
 	}
 	s.start()
 }
 
-// promote moves a lane to those with much to send, unless its turn has come. The
-// lane is locked.
-func (s *senders) promote(l *lane) {
+// grown is called when more waits for a lane that is ready. The lane is locked.
+func (s *senders) grown(l *lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.quickly.remove(l) {
-		s.rich.push(l)
-	}
+	s.quickly.grow(l)
 }
 
 // waiting returns how many lanes wait for a quick sender.
-func (s *senders) waiting() int { return s.rich.len() + s.quickly.len() + s.behind.len() }
+func (s *senders) waiting() int { return s.quickly.len() + s.behind.len() }
 
 // slowSends returns how many sends that take long are under way.
 func (s *senders) slowSends() int {
@@ -167,26 +160,22 @@ func (s *senders) take(slow bool) *lane {
 	return nil
 }
 
-// pick takes the next lane. Of four turns that quick senders give, one goes to a
-// lane that is behind, one to the lane that has waited longest, and two to lanes
-// with much to send; more when there are no others.
+// pick takes the next lane. Every fourth turn that quick senders give goes to a
+// lane that is behind; more when there are no others.
 func (s *senders) pick(slow bool) *lane {
 	if slow {
 		return s.slowly.pop()
 	}
-	order := [...]func() *lane{s.rich.pop, s.quickly.pop, s.behind.pop}
-	switch s.turns++; s.turns % 4 {
-	case 0:
-		order = [...]func() *lane{s.behind.pop, s.quickly.pop, s.rich.pop}
-	case 1:
-		order = [...]func() *lane{s.quickly.pop, s.rich.pop, s.behind.pop}
-	}
-	for _, pop := range order {
-		if l := pop(); l != nil {
+	s.turns++
+	if s.turns%4 == 0 {
+		if l := s.behind.pop(); l != nil {
 			return l
 		}
 	}
-	return nil
+	if l := s.quickly.pop(); l != nil {
+		return l
+	}
+	return s.behind.pop()
 }
 
 // behind queues lanes that read the log by themselves. Every other turn goes to
@@ -264,16 +253,18 @@ type fifo struct {
 
 func (f *fifo) len() int { return f.count }
 
-func (f *fifo) push(l *lane) {
+// push queues a lane that waits since the given time.
+func (f *fifo) push(l *lane, since time.Time) {
 	f.lanes = append(f.lanes, l)
 	f.count++
-	l.place = place{in: f, at: f.gone + len(f.lanes) - 1}
+	l.place = place{in: f, at: f.gone + len(f.lanes) - 1, since: since}
 }
 
 // place is where a lane waits. The senders' lock guards it.
 type place struct {
-	in *fifo // nil for nowhere
-	at int   // counted from the first lane that was ever in it
+	in    *fifo // nil for nowhere
+	at    int   // counted from the first lane that was ever in it
+	since time.Time
 }
 
 // remove takes a lane out and reports whether it was in the queue.
@@ -287,26 +278,41 @@ func (f *fifo) remove(l *lane) bool {
 	return true
 }
 
-func (f *fifo) pop() *lane {
+// first returns the first lane, which stays; nil when there is none.
+func (f *fifo) first() *lane {
 	for f.head < len(f.lanes) {
-		l := f.lanes[f.head]
-		f.lanes[f.head] = nil
-		f.head++
-		if f.head > 1024 && f.head*2 > len(f.lanes) {
-			n := copy(f.lanes, f.lanes[f.head:])
-			clear(f.lanes[n:])
-			f.gone += f.head
-			f.lanes, f.head = f.lanes[:n], 0
-		}
-		if l != nil {
-			f.count--
-			l.place = place{}
+		if l := f.lanes[f.head]; l != nil {
 			return l
 		}
+		f.advance()
 	}
 	f.gone += f.head
 	f.lanes, f.head = f.lanes[:0], 0
 	return nil
+}
+
+// pop takes the first lane out; nil when there is none.
+func (f *fifo) pop() *lane {
+	l := f.first()
+	if l != nil {
+		f.lanes[f.head] = nil
+		f.advance()
+		f.count--
+		l.place = place{}
+	}
+	return l
+}
+
+// advance goes on to the next place, and frees those that were passed when they
+// are many.
+func (f *fifo) advance() {
+	f.head++
+	if f.head > 1024 && f.head*2 > len(f.lanes) {
+		n := copy(f.lanes, f.lanes[f.head:])
+		clear(f.lanes[n:])
+		f.gone += f.head
+		f.lanes, f.head = f.lanes[:n], 0
+	}
 }
 
 // wake makes an idle lane ready. A running one gets another turn; one that waits

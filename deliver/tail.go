@@ -322,19 +322,11 @@ func (l *lane) push(c *chunk, pick []uint16) {
 	l.queue = append(l.queue, portion{chunk: c, pick: pick})
 	l.given = c.last
 	l.load(c.size)
-	if l.phase == ready && l.rich() {
-		d.senders.promote(l)
+	if l.phase == ready && magnitude(l.queued) != magnitude(l.queued-c.size) {
+		d.senders.grown(l)
 	}
 	d.wake(l)
 }
-
-// richQueue is how many bytes have to wait for a lane to be served before others:
-// a request with many events costs hardly more than one with a single event, and
-// when processors are what all wait for, those of the others become more
-// meanwhile.
-const richQueue = 8 << 10
-
-func (l *lane) rich() bool { return l.queued >= richQueue }
 
 // Bytes that may wait for one lane, and from where on it is said to have much to
 // send.
