@@ -33,11 +33,24 @@ type Minute struct {
 	Failures  uint64    `json:"failures"` // tries
 }
 
-// Hour counts the events that were accepted in one hour, by type.
+// Hour counts the events that were accepted in one hour, by type or by namespace.
 type Hour struct {
-	Time   time.Time         `json:"time"`
-	Events uint64            `json:"events"`
-	Types  map[string]uint64 `json:"types"`
+	Time       time.Time         `json:"time"`
+	Events     uint64            `json:"events"`
+	Types      map[string]uint64 `json:"types,omitempty"`
+	Namespaces map[string]uint64 `json:"namespaces,omitempty"`
+	// OtherNamespaces counts events of namespaces that are not counted by
+	// themselves.
+	OtherNamespaces uint64 `json:"other_namespaces,omitempty"`
+}
+
+// CountQuery says which counts are wanted: of a namespace and all below it, or
+// with "" of the instance, in the last hours, 24 for 0; By is "type", as "", or
+// "namespace".
+type CountQuery struct {
+	Namespace string
+	Hours     int
+	By        string
 }
 
 // Address is where notices go: Kind is "http" or "email".
@@ -78,12 +91,14 @@ func (c *Client) Activity(ctx context.Context, id sluice.StreamID, minutes int) 
 	return l.items, err
 }
 
-// Counts lists the hours, of the last ones, in which events of a top-level
-// namespace, or with "" of the instance, were accepted.
-func (c *Client) Counts(ctx context.Context, namespace string, hours int) ([]Hour, error) {
+// Counts lists the hours, of the last ones, in which events were accepted.
+func (c *Client) Counts(ctx context.Context, q CountQuery) ([]Hour, error) {
 	l := list[Hour]{name: "hours"}
-	query := number("hours", hours)
-	query.Set("namespace", namespace)
+	query := number("hours", q.Hours)
+	query.Set("namespace", q.Namespace)
+	if q.By != "" {
+		query.Set("by", q.By)
+	}
 	err := c.do(ctx, request{method: http.MethodGet, path: "/api/v1/counts", query: query}, &l)
 	return l.items, err
 }

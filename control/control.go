@@ -107,7 +107,7 @@ type Service struct {
 	keys       keys
 	health     healthFigures
 	notices    notices
-	counts     counts
+	counters   []*counter // one for each partition
 }
 
 // New returns a service. It does nothing until Open.
@@ -145,7 +145,6 @@ func New(cfg Config) *Service {
 	s.outboxes.init()
 	s.keys.init()
 	s.notices.init()
-	s.counts.init()
 	return s
 }
 
@@ -155,7 +154,11 @@ func New(cfg Config) *Service {
 func (s *Service) Open(ctx context.Context) error {
 	s.watchSpace(ctx)
 	for _, p := range s.log.Partitions() {
-		s.counts.from[p] = s.log.Last(p)
+		c := newCounter(s, p)
+		if err := c.load(ctx); err != nil {
+			return fmt.Errorf("load counts: %w", err)
+		}
+		s.counters = append(s.counters, c)
 	}
 	if err := s.loadTokens(ctx); err != nil {
 		return fmt.Errorf("load tokens: %w", err)
@@ -185,10 +188,12 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.runReseal(ctx) })
 	wg.Go(func() { s.runHealth(ctx) })
 	wg.Go(func() { s.runNotices(ctx) })
-	wg.Go(func() { s.runCounts(ctx) })
 	for _, p := range s.log.Partitions() {
 		wg.Go(func() { s.runLearner(ctx, p) })
-		wg.Go(func() { s.runCounter(ctx, p) })
+	}
+	for _, c := range s.counters {
+		wg.Go(func() { c.run(ctx) })
+		wg.Go(func() { c.runStore(ctx) })
 	}
 	<-ctx.Done()
 	return nil

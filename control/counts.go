@@ -1,11 +1,10 @@
 package control
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,48 +21,93 @@ const (
 	countEvery   = time.Minute // between two times that counts are stored
 	countBatch   = 200         // records stored with one sync
 	countDays    = 8           // that are kept: a week, and the day under way
-	// maxCountHours is how far back callers may ask.
-	maxCountHours = 7 * 24
-	// maxCountTypes bounds the types that are counted by themselves in a day of a
-	// namespace; the others are summed under otherTypes.
-	maxCountTypes = 64
-	otherTypes    = "other"
+	// manyPairs of namespace and type that are not stored yet are stored at once.
+	manyPairs = 128 << 10
 )
 
-// counts counts events by top-level namespace, hour of acceptance and type. The
-// instance counts every event. A counter follows each partition by the
-// directories of its blocks, from where the log ended at the start; what was
-// counted is stored each minute, so that a crash loses a minute at most. No
-// ledger depends on it.
-type counts struct {
-	from map[string]uint64 // by partition: the last event before the start
+// counter counts the events of one partition by namespace, hour of acceptance and
+// type, of the directories of its blocks. What was counted is stored each minute,
+// in rounds: the days of all top-level namespaces up to one block, and then that
+// block's number. Each record says up to where it counts, too. So counting goes on
+// where it stood, however the process ended, and counts no event twice.
+type counter struct {
+	s         *Service
+	partition string
+	kick      chan struct{} // much is to be stored
+
+	// replay is the end of the log at the start: of blocks up to it, some records
+	// may count the events already.
+	replay uint64
+	known  map[dayOf]uint64 // up to where records count, while that matters
+	block  blockPairs
 
 	mu    sync.Mutex
-	fresh map[string]tally // by folded top-level namespace: not stored yet
+	seq   uint64 // all events up to it are in a record, in round or in fresh
+	fresh days   // what no round has taken yet
+	pairs int    // in fresh
+	round *round // that is being stored, nil for none
+	turns uint64 // rounds begun, and rounds ended
 }
 
-// tally counts events by hour (hours since 1970) and type.
-type tally map[int64]map[string]uint64
+// dayOf names a day, in days since 1970, of a folded top-level namespace; the
+// instance's counts every event.
+type dayOf struct {
+	top string
+	day int64
+}
 
-func (c *counts) init() { c.from, c.fresh = map[string]uint64{}, map[string]tally{} }
+// days holds counts by day and top-level namespace.
+type days map[int64]map[string]*day
 
-// runCounter counts the events of a partition until ctx ends.
-func (s *Service) runCounter(ctx context.Context, partition string) {
-	seq := s.counts.from[partition]
-	scratch := map[kindOfEvent]uint64{}
+// round is what is stored together.
+type round struct {
+	upto uint64
+	days days
+	done map[dayOf]bool
+}
+
+func newCounter(s *Service, partition string) *counter {
+	return &counter{s: s, partition: partition, kick: make(chan struct{}, 1), known: map[dayOf]uint64{}, fresh: days{}}
+}
+
+// countedRecord is up to where the records of a partition count.
+type countedRecord struct {
+	Seq uint64 `json:"seq"`
+}
+
+func (c *counter) position() string { return countRecords + "at/" + c.partition }
+
+func countPrefix(top string) string { return countRecords + "=" + top + "/" }
+
+func (c *counter) prefix(top string) string { return countPrefix(top) + c.partition + "/" }
+
+func (c *counter) key(d dayOf) string { return c.prefix(d.top) + strconv.FormatInt(d.day, 10) }
+
+// load finds out where to go on. A log that was never counted is counted from its
+// end on.
+func (c *counter) load(ctx context.Context) error {
+	last := c.s.log.Last(c.partition)
+	rec, _, err := store.Load[countedRecord](ctx, c.s.store, c.position())
+	if errors.Is(err, store.ErrNotFound) {
+		_, err = store.Save(ctx, c.s.store, c.position(), countedRecord{Seq: last}, 0)
+		rec.Seq = last
+	}
+	c.seq, c.replay = min(rec.Seq, last), last
+	return err
+}
+
+// run counts until ctx ends.
+func (c *counter) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		b, err := s.log.Block(ctx, partition, seq+1)
+		b, err := c.s.log.Outline(ctx, c.partition, c.seq+1)
 		switch {
 		case err == nil:
-			s.counts.count(b, scratch)
-			seq = b.Last()
+			err = c.add(ctx, b)
 		case errors.Is(err, io.EOF):
-			err = s.log.Wait(ctx, partition, seq+1)
-		default:
-			seq = s.log.Last(partition) // what cannot be read is not counted
+			err = c.s.log.Wait(ctx, c.partition, c.seq+1)
 		}
 		if err != nil && ctx.Err() == nil {
-			s.logger.WarnContext(ctx, "events not counted", "partition", partition, "seq", seq, "err", err)
+			c.s.logger.WarnContext(ctx, "events not counted yet", "partition", c.partition, "seq", c.seq, "err", err)
 			select {
 			case <-time.After(learnerPause):
 			case <-ctx.Done():
@@ -72,258 +116,238 @@ func (s *Service) runCounter(ctx context.Context, partition string) {
 	}
 }
 
-func (t tally) add(hour int64, eventType string, n uint64) {
-	types := t[hour]
-	if types == nil {
-		types = map[string]uint64{}
-		t[hour] = types
-	}
-	if _, ok := types[eventType]; !ok && len(types) >= maxCountTypes {
-		eventType = otherTypes
-	}
-	types[eventType] += n
-}
-
-// kindOfEvent is what events of a block have in common: indexes into its lists.
-type kindOfEvent struct {
-	top       uint32
-	eventType uint16
-}
-
-// count counts the events of a block. scratch is the caller's, to be used again.
-func (c *counts) count(b *eventlog.Block, scratch map[kindOfEvent]uint64) {
-	clear(scratch)
-	for i := range b.Entries {
-		e := &b.Entries[i]
-		scratch[kindOfEvent{b.Namespaces[e.Namespace].Top, e.Type}]++
-	}
+// add counts the events of a block.
+func (c *counter) add(ctx context.Context, b *eventlog.Outline) error {
 	hour := b.Accepted.Unix() / 3600
+	skip, err := c.counted(ctx, b, hour/24)
+	if err != nil {
+		return err
+	}
+	pairs := c.block.count(b.Directory)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for k, n := range scratch {
-		name := b.Types[k.eventType].Name
-		c.of(sluice.Instance).add(hour, name, n)
-		if top := b.Tops[k.top].Name; top != sluice.Instance {
-			c.of(top).add(hour, name, n)
+	c.seq = b.Last()
+	full := c.pairs >= 4*manyPairs
+	names := internTypes(b.Types)
+	all := make([]uint64, len(b.Types))
+	for _, p := range pairs {
+		ns := &b.Namespaces[p.namespace]
+		all[p.eventType] += uint64(p.n)
+		if top := b.Tops[ns.Top].Name; top != sluice.Instance && !skip[ns.Top] {
+			c.pairs += c.tally(top, hour).add(ns.Folded[len(top):], names[p.eventType], uint64(p.n), full)
 		}
 	}
-}
-
-// of returns what was counted of a namespace. c is locked.
-func (c *counts) of(top string) tally {
-	t := c.fresh[top]
-	if t == nil {
-		t = tally{}
-		c.fresh[strings.Clone(top)] = t
-	}
-	return t
-}
-
-// take returns at most n namespaces with what was counted of them, and forgets
-// it.
-func (c *counts) take(n int) map[string]tally {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	out := map[string]tally{}
-	for top, t := range c.fresh {
-		if len(out) == n {
-			break
-		}
-		out[top] = t
-		delete(c.fresh, top)
-	}
-	return out
-}
-
-// give takes back what could not be stored.
-func (c *counts) give(top string, t tally) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	mine := c.of(top)
-	for hour, types := range t {
-		for name, n := range types {
-			mine.add(hour, name, n)
+	if !skip[len(b.Tops)] {
+		instance := c.tally(sluice.Instance, hour)
+		for i, n := range all {
+			c.pairs += instance.add("", names[i], n, full)
 		}
 	}
+	if c.pairs >= manyPairs {
+		poke(c.kick)
+	}
+	return nil
 }
 
-// countRecord is a day of a namespace.
-type countRecord struct {
-	Hours tally `json:"hours"`
+func poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
-func countPrefix(top string) string { return countRecords + "=" + top + "/" }
+// tally returns the tally of an hour that is not stored yet. c is locked.
+func (c *counter) tally(top string, hour int64) *tally {
+	byTop := c.fresh[hour/24]
+	if byTop == nil {
+		byTop = map[string]*day{}
+		c.fresh[hour/24] = byTop
+	}
+	d := byTop[top]
+	if d == nil {
+		d = &day{}
+		byTop[strings.Clone(top)] = d // the block is not kept in memory
+	}
+	return d.hour(int8(hour % 24))
+}
 
-func countKey(top string, day int64) string { return countPrefix(top) + strconv.FormatInt(day, 10) }
+// counted says of each top-level namespace of the block, and lastly of the
+// instance, whether its record counts the block already: that of a round that was
+// cut off by the end of the process.
+func (c *counter) counted(ctx context.Context, b *eventlog.Outline, day int64) ([]bool, error) {
+	skip := make([]bool, len(b.Tops)+1)
+	if b.Last() > c.replay {
+		c.known = nil
+		return skip, nil
+	}
+	for i := range skip {
+		d := dayOf{sluice.Instance, day}
+		if i < len(b.Tops) {
+			d.top = b.Tops[i].Name
+		}
+		upto, ok := c.known[d]
+		if !ok {
+			stored, _, err := c.loadDay(ctx, d)
+			if err != nil {
+				return nil, err
+			}
+			upto = stored.upto
+			c.known[d] = upto
+		}
+		skip[i] = b.Last() <= upto
+	}
+	return skip, nil
+}
 
-// runCounts stores counts until ctx ends, and then what is left.
-func (s *Service) runCounts(ctx context.Context) {
+// runStore stores what was counted until ctx ends, and then what is left.
+func (c *counter) runStore(ctx context.Context) {
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		select {
 		case <-tick.C:
+		case <-c.kick:
 		case <-ctx.Done():
 		}
-		s.storeCounts(context.WithoutCancel(ctx))
-	}
-}
-
-func (s *Service) storeCounts(ctx context.Context) {
-	for {
-		batch := s.counts.take(countBatch)
-		if len(batch) == 0 {
-			return
-		}
-		if err := s.storeTallies(ctx, batch); err != nil {
-			s.logger.WarnContext(ctx, "counts of events not stored yet", "err", err)
-			return
+		if err := c.store(context.WithoutCancel(ctx)); err != nil {
+			c.s.logger.WarnContext(ctx, "counts of events not stored yet", "partition", c.partition, "err", err)
 		}
 	}
 }
 
-// storeTallies adds what was counted to the records of the days.
-func (s *Service) storeTallies(ctx context.Context, batch map[string]tally) error {
-	type part struct {
-		top string
-		t   tally
+// store stores a round, or what is left of the one before.
+func (c *counter) store(ctx context.Context) error {
+	r := c.begin()
+	if r == nil {
+		return nil
 	}
-	var parts []part
+	var errs []error
+	for batch := range slices.Chunk(r.left(), countBatch) {
+		errs = append(errs, c.storeDays(ctx, r, batch))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	_, err := store.Update(ctx, c.s.store, c.position(), func(rec *countedRecord, _ bool) error {
+		rec.Seq = r.upto
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.round = nil
+	c.turns++
+	return nil
+}
+
+// begin returns the round that is to be stored, nil when there is nothing. The
+// next one begins when all of it is stored.
+func (c *counter) begin() *round {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.round == nil && len(c.fresh) > 0 {
+		c.round = &round{upto: c.seq, days: c.fresh, done: map[dayOf]bool{}}
+		c.fresh, c.pairs = days{}, 0
+		c.turns++
+	}
+	return c.round
+}
+
+// left lists what is not stored yet.
+func (r *round) left() []dayOf {
+	var out []dayOf
+	for at, byTop := range r.days {
+		for top := range byTop {
+			if d := (dayOf{top, at}); !r.done[d] {
+				out = append(out, d)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b dayOf) int { return cmp.Or(cmp.Compare(a.top, b.top), cmp.Compare(a.day, b.day)) })
+	return out
+}
+
+// storeDays adds what a round counted to the records of the days.
+func (c *counter) storeDays(ctx context.Context, r *round, batch []dayOf) error {
+	var changed []dayOf
 	var changes []store.Change
 	var errs []error
-	for top, t := range batch {
-		for day, hours := range t.byDay() {
-			change, err := s.countChange(ctx, top, day, hours)
-			if err != nil {
-				s.counts.give(top, hours)
-				errs = append(errs, err)
-				continue
-			}
-			parts, changes = append(parts, part{top, hours}), append(changes, change)
+	for _, d := range batch {
+		change, err := c.change(ctx, r, d)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case change.Key == "":
+			r.done[d] = true // it was stored before, and the answer lost
+		default:
+			changed, changes = append(changed, d), append(changes, change)
 		}
 	}
 	if len(changes) == 0 {
 		return errors.Join(errs...)
 	}
-	applied := s.store.Apply(ctx, changes...)
-	for i, p := range parts {
+	applied := c.s.store.Apply(ctx, changes...)
+	for i, d := range changed {
 		if applied != nil && applied[i] != nil {
-			s.counts.give(p.top, p.t)
 			errs = append(errs, applied[i])
+			continue
 		}
+		r.done[d] = true
 	}
 	return errors.Join(errs...)
 }
 
-func (t tally) byDay() map[int64]tally {
-	out := map[int64]tally{}
-	for hour, types := range t {
-		if out[hour/24] == nil {
-			out[hour/24] = tally{}
-		}
-		out[hour/24][hour] = types
-	}
-	return out
-}
-
-// countChange returns the change of a day's record. With the first record of a
-// day, those of days long past go.
-func (s *Service) countChange(ctx context.Context, top string, day int64, add tally) (store.Change, error) {
-	key := countKey(top, day)
-	rec, version, err := store.Load[countRecord](ctx, s.store, key)
-	if errors.Is(err, store.ErrNotFound) {
-		err = s.forgetCounts(ctx, top, day-countDays)
-	}
-	if err != nil {
+// change returns the change of a day's record, none when it counts the round
+// already. With the first record of a day, those of days long past go.
+func (c *counter) change(ctx context.Context, r *round, d dayOf) (store.Change, error) {
+	stored, version, err := c.loadDay(ctx, d)
+	if err != nil || stored.upto >= r.upto {
 		return store.Change{}, err
 	}
-	if rec.Hours == nil {
-		rec.Hours = tally{}
-	}
-	for hour, types := range add {
-		for name, n := range types {
-			rec.Hours.add(hour, name, n)
+	if version == 0 {
+		if err := c.forget(ctx, d.top, d.day-countDays); err != nil {
+			return store.Change{}, err
 		}
 	}
-	value, err := json.Marshal(rec)
-	return store.Change{Key: key, Value: value, Version: version}, err
+	stored.merge(r.days[d.day][d.top])
+	stored.upto = r.upto
+	return store.Change{Key: c.key(d), Value: stored.encode(), Version: version}, nil
 }
 
-func (s *Service) forgetCounts(ctx context.Context, top string, last int64) error {
+// loadDay returns what is stored of a day, which may be nothing. What cannot be
+// read is as good as nothing: no ledger depends on it.
+func (c *counter) loadDay(ctx context.Context, d dayOf) (*day, uint64, error) {
+	rec, err := c.s.store.Get(ctx, c.key(d))
+	if errors.Is(err, store.ErrNotFound) {
+		return &day{}, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	out, err := decodeDay(rec.Value)
+	if err != nil {
+		c.s.logger.WarnContext(ctx, "counts of a day begin anew", "record", rec.Key, "err", err)
+		out = &day{}
+	}
+	return out, rec.Version, nil
+}
+
+// forget deletes the records of a namespace up to a day.
+func (c *counter) forget(ctx context.Context, top string, last int64) error {
 	var changes []store.Change
-	for r, err := range s.store.List(ctx, countPrefix(top)) {
+	prefix := c.prefix(top)
+	for r, err := range c.s.store.List(ctx, prefix) {
 		if err != nil {
 			return err
 		}
-		if day, err := strconv.ParseInt(r.Key[len(countPrefix(top)):], 10, 64); err == nil && day <= last {
+		if day, err := strconv.ParseInt(r.Key[len(prefix):], 10, 64); err == nil && day <= last {
 			changes = append(changes, store.Change{Key: r.Key, Version: r.Version})
 		}
 	}
 	if len(changes) == 0 {
 		return nil
 	}
-	return errors.Join(s.store.Apply(ctx, changes...)...)
-}
-
-// HourCounts counts the events that were accepted in one hour.
-type HourCounts struct {
-	Time   time.Time         `json:"time"` // its beginning
-	Events uint64            `json:"events"`
-	Types  map[string]uint64 `json:"types"` // "other" sums those beyond 64
-}
-
-// Counts returns how many events of a top-level namespace, or with "" of the
-// whole instance, were accepted in each of the last hours that had any, the oldest
-// first; hours is at most 168, a week; 0 is 24. Up to a minute before a crash may
-// be missing.
-func (s *Service) Counts(ctx context.Context, p Principal, namespace string, hours int) ([]HourCounts, error) {
-	scope := sluice.FoldNamespace(namespace)
-	if err := authorize(p, actionReadStreams, scope); err != nil {
-		return nil, err
-	}
-	if err := checkTopLevel(namespace); err != nil {
-		return nil, err
-	}
-	if hours == 0 {
-		hours = 24
-	}
-	if hours < 0 || hours > maxCountHours {
-		return nil, sluice.Errorf(sluice.Invalid, "hours must be 1 to %d", maxCountHours)
-	}
-	since := s.now().Unix()/3600 - int64(hours) + 1
-	sum := tally{}
-	for r, err := range s.store.List(ctx, countPrefix(scope)) {
-		if err != nil {
-			return nil, err
-		}
-		var rec countRecord
-		if err := json.Unmarshal(r.Value, &rec); err != nil {
-			return nil, err
-		}
-		sum.take(rec.Hours, since)
-	}
-	s.counts.mu.Lock()
-	sum.take(s.counts.fresh[scope], since)
-	s.counts.mu.Unlock()
-	out := make([]HourCounts, 0, len(sum))
-	for _, hour := range slices.Sorted(maps.Keys(sum)) {
-		h := HourCounts{Time: time.Unix(hour*3600, 0).UTC(), Types: sum[hour]}
-		for _, n := range h.Types {
-			h.Events += n
-		}
-		out = append(out, h)
-	}
-	return out, nil
-}
-
-// take adds what another tally counted from an hour on.
-func (t tally) take(o tally, since int64) {
-	for hour, types := range o {
-		if hour < since {
-			continue
-		}
-		for name, n := range types {
-			t.add(hour, name, n)
-		}
-	}
+	return errors.Join(c.s.store.Apply(ctx, changes...)...)
 }

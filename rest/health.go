@@ -59,11 +59,11 @@ func (c *call) namespace(others ...string) (string, url.Values, error) {
 }
 
 func (a *API) listCounts(ctx context.Context, c *call) (answer, error) {
-	namespace, q, err := c.namespace("hours")
+	namespace, q, err := c.namespace("hours", "by")
 	if err != nil {
 		return answer{}, err
 	}
-	out, err := a.service.Counts(ctx, c.by, namespace, number(q, "hours"))
+	out, err := a.service.Counts(ctx, c.by, control.CountQuery{Namespace: namespace, Hours: number(q, "hours"), By: q.Get("by")})
 	return answer{http.StatusOK, map[string]any{"hours": out}}, err
 }
 

@@ -40,6 +40,10 @@ func TestHealthAttemptsAndCounts(t *testing.T) {
 		if types := hours[len(hours)-1].(map[string]any)["types"].(map[string]any); types["git.push"] != 4.0 {
 			t.Errorf("counts: got %v", hours)
 		}
+		hours = c.want(200, "GET", "/api/v1/counts?namespace=acme/web&by=namespace", "")["hours"].([]any)
+		if got := hours[0].(map[string]any)["namespaces"]; fmt.Sprint(got) != "map[acme/web:4]" {
+			t.Errorf("counts by namespace: got %v", hours)
+		}
 		info := c.want(200, "GET", "/api/v1/info", "")
 		if fmt.Sprint(info["egress_addresses"]) != "[192.0.2.0/28]" || info["version"] != "1.2.3" || fmt.Sprint(info["notices"]) != "[email http]" ||
 			fmt.Sprint(info["kinds"]) != "[map[name:memory secrets:[verification_token signing_secret password]]]" {
@@ -49,7 +53,7 @@ func TestHealthAttemptsAndCounts(t *testing.T) {
 			t.Errorf("check: got %v", out)
 		}
 		for _, path := range []string{"/api/v1/streams/1/attempts?limit=0", "/api/v1/streams/1/attempts?limit=201", "/api/v1/streams/1/activity?minutes=x", "/api/v1/counts?namespace=acme&hours=169",
-			"/api/v1/counts", "/api/v1/counts?namespace=acme/web", "/api/v1/streams/1/attempts?size=1"} {
+			"/api/v1/counts", "/api/v1/counts?namespace=acme/", "/api/v1/counts?namespace=acme&by=day", "/api/v1/counts?namespace=&by=namespace", "/api/v1/streams/1/attempts?size=1"} {
 			c.wantProblem(400, "invalid", "GET", path, "")
 		}
 		c.wantProblem(404, "not_found", "GET", "/api/v1/streams/9/attempts", "")

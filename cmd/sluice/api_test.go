@@ -61,7 +61,10 @@ func newAPI(t *testing.T) *api {
 		"GET /api/v1/streams/{id}/activity": func(*http.Request, []byte) (int, any) {
 			return 200, map[string]any{"minutes": []client.Minute{{Delivered: 17, Failures: 2}}}
 		},
-		"GET /api/v1/counts": func(*http.Request, []byte) (int, any) {
+		"GET /api/v1/counts": func(r *http.Request, _ []byte) (int, any) {
+			if r.URL.Query().Get("by") == "namespace" {
+				return 200, map[string]any{"hours": []client.Hour{{Events: 10, Namespaces: map[string]uint64{"acme": 2, "acme/web": 7}, OtherNamespaces: 1}}}
+			}
 			return 200, map[string]any{"hours": []client.Hour{{Events: 10, Types: map[string]uint64{"a": 1, "b": 5, "c": 2, "d": 2}}}}
 		},
 		"GET /api/v1/notices": func(*http.Request, []byte) (int, any) { return 200, map[string]any{"addresses": []client.Address{}} },

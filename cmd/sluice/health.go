@@ -83,35 +83,47 @@ func streamActivityFlags(fs *flag.FlagSet, env *Env) action {
 func namespaceCountsFlags(fs *flag.FlagSet, env *Env) action {
 	hours := 24
 	fs.Var(countValue{&hours}, "hours", "the last `NUMBER` hours; a week is kept")
-	namespace := scopeFlags(fs)
+	by := fs.String("by", "type", "`WHAT` to tell apart: type or namespace")
+	namespace := anyScopeFlags(fs, "`NAMESPACE`, with all below it")
 	return listing(fs, env, "HOUR (UTC)\tEVENTS\tMOST FREQUENT",
 		func(ctx context.Context, c *client.Client, _ []string) ([]client.Hour, error) {
 			name, err := namespace()
 			if err != nil {
 				return nil, err
 			}
-			return c.Counts(ctx, name, hours)
+			return c.Counts(ctx, client.CountQuery{Namespace: name, Hours: hours, By: *by})
 		},
 		func(h client.Hour) string {
-			return fmt.Sprintf("%s\t%d\t%s", h.Time.UTC().Format("2006-01-02 15:00"), h.Events, frequent(h.Types))
+			return fmt.Sprintf("%s\t%d\t%s", h.Time.UTC().Format("2006-01-02 15:00"), h.Events, mostOf(&h))
 		})
 }
 
-// frequent names the three types with most events.
-func frequent(types map[string]uint64) string {
-	names := slices.SortedFunc(maps.Keys(types), func(a, b string) int {
-		return cmp.Or(cmp.Compare(types[b], types[a]), cmp.Compare(a, b))
+// mostOf names the three types, or the ten namespaces, with most events.
+func mostOf(h *client.Hour) string {
+	counts, most := h.Types, 3
+	if h.Namespaces != nil {
+		counts, most = h.Namespaces, 10
+	}
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
 	})
 	var words []string
-	for _, name := range names[:min(3, len(names))] {
-		words = append(words, fmt.Sprintf("%s %d", name, types[name]))
+	for _, name := range names[:min(most, len(names))] {
+		words = append(words, fmt.Sprintf("%s %d", name, counts[name]))
+	}
+	if h.OtherNamespaces > 0 {
+		words = append(words, fmt.Sprintf("(in namespaces that are not told apart: %d)", h.OtherNamespaces))
 	}
 	return strings.Join(words, ", ")
 }
 
 // scopeFlags adds --namespace and --instance, of which one must be given.
 func scopeFlags(fs *flag.FlagSet) func() (string, error) {
-	namespace := fs.String("namespace", "", "top-level `NAMESPACE`")
+	return anyScopeFlags(fs, "top-level `NAMESPACE`")
+}
+
+func anyScopeFlags(fs *flag.FlagSet, usage string) func() (string, error) {
+	namespace := fs.String("namespace", "", usage)
 	instance := fs.Bool("instance", false, "the instance")
 	return func() (string, error) {
 		if *instance == (*namespace != "") {

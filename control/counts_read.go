@@ -1,0 +1,221 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/sluicelog/sluice"
+)
+
+// maxCountHours is how far back callers may ask.
+const maxCountHours = 7 * 24
+
+// CountQuery says which counts of events are wanted.
+type CountQuery struct {
+	// Namespace is the namespace, with all below it; "" is the whole instance.
+	Namespace string
+	// Hours is how many hours to go back, 168 at most, the one under way
+	// included; 0 is 24.
+	Hours int
+	// By is "type", the default, or "namespace", which the instance has not.
+	By string
+}
+
+// HourCounts counts the events that were accepted in one hour.
+type HourCounts struct {
+	Time   time.Time `json:"time"` // its beginning
+	Events uint64    `json:"events"`
+	// Types are the 64 most frequent types; "other" sums the others.
+	Types map[string]uint64 `json:"types,omitempty"`
+	// Namespaces are those that had events of their own, folded, what is below
+	// each left out.
+	Namespaces map[string]uint64 `json:"namespaces,omitempty"`
+	// OtherNamespaces counts the events in namespaces beyond those that a
+	// top-level namespace counts by themselves. They are part of its Events. They
+	// are no part of the Events of a namespace below it, although some may belong
+	// there.
+	OtherNamespaces uint64 `json:"other_namespaces,omitempty"`
+}
+
+// Counts returns how many events of a namespace were accepted in each of the last
+// hours that had any, the oldest first. What was accepted a moment ago may be
+// missing.
+func (s *Service) Counts(ctx context.Context, p Principal, q CountQuery) ([]HourCounts, error) {
+	scope := sluice.FoldNamespace(q.Namespace)
+	if err := authorize(p, actionReadStreams, scope); err != nil {
+		return nil, err
+	}
+	if err := q.check(); err != nil {
+		return nil, err
+	}
+	hours := cmp.Or(q.Hours, 24)
+	sum := &countSum{top: sluice.TopLevel(scope), scope: scope, by: q.By, since: s.now().Unix()/3600 - int64(hours) + 1, hours: map[int64]*HourCounts{}}
+	for _, c := range s.counters {
+		if err := c.each(ctx, sum.top, sum.since, sum.add); err != nil {
+			return nil, err
+		}
+	}
+	return sum.list(), nil
+}
+
+func (q *CountQuery) check() error {
+	if q.Namespace != sluice.Instance {
+		if err := checkPath(q.Namespace); err != nil {
+			return err
+		}
+	}
+	if q.Hours < 0 || q.Hours > maxCountHours {
+		return sluice.Errorf(sluice.Invalid, "hours must be 1 to %d", maxCountHours)
+	}
+	switch {
+	case q.By == "" || q.By == "type":
+	case q.By != "namespace":
+		return sluice.Errorf(sluice.Invalid, "by must be type or namespace")
+	case q.Namespace == sluice.Instance:
+		return sluice.Errorf(sluice.Invalid, "the instance is counted by type only").WithHint("name a namespace to see what is below it")
+	}
+	return nil
+}
+
+// each calls f with the tallies of a top-level namespace from the hour since on,
+// those that are not stored included. f must not keep them.
+func (c *counter) each(ctx context.Context, top string, since int64, f func(hour int64, t *tally)) error {
+	for {
+		c.mu.Lock()
+		turns := c.turns
+		c.mu.Unlock()
+		stored, err := c.storedDays(ctx, top, since/24)
+		if err != nil {
+			return err
+		}
+		if c.sum(turns, top, since, stored, f) {
+			return nil
+		}
+	}
+}
+
+// sum calls f with what is stored and what is not, unless a round began or ended
+// since the record was read. That happens once a minute or so.
+func (c *counter) sum(turns uint64, top string, since int64, stored map[int64]*day, f func(hour int64, t *tally)) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.turns != turns {
+		return false
+	}
+	for at := since / 24; at <= since/24+countDays; at++ {
+		list := []*day{stored[at], c.fresh[at][top]}
+		if r := c.round; r != nil && (stored[at] == nil || stored[at].upto < r.upto) {
+			list = append(list, r.days[at][top])
+		}
+		for _, d := range list {
+			if d == nil {
+				continue
+			}
+			for i := range d.hours {
+				if hour := at*24 + int64(d.hours[i].hour); hour >= since {
+					f(hour, &d.hours[i].tally)
+				}
+			}
+		}
+	}
+	return true
+}
+
+func (c *counter) storedDays(ctx context.Context, top string, since int64) (map[int64]*day, error) {
+	out := map[int64]*day{}
+	prefix := c.prefix(top)
+	for r, err := range c.s.store.List(ctx, prefix) {
+		if err != nil {
+			return nil, err
+		}
+		at, err := strconv.ParseInt(r.Key[len(prefix):], 10, 64)
+		if err != nil || at < since {
+			continue
+		}
+		if d, err := decodeDay(r.Value); err == nil {
+			out[at] = d
+		}
+	}
+	return out, nil
+}
+
+// countSum adds tallies up.
+type countSum struct {
+	top, scope, by string
+	since          int64
+	hours          map[int64]*HourCounts
+}
+
+func (s *countSum) add(hour int64, t *tally) {
+	h := s.hours[hour]
+	if h == nil {
+		h = &HourCounts{Time: time.Unix(hour*3600, 0).UTC(), Types: map[string]uint64{}}
+		if s.by == "namespace" {
+			h.Types, h.Namespaces = nil, map[string]uint64{}
+		}
+		s.hours[hour] = h
+	}
+	for i := range t.rows {
+		r := &t.rows[i]
+		others := r.path == otherNamespaces
+		if !others && !sluice.Within(s.top+r.path, s.scope) {
+			continue
+		}
+		for _, c := range r.cells {
+			if others {
+				h.OtherNamespaces += c.n
+			}
+			if others && s.scope != s.top {
+				continue
+			}
+			h.Events += c.n
+			switch {
+			case s.by != "namespace":
+				h.Types[c.name.Value()] += c.n
+			case !others:
+				h.Namespaces[s.top+r.path] += c.n
+			}
+		}
+	}
+}
+
+func (s *countSum) list() []HourCounts {
+	out := make([]HourCounts, 0, len(s.hours))
+	for _, hour := range slices.Sorted(maps.Keys(s.hours)) {
+		h := s.hours[hour]
+		if h.Events == 0 && h.OtherNamespaces == 0 {
+			continue
+		}
+		h.Types = mostFrequent(h.Types)
+		out = append(out, *h)
+	}
+	return out
+}
+
+// mostFrequent sums all but the maxCountTypes most frequent types.
+func mostFrequent(types map[string]uint64) map[string]uint64 {
+	if len(types) <= maxCountTypes {
+		return types
+	}
+	others := types[otherTypes]
+	delete(types, otherTypes)
+	names := slices.SortedFunc(maps.Keys(types), func(a, b string) int {
+		return cmp.Or(cmp.Compare(types[b], types[a]), cmp.Compare(a, b))
+	})
+	out := map[string]uint64{}
+	for i, name := range names {
+		if i < maxCountTypes {
+			out[name] = types[name]
+		} else {
+			others += types[name]
+		}
+	}
+	if others > 0 {
+		out[otherTypes] = others
+	}
+	return out
+}
