@@ -118,6 +118,9 @@ func (s *session) startReceiver(ctx context.Context) (address string, err error)
 // the server's log to it.
 func (s *session) close(err error) error {
 	err = errors.Join(err, s.stopServer())
+	if s.sluice != nil {
+		err = errors.Join(err, s.sluice.Close())
+	}
 	if s.sink != nil {
 		err = errors.Join(err, s.sink.Stop())
 	}

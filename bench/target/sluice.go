@@ -64,6 +64,7 @@ type Stream struct {
 // A Sluice is a started Sluice.
 type Sluice struct {
 	config  Config
+	port    *process.Port // held from the first start to Close
 	address string
 	token   string
 	streams []Stream // in the order of the destinations
@@ -80,19 +81,22 @@ func (s *Sluice) Process() *process.Process { return s.process }
 // StartSluice starts Sluice on new data, waits until it is ready, and makes a
 // producer token and a stream for each destination.
 func StartSluice(ctx context.Context, config Config, destinations []Destination) (*Sluice, error) {
-	address, err := FreeAddress()
+	port, err := process.HoldPort()
 	if err != nil {
 		return nil, err
 	}
-	s := &Sluice{config: config, address: address, client: newClient()}
+	s := &Sluice{config: config, port: port, address: port.Address, client: newClient()}
 	if err := s.start(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.Close())
 	}
 	if err := s.setUp(ctx, destinations); err != nil {
-		return nil, errors.Join(err, s.process.Kill())
+		return nil, errors.Join(err, s.process.Kill(), s.Close())
 	}
 	return s, nil
 }
+
+// Close gives the address back. The process must have ended.
+func (s *Sluice) Close() error { return s.port.Release() }
 
 func newClient() *http.Client {
 	return &http.Client{Timeout: callTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: callsAtOnce}}
