@@ -83,12 +83,19 @@ func CheckEmail(address string) error {
 	return nil
 }
 
+// late reports whether a socket's deadline was met, which is that of the context and
+// may be noticed first.
+func late(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
+}
+
 // Send implements [Sender].
 func (m *Mail) Send(ctx context.Context, address string, n Notice) error {
 	ctx, cancel := context.WithTimeout(ctx, mailTimeout)
 	defer cancel()
 	err := m.send(ctx, address, m.message(address, &n))
-	if err != nil && ctx.Err() != nil {
+	if err != nil && (ctx.Err() != nil || late(err)) {
 		return errors.New("the mail server did not answer in time")
 	}
 	if err != nil {
