@@ -64,7 +64,7 @@ type Result struct {
 
 // Bounds of patience.
 const (
-	readyTimeout  = 30 * time.Second
+	readyTimeout  = time.Minute
 	loadTimeout   = 60 * time.Second
 	settleTimeout = 3 * time.Minute
 )

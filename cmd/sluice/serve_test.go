@@ -244,7 +244,7 @@ func damage(t *testing.T, data string) {
 // serveOnce runs sluice serve on data that it should refuse.
 func serveOnce(t *testing.T, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	return sluiceRun(ctx, []string{"SLUICE_ADMIN_TOKEN=" + adminToken}, "", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 }

@@ -68,7 +68,7 @@ func startDelivering(t *testing.T, n int, open func() (destination.Destination, 
 // until waits for a state of the stream.
 func (w *delivering) until(what string, ok func(deliver.State) bool) deliver.State {
 	w.t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -115,8 +115,8 @@ func Start() (*Broker, error) {
 	case <-b.done:
 		_ = b.cmd.Wait() // until all of its words are here
 		return nil, fmt.Errorf("start AMQP broker: install Debian's package %s: %s", packageName, b.words)
-	case <-time.After(30 * time.Second):
-		return nil, errors.Join(errors.New("start AMQP broker: it is not ready after 30 s"), b.Close())
+	case <-time.After(time.Minute):
+		return nil, errors.Join(errors.New("start AMQP broker: it is not ready after a minute"), b.Close())
 	}
 	b.command(map[string]any{"do": "key", "name": KeyName, "key": Key, "rights": []string{"send"}})
 	b.command(map[string]any{"do": "key", "name": ListenName, "key": ListenKey, "rights": []string{"listen"}})
