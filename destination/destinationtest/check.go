@@ -162,7 +162,7 @@ func testLeak(t *testing.T, h Harness) {
 		}
 	})
 	// Goroutines of closed connections need a moment to end.
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

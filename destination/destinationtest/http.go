@@ -131,7 +131,7 @@ func testSwitch(t *testing.T, h Harness) {
 	done := make(chan destination.Result, 1)
 	go func() { done <- dst.Send(t.Context(), Batch(1)) }()
 	<-r.Arrived
-	limit := time.NewTimer(20 * time.Second)
+	limit := time.NewTimer(time.Minute)
 	defer limit.Stop()
 	select {
 	case res := <-done:
