@@ -108,6 +108,7 @@ type Service struct {
 	health     healthFigures
 	notices    notices
 	counters   []*counter // one for each partition
+	exports    *turnstile
 }
 
 // New returns a service. It does nothing until Open.
@@ -132,8 +133,9 @@ func New(cfg Config) *Service {
 	}
 	s := &Service{
 		cfg: cfg, log: cfg.Log, store: cfg.Store, logger: cfg.Logger, now: cfg.Now,
-		kinds:  map[string]destination.Kind{},
-		checks: make(chan struct{}, maxChecks),
+		kinds:   map[string]destination.Kind{},
+		checks:  make(chan struct{}, maxChecks),
+		exports: newTurnstile("exports", maxExports, maxTenantExports),
 	}
 	for _, k := range cfg.Kinds {
 		s.kinds[k.Name()] = k

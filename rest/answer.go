@@ -55,7 +55,9 @@ func writeProblem(w http.ResponseWriter, status int, e *sluice.Error) {
 	switch status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests: // something that takes long is under way
+		w.Header().Set("Retry-After", "10")
+	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	}
 	writeJSON(w, status, problem{details{e.Code, e.Message, e.Hint}})

@@ -67,6 +67,11 @@ func ok(body any) (answer, error) { return answer{http.StatusOK, body}, nil }
 // methods are the ways to use a path.
 type methods map[string]func(context.Context, *call) (answer, error)
 
+// server is a body that is written while it is made, in a form of its own.
+type server interface {
+	serve(http.ResponseWriter, *http.Request)
+}
+
 // withoutBody answers with what do returns for the caller.
 func withoutBody[T any](do func(context.Context, control.Principal) (T, error)) func(context.Context, *call) (answer, error) {
 	return func(ctx context.Context, c *call) (answer, error) {
@@ -96,6 +101,7 @@ func (a *API) routes() {
 		"/api/v1/counts":                            {"GET": a.listCounts},
 		"/api/v1/events":                            {"GET": a.findEvents},
 		"/api/v1/events/counts":                     {"GET": a.countEvents},
+		"/api/v1/events/export":                     {"GET": a.exportEvents},
 		"/api/v1/events/index":                      {"GET": a.indexStatus},
 		"/api/v1/notices":                           {"GET": a.getNotices, "PUT": a.setNotices},
 		"/api/v1/notices/test":                      {"POST": a.testNotices},
@@ -164,6 +170,10 @@ func (a *API) handle(m methods) http.HandlerFunc {
 		out, err := do(r.Context(), &call{Request: r, by: by})
 		if err != nil {
 			a.refuse(w, r, err)
+			return
+		}
+		if b, ok := out.body.(server); ok {
+			b.serve(w, r)
 			return
 		}
 		if b, ok := out.body.(interface{ header(http.Header) }); ok {

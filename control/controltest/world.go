@@ -231,15 +231,26 @@ func (w *World) Events(partition, prefix string) []Stored {
 // Post appends n events of a namespace and type as a producer would.
 func (w *World) Post(namespace, eventType string, n int) {
 	w.T.Helper()
-	var b eventlog.Batch
-	var scanner sluice.Scanner
+	var events []string
 	for range n {
-		src := fmt.Sprintf(`{"id":%q,"event_type":%q,"entity_path":%q}`, fmt.Sprint("e", w.posted.Add(1)), eventType, namespace)
+		events = append(events, fmt.Sprintf(`{"id":%q,"event_type":%q,"entity_path":%q}`, fmt.Sprint("e", w.posted.Add(1)), eventType, namespace))
+	}
+	w.PostRaw(events...)
+}
+
+// PostRaw posts events as they are, in one request.
+func (w *World) PostRaw(events ...string) {
+	w.T.Helper()
+	batches := map[string]*eventlog.Batch{}
+	var scanner sluice.Scanner
+	for _, src := range events {
 		payload, env, _, err := scanner.Scan(nil, []byte(src))
 		must(w.T, err)
-		b.Add(payload, &env, "t0")
+		if batches[string(env.Class)] == nil {
+			batches[string(env.Class)] = &eventlog.Batch{}
+		}
+		batches[string(env.Class)].Add(payload, &env, "t0")
 	}
-	class := string(sluice.ClassOf(eventType))
-	_, err := w.Service.Accept(context.Background(), &control.Producer{Source: "t0"}, map[string]*eventlog.Batch{class: &b})
+	_, err := w.Service.Accept(context.Background(), &control.Producer{Source: "t0"}, batches)
 	must(w.T, err)
 }
