@@ -19,12 +19,11 @@ import (
 	"github.com/sluicelog/sluice/client"
 )
 
-const (
-	// Budget is the longest that a push waits for the hook.
-	Budget = 2 * time.Second
-	// countBudget is the part of it for counting commits.
-	countBudget = 700 * time.Millisecond
-)
+// DefaultBudget is the longest that a push waits for the hook.
+const DefaultBudget = 2 * time.Second
+
+// counting returns the part of a budget for counting commits.
+func counting(budget time.Duration) time.Duration { return budget * 35 / 100 }
 
 // Push is one call of the hook.
 type Push struct {
@@ -40,14 +39,20 @@ type Push struct {
 	Connect func(Config) (*client.Client, error)
 	// Now is the clock.
 	Now func() time.Time
+	// Budget is the longest that the push waits; [DefaultBudget] when it is 0.
+	Budget time.Duration
 }
 
-// Run records a push. It returns soon after Budget at the latest, and when it
+// Run records a push. It returns soon after the budget at the latest, and when it
 // returns nil, every ref update is in the spool or at the server. An error is
 // for the person who pushes; the push itself has happened.
 func (p *Push) Run(ctx context.Context) error {
 	start := p.Now()
-	ctx, cancel := context.WithTimeout(ctx, Budget)
+	budget := p.Budget
+	if budget == 0 {
+		budget = DefaultBudget
+	}
+	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
 	updates, err := parseUpdates(p.Updates)
 	if err != nil || len(updates) == 0 {
@@ -67,9 +72,9 @@ func (p *Push) Run(ctx context.Context) error {
 	if err != nil {
 		return p.withoutSpool(ctx, cfg, spool, events, err)
 	}
-	counting, stop := context.WithTimeout(ctx, countBudget)
-	repo.count(counting, updates, events)
-	repo.nameActor(counting, updates, events)
+	part, stop := context.WithTimeout(ctx, counting(budget))
+	repo.count(part, updates, events)
+	repo.nameActor(part, updates, events)
 	stop()
 	if err := draft.Finish(events); err != nil {
 		return fmt.Errorf("spool push: %w", err)
