@@ -137,7 +137,7 @@ that it can be redirected into a file.`,
 				{"A project", "sluice namespace create acme/web --kind project"},
 			}},
 		{name: "namespace list", short: "List groups and projects", flags: namespaceListFlags},
-		{name: "namespace counts", short: "Count the events of a namespace, by hour and type, or by what is below it", flags: namespaceCountsFlags},
+		{name: "namespace counts", short: "Count a namespace's events, by hour and type or by what is below it", flags: namespaceCountsFlags},
 	}
 }
 
