@@ -185,6 +185,16 @@ put "--" before a phrase that begins with a minus.`,
 				{"What Mona did in acme", "sluice search --namespace acme actor:mona"},
 				{"Everything but pushes since March, as it was accepted", "sluice search --json --limit 1000 -- '-action:git created:>=2026-03-01' | jq .event"},
 			}},
+		{name: "export", args: "[PHRASE...]", max: -1, short: "Write all events that a phrase finds to a file", flags: exportFlags,
+			long: `The events come as they were accepted, the oldest first. FILE.part grows until it
+is whole, and is then renamed to FILE. When the connection breaks the export goes
+on by itself, and when it was interrupted the same command goes on with it. Each
+export is recorded in the audit log.`,
+			examples: []example{
+				{"What happened in acme in March", "sluice export --namespace acme --from 2026-03-01 --to 2026-03-31 --output march.ndjson"},
+				{"The Git events of a week, as a table", "sluice export --class git --from 2026-03-01 --to 2026-03-07 --format csv --output git.csv"},
+				{"Straight into another program", "sluice export --namespace acme action:team | jq .actor"},
+			}},
 	}
 }
 
