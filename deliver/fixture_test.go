@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,7 +32,8 @@ type world struct {
 	next   int
 	dests  map[sluice.StreamID]*receiver
 	confs  map[sluice.StreamID]Stream
-	notes  []Notice
+	noting sync.Mutex
+	notes  []Notice    // guarded by noting
 	full   atomic.Bool // the store has no space
 	// writes of lane records until it has none; 0 for no such limit
 	writes atomic.Int64
@@ -75,6 +77,8 @@ func (w *world) start() {
 	opts := w.opts
 	opts.Logger = slog.New(slog.DiscardHandler)
 	opts.Emit = func(_ context.Context, n Notice) error {
+		w.noting.Lock()
+		defer w.noting.Unlock()
 		w.notes = append(w.notes, n)
 		return nil
 	}
@@ -110,6 +114,13 @@ func (w *world) start() {
 			w.t.Error(err)
 		}
 	}
+}
+
+// noted returns what was told so far.
+func (w *world) noted() []Notice {
+	w.noting.Lock()
+	defer w.noting.Unlock()
+	return slices.Clone(w.notes)
 }
 
 func sortedKeys(m map[sluice.StreamID]Stream) []sluice.StreamID {

@@ -416,7 +416,7 @@ func TestPausePastRetentionEndsInAnExactGap(t *testing.T) {
 		}
 		w.expect(1, sluice.Ledger{Accepted: 103, Delivered: 3, Expired: gone, Pending: 100 - gone})
 		var told, events uint64
-		for _, n := range w.notes {
+		for _, n := range w.noted() {
 			if n.Type == "stream.gap" {
 				told++
 				events += n.Fields["events"].(uint64)
@@ -442,7 +442,7 @@ func TestGapIsAnnounced(t *testing.T) {
 		time.Sleep(8*24*time.Hour + time.Hour)
 		synctest.Wait()
 		var steps []any
-		for _, n := range w.notes {
+		for _, n := range w.noted() {
 			if n.Type == "stream.gap_expected" {
 				steps = append(steps, n.Fields["percent_of_time"])
 			}

@@ -62,9 +62,8 @@ type lane struct {
 	// seen is the highest total that was told before the stream's until passed.
 	seen uint64
 
-	objects bool    // the destination keeps objects
-	fill    filling // of a lane of objects
-	object  *object // the planned one, when it is there; the running turn's
+	fill   *filling // of a lane of objects; nil when the destination takes events
+	object *object  // the planned one, when it is there; the running turn's
 	// open is the object that is filled between turns; who swaps it out owns it.
 	open atomic.Pointer[building]
 

@@ -76,11 +76,11 @@ func (d *Deliverer) objectStep(ctx context.Context, l *lane, w *work, dest desti
 func (l *lane) keepObjects(limits destination.ObjectLimits) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fill.limits = limits
-	if l.objects {
+	if l.fill != nil {
+		l.fill.limits = limits
 		return
 	}
-	l.objects = true
+	l.fill = &filling{limits: limits}
 	l.beyond, l.suspects, l.badEnd = nil, nil, 0 // another destination's
 	if len(l.queue) > 0 {
 		l.drop()
@@ -100,11 +100,10 @@ func (l *lane) keepEvents() {
 	if planned {
 		l.giveUp()
 	}
-	if l.objects || planned {
-		l.objects = false
+	if l.fill != nil || planned {
 		l.fill.stop()
 		l.unknown()
-		l.fill = filling{}
+		l.fill = nil
 		l.mark()
 	}
 }

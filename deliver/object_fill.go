@@ -65,7 +65,7 @@ func (l *lane) skip(b *building, at Start) Start {
 	defer l.p.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f := &l.fill
+	f := l.fill
 	if !f.known || f.version != b.conf.Version || at.Seq < f.listed || l.rec.End != nil {
 		return at
 	}
@@ -107,7 +107,7 @@ func (f *filling) take(b *building) {
 }
 
 func (f *filling) stop() {
-	if f.timer != nil {
+	if f != nil && f.timer != nil {
 		f.timer.Stop()
 		f.timer = nil
 	}
@@ -124,7 +124,7 @@ func (f *filling) learn(b *building) {
 // for a lane of objects. before is the scope's total before the block, version
 // that of the configuration which wants them. Partition and lane are locked.
 func (l *lane) told(b *eventlog.Block, list, idx []uint16, all bool, before, version uint64) {
-	p, f := l.p, &l.fill
+	p, f := l.p, l.fill
 	if l.upToDate() {
 		l.rec.Cursor, l.rec.Total = p.processed, before
 		if l.flushed == l.gen {
@@ -184,7 +184,7 @@ func count(b *eventlog.Block, list, idx []uint16, all bool) (n int, bytes int64)
 
 // due reports whether what is known makes an object. The lane is locked.
 func (l *lane) due(now time.Time) bool {
-	f := &l.fill
+	f := l.fill
 	if l.rec.End != nil || f.full {
 		return true
 	}

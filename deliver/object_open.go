@@ -25,7 +25,7 @@ func (f *filling) unread() int64 { return f.bytes - f.read }
 // goesOn reports whether the lane has enough to read although its object is not
 // due. It is locked.
 func (l *lane) goesOn() bool {
-	f := &l.fill
+	f := l.fill
 	return f.known && f.unread() >= f.ahead() && (l.open.Load() != nil || l.p.d.spool.calm())
 }
 
@@ -75,7 +75,7 @@ func (l *lane) reopen(w *work, dest destination.ObjectStore) *building {
 	}
 	conf, _ := l.s.config()
 	l.mu.Lock()
-	f := &l.fill
+	f := l.fill
 	at := l.next()
 	ok := f.known && f.version == b.conf.Version && conf.Version == b.conf.Version && b.dest == dest && (at == b.from || at == b.start)
 	f.full = false
@@ -190,7 +190,7 @@ func (l *lane) reads() bool { return l.fill.reading || l.phase == ready }
 // While it waits for its bucket, or for the disk, nobody has to wait for it. It is
 // locked.
 func (l *lane) late() bool {
-	f := &l.fill
+	f := l.fill
 	return f.known && l.rec.Since.IsZero() && l.reads() && f.unread()-f.excused >= largeQueue
 }
 
@@ -200,7 +200,7 @@ func (l *lane) burden(b *eventlog.Block) (has, much bool) {
 	switch {
 	case l.gone:
 		return false, false
-	case l.objects:
+	case l.fill != nil:
 		much = l.late()
 		return much || l.fill.known && l.reads(), much
 	}
@@ -229,7 +229,7 @@ func (l *lane) progress(b *building) {
 
 // hasRead is progress for the locked lane.
 func (l *lane) hasRead(b *building) {
-	f := &l.fill
+	f := l.fill
 	if !f.known {
 		return
 	}
@@ -262,6 +262,9 @@ func (l *lane) excuse() {
 
 // unknown ends the account. The lane is locked.
 func (l *lane) unknown() {
+	if l.fill == nil {
+		return
+	}
 	l.fill.known, l.fill.full, l.fill.excused = false, false, 0
 	l.fill.pins.clear(l.p.d)
 	l.weigh()

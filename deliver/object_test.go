@@ -384,7 +384,7 @@ func TestIdleBucketIsNotBehind(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		w.expect(1, sluice.Ledger{Accepted: 480, Delivered: 480})
 		b.once()
-		for _, n := range w.notes {
+		for _, n := range w.noted() {
 			t.Errorf("notice: got %s %v, want none", n.Type, n.Fields)
 		}
 	})

@@ -280,14 +280,14 @@ func (p *part) offer(h *handout, l *lane, s *share) error {
 		}
 		return nil
 	}
-	if l.behind && !l.fill.known {
+	if l.behind && (l.fill == nil || !l.fill.known) {
 		return nil
 	}
 	list, all := wanted(m, b, s.idx, 0)
 	if !all && len(list) == 0 {
 		return nil
 	}
-	if l.objects {
+	if l.fill != nil {
 		l.told(b, list, s.idx, all, s.before, conf.Version)
 		return nil
 	}
