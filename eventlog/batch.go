@@ -93,6 +93,25 @@ type dictionary struct {
 	lastType   uint16
 }
 
+// next returns an empty dictionary for what follows d, in its maps; its lists have
+// the room that d needed, for whoever was given d's keeps them. d is of no use
+// after it.
+func (d *dictionary) next() dictionary {
+	const keep = 4096
+	if len(d.namespaces) > keep || len(d.types) > keep || len(d.sources) > keep {
+		return dictionary{}
+	}
+	clear(d.nsIndex)
+	clear(d.typeIndex)
+	clear(d.topIndex)
+	clear(d.srcIndex)
+	return dictionary{
+		tops: make([]Top, 0, len(d.tops)), namespaces: make([]Namespace, 0, len(d.namespaces)),
+		types: make([]Type, 0, len(d.types)), sources: make([]string, 0, len(d.sources)),
+		nsIndex: d.nsIndex, typeIndex: d.typeIndex, topIndex: d.topIndex, srcIndex: d.srcIndex,
+	}
+}
+
 // number returns the number that the next entry of a dictionary of n gets.
 func number(n int) uint16 {
 	if n >= maxNumber {

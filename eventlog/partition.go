@@ -72,12 +72,13 @@ func (g *group) last() uint64 { return g.first + uint64(len(g.b.ents)) - 1 }
 type buffers struct {
 	raw  []byte
 	ents []Entry
+	dict dictionary
 }
 
 // newGroup returns an empty group in the spare buffers, if there are any.
 func (p *partition) newGroup(first uint64) *group {
 	g := &group{first: first, done: make(chan struct{})}
-	g.b.raw, g.b.ents = p.spare.raw, p.spare.ents
+	g.b.raw, g.b.ents, g.b.dict = p.spare.raw, p.spare.ents, p.spare.dict
 	p.spare = buffers{}
 	return g
 }
@@ -86,7 +87,7 @@ func (p *partition) newGroup(first uint64) *group {
 // event larger than a block.
 func (p *partition) reuse(g *group) {
 	if cap(g.b.raw) <= 2*MaxRaw {
-		p.spare = buffers{g.b.raw[:0], g.b.ents[:0]}
+		p.spare = buffers{g.b.raw[:0], g.b.ents[:0], g.b.dict.next()}
 	}
 }
 
