@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -24,17 +25,23 @@ const (
 // Redactor takes secrets out of what a far side says: receivers like to repeat
 // the request that they refuse. The nil Redactor knows no secrets. It may be
 // used by several goroutines at once.
-type Redactor struct{ replacer *strings.Replacer }
+type Redactor struct {
+	replacer func() *strings.Replacer // made when it is needed first: most never are
+}
 
 // NewRedactor returns a Redactor of the secrets, in the spellings in which
 // answers repeat them: as they are, in JSON, Go, HTML and URL escapes, and in
 // Base64. Values of fewer than four bytes are left alone.
 func NewRedactor(secrets ...string) *Redactor {
+	secrets = slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return len(s) < minSecret })
+	return &Redactor{sync.OnceValue(func() *strings.Replacer { return strings.NewReplacer(replacements(secrets)...) })}
+}
+
+// replacements returns pairs for a replacer: the spellings in which a far side may
+// repeat secrets, and what stands for them.
+func replacements(secrets []string) []string {
 	var spellings []string
 	for _, s := range secrets {
-		if len(s) < minSecret {
-			continue
-		}
 		quoted, _ := json.Marshal(s) // a string always has a JSON form
 		spellings = append(spellings, s, string(quoted[1:len(quoted)-1]), html.EscapeString(s),
 			url.QueryEscape(s), url.PathEscape(s), base64.StdEncoding.EncodeToString([]byte(s)))
@@ -47,7 +54,7 @@ func NewRedactor(secrets ...string) *Redactor {
 	for _, s := range slices.Compact(spellings) {
 		pairs = append(pairs, s, replacement)
 	}
-	return &Redactor{strings.NewReplacer(pairs...)}
+	return pairs
 }
 
 // Text returns s without secrets.
@@ -55,7 +62,7 @@ func (r *Redactor) Text(s string) string {
 	if r == nil {
 		return s
 	}
-	return r.replacer.Replace(s)
+	return r.replacer().Replace(s)
 }
 
 // Words returns a far side's words fit to be shown and stored: without secrets

@@ -30,7 +30,7 @@ const (
 type Endpoint struct {
 	config    Config
 	url       *url.URL
-	header    http.Header // of every request; its values are shared, never changed
+	fields    []field // of every request's header
 	signers   []signer
 	redact    *destination.Redactor
 	env       destination.Env
@@ -96,7 +96,11 @@ var contentTypes = map[Format]string{
 	FormatNDJSON: "application/x-ndjson",
 }
 
-func baseHeader(c Config, secrets destination.Secrets, env destination.Env) http.Header {
+// field is one field of a header; its name is in the canonical form.
+type field struct{ name, value string }
+
+// fieldsOf returns the fields that every request has, each name once.
+func fieldsOf(c Config, secrets destination.Secrets, env destination.Env) []field {
 	h := http.Header{}
 	h.Set("User-Agent", "Sluice")
 	if env.UserAgent != "" {
@@ -111,7 +115,11 @@ func baseHeader(c Config, secrets destination.Secrets, env destination.Env) http
 			h.Set(custom.Name, custom.Value)
 		}
 	}
-	return h
+	fields := make([]field, 0, len(h)) // much smaller than the map
+	for name, values := range h {
+		fields = append(fields, field{name, values[0]})
+	}
+	return fields
 }
 
 // redactor knows everything that a receiver may repeat and nobody else may

@@ -76,7 +76,7 @@ func (Kind) Open(config json.RawMessage, secrets destination.Secrets, env destin
 	return &Endpoint{
 		config:    c,
 		url:       u,
-		header:    baseHeader(c, secrets, env),
+		fields:    fieldsOf(c, secrets, env),
 		signers:   signers,
 		redact:    redactor(c, u, secrets),
 		env:       env,

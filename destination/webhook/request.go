@@ -46,9 +46,11 @@ func (e *Endpoint) post(ctx context.Context, r request) *destination.Error {
 }
 
 func (e *Endpoint) httpRequest(ctx context.Context, r request) *http.Request {
-	h := make(http.Header, len(e.header)+5)
-	for name, values := range e.header {
-		h[name] = values
+	h := make(http.Header, len(e.fields)+5)
+	values := make([]string, len(e.fields))
+	for i, f := range e.fields {
+		values[i] = f.value
+		h[f.name] = values[i : i+1 : i+1]
 	}
 	now := e.now()
 	// In lower case, as Standard Webhooks writes them.
