@@ -10,11 +10,11 @@ import (
 )
 
 // The soft memory limit: what small installations stay below, and beyond it the
-// memory in use and half as much again. The collector runs more often when the
+// memory in use and two fifths as much again. The collector runs more often when the
 // process comes near it, and gives memory back.
 const (
 	memoryFloor  = 150 << 20
-	memorySpare  = 80 << 20
+	memorySpare  = 64 << 20
 	memoryPeriod = time.Second
 )
 
@@ -23,7 +23,7 @@ const (
 func memoryLimit(live uint64) int64 {
 	const most = math.MaxInt64 / 4
 	l := int64(min(live, most))
-	return max(memoryFloor, l+l/2+memorySpare)
+	return max(memoryFloor, l+2*(l/5)+memorySpare)
 }
 
 // boundMemory keeps the soft limit until ctx ends. An operator's GOMEMLIMIT or

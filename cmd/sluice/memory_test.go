@@ -12,8 +12,8 @@ func TestMemoryLimit(t *testing.T) {
 	}{
 		{0, 150 << 20},
 		{30 << 20, 150 << 20},
-		{100 << 20, 230 << 20},
-		{1 << 30, 1<<30 + 1<<29 + 80<<20},
+		{100 << 20, 204 << 20},
+		{1000 << 20, 1464 << 20},
 	}
 	for _, c := range cases {
 		if got := memoryLimit(c.live); got != c.want {
