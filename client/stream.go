@@ -137,10 +137,18 @@ func (c *Client) ResumeStream(ctx context.Context, id sluice.StreamID) error {
 	return c.do(ctx, request{method: http.MethodPost, path: streamPath(id, "/resume")}, nil)
 }
 
+// Retried says whether a stream was tried at once, and if not, why.
+type Retried struct {
+	Retried bool   `json:"retried"`
+	Message string `json:"message"`
+}
+
 // RetryStream tries a stream now that waits for its next try. One that does not
 // wait, or failed less than a second ago, stays as it is.
-func (c *Client) RetryStream(ctx context.Context, id sluice.StreamID) error {
-	return c.do(ctx, request{method: http.MethodPost, path: streamPath(id, "/retry")}, nil)
+func (c *Client) RetryStream(ctx context.Context, id sluice.StreamID) (Retried, error) {
+	var r Retried
+	err := c.do(ctx, request{method: http.MethodPost, path: streamPath(id, "/retry")}, &r)
+	return r, err
 }
 
 // EventRef names an event by its place in the log.

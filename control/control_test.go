@@ -389,26 +389,29 @@ func TestPause(t *testing.T) {
 func TestRetry(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, w *controltest.World) {
 		s := create(t, w, func(s *control.StreamSpec) { s.Filter.EventTypes = []string{"git.push"} })
-		retry := func() control.Stream {
+		retry := func(want string) control.Retried {
 			t.Helper()
 			got, err := w.Service.RetryStream(t.Context(), w.Admin, s.ID)
 			if err != nil {
 				t.Fatalf("RetryStream: got %v, want nil", err)
 			}
+			if got.Retried != (want == "it is tried now") || !strings.Contains(got.Message, want) {
+				t.Errorf("RetryStream: got %v and %q, want %q", got.Retried, got.Message, want)
+			}
 			synctest.Wait()
 			return got
 		}
-		if got := retry(); got.Status != sluice.StatusActive {
+		if got := retry("no try has failed since the last success"); got.Status != sluice.StatusActive {
 			t.Errorf("a stream that does not wait: got status %s, want active", got.Status)
 		}
 		w.Kind.Refuse(&destination.Error{Class: destination.Unavailable, Message: "busy", RetryAfter: time.Hour})
 		w.Post("acme", "git.push", 2)
 		synctest.Wait()
-		retry() // too early
+		retry("less than a second ago")
 		wantTypes(t, w, "stream.", "stream.create")
 		time.Sleep(time.Minute)
 		w.Kind.Refuse(nil)
-		retry()
+		retry("it is tried now")
 		if got := w.Kind.Received("sink.example"); len(got) != 2 {
 			t.Errorf("received %d events after the repair, want 2", len(got))
 		}
@@ -416,6 +419,13 @@ func TestRetry(t *testing.T) {
 		if len(events) != 1 || events[0].TargetDetails != "siem" || events[0].AuthorName == "Sluice" {
 			t.Errorf("events: got %v, want one about the stream by its owner", events)
 		}
+		release := w.Kind.Hang()
+		w.Post("acme", "git.push", 2)
+		synctest.Wait()
+		if got := retry("a try with 2 events is under way since 2000-01-01T00:01:00Z"); got.Health.Trying == nil || got.Health.Trying.Events != 2 || got.Lanes[1].Trying == nil {
+			t.Errorf("while a try hangs: got %+v", got.Health)
+		}
+		release()
 		if _, err := w.Service.PauseStream(t.Context(), w.Admin, s.ID); err != nil {
 			t.Fatal(err)
 		}

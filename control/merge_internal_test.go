@@ -22,7 +22,7 @@ func TestMergeConfig(t *testing.T) {
 	for name, c := range map[string]struct{ config, sent, want string }{
 		"another format":    {`{"format":"event","concurrency":16,"ssl_verify":true}`, `{"format":"array"}`, `{"format":"array","ssl_verify":true}`},
 		"nothing about it":  {`{"format":"event","concurrency":16}`, `{"ssl_verify":false}`, `{"concurrency":16,"format":"event","ssl_verify":false}`},
-		"no default":        {`{"format":"event","concurrency":4}`, `{"format":"array"}`, `{"concurrency":4,"format":"array"}`},
+		"a chosen one":      {`{"format":"event","concurrency":4}`, `{"format":"array"}`, `{"format":"array"}`},
 		"sent along":        {`{"format":"event","concurrency":16}`, `{"format":"array","concurrency":16}`, `{"concurrency":16,"format":"array"}`},
 		"removed":           {`{"format":"event","concurrency":16}`, `{"concurrency":null}`, `{"format":"event"}`},
 		"back":              {`{"format":"array"}`, `{"format":"event"}`, `{"format":"event"}`},

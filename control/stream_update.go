@@ -284,8 +284,8 @@ func (s *Service) patchDestination(ctx context.Context, p Principal, old, next *
 	return names, s.seal(next, merged, after)
 }
 
-// mergeConfig replaces the members that are sent; null removes one. A default that
-// was stored and does not go with what is sent is removed.
+// mergeConfig replaces the members that are sent; null removes one. A stored one
+// that does not go with what is sent is removed: the update names it as changed.
 func mergeConfig(kind destination.Kind, config, sent json.RawMessage) (json.RawMessage, error) {
 	if sent == nil {
 		return config, nil
@@ -304,8 +304,8 @@ func mergeConfig(kind destination.Kind, config, sent json.RawMessage) (json.RawM
 	}
 	if d, ok := kind.(destination.Described); ok {
 		form := d.Form()
-		for name, value := range members {
-			if _, asked := changes[name]; !asked && form.OutOfPlace(members, name, value) {
+		for name := range members {
+			if _, asked := changes[name]; !asked && form.OutOfPlace(members, name) {
 				delete(members, name)
 			}
 		}

@@ -39,6 +39,7 @@ type Health struct {
 	LastSuccess *time.Time `json:"last_success"`
 	LastError   *Failure   `json:"last_error"`
 	NextRetry   *time.Time `json:"next_retry"`
+	Trying      *Trying    `json:"trying"` // the try under way that began first
 	LagEvents   uint64     `json:"lag_events"`
 	LagSeconds  float64    `json:"lag_seconds"` // age of the oldest pending event
 	// State is what was told last: "failing", "held", or "ok". It follows the
@@ -77,6 +78,12 @@ type Failure struct {
 	Tries   int       `json:"tries,omitempty"` // in a row
 }
 
+// Trying is a try that is under way.
+type Trying struct {
+	Since  time.Time `json:"since"`
+	Events int       `json:"events"`
+}
+
 // Lane is a stream's delivery through one partition.
 type Lane struct {
 	Partition string        `json:"partition"`
@@ -86,6 +93,7 @@ type Lane struct {
 	Behind    *time.Time    `json:"behind_since"`
 	LastError *Failure      `json:"last_error"`
 	NextRetry *time.Time    `json:"next_retry"`
+	Trying    *Trying       `json:"trying"`
 }
 
 // view shows a stream with its secrets as owners may see them.
@@ -123,7 +131,7 @@ func (s *Service) view(ctx context.Context, r *streamRecord) (Stream, error) {
 		l := &state.Lanes[i]
 		out.Lanes = append(out.Lanes, Lane{
 			Partition: l.Partition, Status: l.Status, Ledger: l.Ledger, Cursor: l.Cursor,
-			Behind: timeOrNil(l.BehindSince), LastError: failureOf(l.LastError), NextRetry: timeOrNil(l.NextRetry),
+			Behind: timeOrNil(l.BehindSince), LastError: failureOf(l.LastError), NextRetry: timeOrNil(l.NextRetry), Trying: tryingOf(l.Trying),
 		})
 	}
 	return out, nil
@@ -134,6 +142,7 @@ func healthOf(state *deliver.State, now time.Time) Health {
 	h := Health{LagEvents: state.Ledger.Pending}
 	var success, oldest, retry time.Time
 	var failure *deliver.Failure
+	var trying *deliver.Trying
 	for i := range state.Lanes {
 		l := &state.Lanes[i]
 		if l.LastSuccess.After(success) {
@@ -145,6 +154,9 @@ func healthOf(state *deliver.State, now time.Time) Health {
 		if !l.NextRetry.IsZero() && (retry.IsZero() || l.NextRetry.Before(retry)) {
 			retry = l.NextRetry
 		}
+		if l.Trying != nil && (trying == nil || l.Trying.Since.Before(trying.Since)) {
+			trying = l.Trying
+		}
 		if !l.OldestPending.IsZero() && (oldest.IsZero() || l.OldestPending.Before(oldest)) {
 			oldest = l.OldestPending
 		}
@@ -152,8 +164,15 @@ func healthOf(state *deliver.State, now time.Time) Health {
 	if !oldest.IsZero() {
 		h.LagSeconds = max(0, now.Sub(oldest).Seconds())
 	}
-	h.LastSuccess, h.LastError, h.NextRetry = timeOrNil(success), failureOf(failure), timeOrNil(retry)
+	h.LastSuccess, h.LastError, h.NextRetry, h.Trying = timeOrNil(success), failureOf(failure), timeOrNil(retry), tryingOf(trying)
 	return h
+}
+
+func tryingOf(t *deliver.Trying) *Trying {
+	if t == nil {
+		return nil
+	}
+	return &Trying{Since: t.Since.UTC(), Events: t.Events}
 }
 
 func failureOf(f *deliver.Failure) *Failure {

@@ -203,11 +203,20 @@ func (d *Deliverer) Troubles() []Trouble {
 // trouble returns what ails the lane, if anything does.
 func (l *lane) trouble() (Trouble, bool) {
 	l.mu.Lock()
-	if l.tries == 0 && !l.held || l.failure == nil {
+	var last Failure
+	switch {
+	case l.failure != nil && (l.tries > 0 || l.held):
+		last = *l.failure
+	case l.hangs():
+		last = l.trying.hanging()
+	default:
 		l.mu.Unlock()
 		return Trouble{}, false
 	}
-	t := Trouble{Stream: l.s.id, Tries: l.tries, Last: *l.failure, Since: l.failure.Time}
+	t := Trouble{Stream: l.s.id, Tries: l.tries, Last: last, Since: last.Time}
+	if r := l.rec.Trouble; r != nil && r.Since.Before(t.Since) {
+		t.Since = r.Since
+	}
 	conf, _ := l.s.config()
 	t.Status = l.status(&conf)
 	l.mu.Unlock()

@@ -110,6 +110,7 @@ type LaneState struct {
 	LastSuccess time.Time
 	LastError   *Failure // nil when there was none since the last success
 	NextRetry   time.Time
+	Trying      *Trying // nil when no try is under way
 	// OldestPending is when the oldest pending event was accepted, zero when
 	// there is none.
 	OldestPending time.Time
@@ -119,11 +120,11 @@ type LaneState struct {
 
 // Failure is a failed delivery, as owners see it.
 type Failure struct {
-	Time    time.Time
-	Class   string // "unavailable", "misconfigured", "rejected", "quarantine_full"
-	Status  int
-	Message string
-	Tries   int // in a row
+	Time    time.Time `json:"time"`
+	Class   string    `json:"class"` // "unavailable", "misconfigured", "rejected", "quarantine_full"
+	Status  int       `json:"status,omitempty"`
+	Message string    `json:"message"`
+	Tries   int       `json:"tries"` // in a row
 }
 
 // Quarantined is an event that a destination refused.

@@ -62,6 +62,8 @@ type lane struct {
 	// seen is the highest total that was told before the stream's until passed.
 	seen uint64
 
+	trying *trying // a try under way, nil for none
+
 	fill   *filling // of a lane of objects; nil when the destination takes events
 	object *object  // the planned one, when it is there; the running turn's
 	// open is the object that is filled between turns; who swaps it out owns it.
@@ -165,7 +167,7 @@ func (l *lane) status(conf *Stream) sluice.Status {
 		return sluice.StatusPaused
 	case l.held:
 		return sluice.StatusHeld
-	case l.tries > 0:
+	case l.tries > 0 || l.hangs():
 		return sluice.StatusFailing
 	}
 	return sluice.StatusActive

@@ -295,6 +295,8 @@ func (d *Deliverer) put(ctx context.Context, l *lane, dest destination.ObjectSto
 	timeout := dest.Limits().Timeout
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
 	defer cancel()
+	ctx = l.begin(ctx, o.Count)
+	o.Content = &readAlong{o.Content, func() { destination.Progressed(ctx) }}
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
@@ -305,6 +307,7 @@ func (d *Deliverer) put(ctx context.Context, l *lane, dest destination.ObjectSto
 		d.attempted(l, l.object.attempt(err, start, took))
 		l.mu.Lock()
 		defer l.mu.Unlock()
+		l.trying = nil
 		l.slow = took >= slowSend
 		l.sends++
 	}()

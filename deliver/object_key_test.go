@@ -202,3 +202,45 @@ func (w *world) afterKill(b *bucket) {
 	w.expect(1, sluice.Ledger{Accepted: 30, Delivered: 30})
 	b.once()
 }
+
+// TestCheckTriesTheKeptKey: a test object passes at the corrected place, but an
+// object that may be stored keeps its key, and is refused.
+func TestCheckTriesTheKeptKey(t *testing.T) {
+	simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
+		b := w.bucket(1, "acme")
+		check := func(want bool, words string) {
+			t.Helper()
+			var last destination.Stage
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			start := time.Now()
+			ok, err := w.d.Check(ctx, 1, func(s destination.Stage) { last = s })
+			if err != nil || ok != want || !strings.Contains(last.Message, words) || words != "" && (last.Name != "pending object" || last.OK != want) {
+				t.Errorf("check: got %v, %v and the stage %+v, want %v and %q", ok, err, last, want, words)
+			}
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("check: took %s", took)
+			}
+		}
+		w.loseFirstAnswer(b)
+		check(true, "")
+		w.post("acme", "a", 30)
+		time.Sleep(2 * time.Minute)
+		w.correct(1, b, "audit/")
+		time.Sleep(3 * time.Second)
+		check(false, "keeps the key never/")
+		w.change(1, func(s *Stream) { s.Paused = true })
+		time.Sleep(3 * time.Second)
+		check(false, "keeps the key never/")
+		w.change(1, func(s *Stream) { s.Paused = false })
+		time.Sleep(3 * time.Second)
+		w.crash()
+		time.Sleep(3 * time.Second)
+		check(false, "keeps the key never/")
+		b.deal(func(b *bucket) { b.deny = "" })
+		time.Sleep(3 * time.Second)
+		check(true, "is")
+		w.expect(1, sluice.Ledger{Accepted: 30, Delivered: 30})
+		check(true, "")
+	})
+}

@@ -41,6 +41,9 @@ type record struct {
 	// that was announced.
 	Announced int `json:"announced,omitempty"`
 
+	// Trouble is what ails the lane: it is failing or held.
+	Trouble *troubleRecord `json:"trouble,omitempty"`
+
 	// Hole is a range of missing numbers before the cursor whose loss has not
 	// shown in the totals yet.
 	Hole *hole `json:"hole,omitempty"`

@@ -357,6 +357,7 @@ func (d *Deliverer) newStream(conf Stream) *stream {
 			delete(d.stored, key)
 			l.rec, l.version = st.rec, st.version
 			l.gen, l.flushed, l.safe = 1, 1, st.rec.Cursor
+			l.remember()
 		} else {
 			l.rec = record{Stream: conf.ID, Scope: conf.Namespace, Cursor: start.Seq, Total: start.Total,
 				StartTotal: start.Total, Behind: true, Since: time.Now()}
@@ -439,6 +440,13 @@ func (d *Deliverer) laneState(l *lane) (LaneState, bool) {
 	if l.failure != nil {
 		f := *l.failure
 		st.LastError = &f
+	}
+	if l.phase != waiting {
+		st.NextRetry = time.Time{}
+	}
+	if l.trying != nil {
+		t := l.trying.Trying
+		st.Trying = &t
 	}
 	next := st.Cursor + 1
 	l.mu.Unlock()

@@ -85,6 +85,25 @@ func (l *lane) outcomes(w *work, res *destination.Result) (some bool) {
 	return some
 }
 
+// keepAccepted notes what was accepted of a send that was cut off by a stop, so
+// that the cursor passes what lies at its front. What lies behind is known in
+// memory only and is sent again after a start.
+func (l *lane) keepAccepted(w *work, res *destination.Result) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(res.Events) != len(w.events) || res.Events[0] != destination.Delivered {
+		return
+	}
+	l.fallBehind(time.Now())
+	l.inFlight = false
+	for i, o := range res.Events {
+		if o == destination.Delivered {
+			l.deliver(w.events[i : i+1])
+		}
+	}
+	l.pass(w)
+}
+
 func reason(res *destination.Result, i int) string {
 	if r := res.Reasons[i]; r != "" {
 		return r
@@ -228,6 +247,7 @@ func (d *Deliverer) hold(l *lane, e *destination.Error) {
 // note remembers a failure for owners.
 func (l *lane) note(e *destination.Error) {
 	l.failure = &Failure{Time: time.Now(), Class: e.Class.String(), Status: e.Status, Message: e.Message, Tries: l.tries}
+	l.troubled()
 }
 
 // count counts a failed send by class.

@@ -113,6 +113,10 @@ func (l *lane) reconfigure() {
 	defer l.mu.Unlock()
 	l.held, l.probing, l.tries, l.refusals, l.alone = false, false, 0, 0, alone{}
 	l.suspects, l.badEnd = nil, 0
+	if conf, _ := l.s.config(); !conf.Paused {
+		l.failure = nil // of the stream as it was
+	}
+	l.untroubled()
 }
 
 // Limits of a batch of a lane whose last tries failed: it may have to wait long
@@ -203,7 +207,8 @@ func (d *Deliverer) send(ctx context.Context, l *lane, w *work, dest destination
 	batch := destination.Batch{Stream: int64(l.s.id), Partition: l.p.name, Events: w.events}
 	res := d.trySlowly(ctx, l, w, dest, &batch)
 	if ctx.Err() != nil && res.Err != nil {
-		return nil // stopped in the middle: it is sent again
+		l.keepAccepted(w, &res) // stopped in the middle: the others are sent again
+		return nil
 	}
 	return d.settle(ctx, l, w, dest, &res)
 }
@@ -222,12 +227,14 @@ func (d *Deliverer) try(ctx context.Context, l *lane, dest destination.Destinati
 	timeout := dest.Limits().Timeout
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, noAnswer(timeout))
 	defer cancel()
+	ctx = l.begin(ctx, len(b.Events))
 	start := time.Now()
 	res := d.call(ctx, l, dest, b)
 	took := time.Since(start)
 	d.attempted(l, attempt(b, &res, start, took))
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.trying = nil
 	l.slow = took >= slowSend
 	l.sends++
 	if res.Err == nil {
@@ -327,4 +334,5 @@ func (l *lane) recovered() {
 	l.tries, l.refusals, l.held, l.probing = 0, 0, false, false
 	l.failure, l.nextRetry = nil, time.Time{}
 	l.lastSuccess = time.Now()
+	l.untroubled()
 }

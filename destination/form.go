@@ -1,7 +1,6 @@
 package destination
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 )
@@ -86,20 +85,17 @@ func (f *Form) Member(name string) (Input, bool) {
 	return Input{}, false
 }
 
-// OutOfPlace reports whether a member of a configuration holds its default, so
-// that nobody need have entered it, and may not be sent with the other members.
-func (f *Form) OutOfPlace(members map[string]json.RawMessage, name string, value json.RawMessage) bool {
+// OutOfPlace reports whether a member of a configuration does not go with the
+// others: it is for another value of one of them.
+func (f *Form) OutOfPlace(members map[string]json.RawMessage, name string) bool {
 	input, ok := f.Member(name)
 	if !ok || input.When == "" {
 		return false
 	}
 	other, want, _ := strings.Cut(strings.TrimPrefix(input.When, "config."), "=")
 	var is string
-	if json.Unmarshal(members[other], &is) != nil || is == want {
-		return false // a wrong one is told by the kind
-	}
-	byDefault, err := json.Marshal(input.Default)
-	return err == nil && bytes.Equal(byDefault, value)
+	err := json.Unmarshal(members[other], &is)
+	return err == nil && is != want // a wrong one is told by the kind
 }
 
 // Option is one value of an [InputChoice].

@@ -41,17 +41,19 @@ func newAPI(t *testing.T) *api {
 	a := &api{t: t, ids: make(map[string]bool)}
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(r *http.Request, body []byte) (int, any){
-		"POST /api/v1/events":                            a.postEvents,
-		"POST /api/v1/streams":                           a.createStream,
-		"GET /api/v1/streams":                            func(*http.Request, []byte) (int, any) { return 200, a.streams },
-		"GET /api/v1/streams/{id}":                       a.showStream,
-		"PATCH /api/v1/streams/{id}":                     a.showStream,
-		"DELETE /api/v1/streams/{id}":                    func(*http.Request, []byte) (int, any) { return 204, nil },
-		"POST /api/v1/streams/check":                     a.check,
-		"POST /api/v1/streams/{id}/check":                a.check,
-		"POST /api/v1/streams/{id}/pause":                a.showStream,
-		"POST /api/v1/streams/{id}/resume":               a.showStream,
-		"POST /api/v1/streams/{id}/retry":                a.showStream,
+		"POST /api/v1/events":              a.postEvents,
+		"POST /api/v1/streams":             a.createStream,
+		"GET /api/v1/streams":              func(*http.Request, []byte) (int, any) { return 200, a.streams },
+		"GET /api/v1/streams/{id}":         a.showStream,
+		"PATCH /api/v1/streams/{id}":       a.showStream,
+		"DELETE /api/v1/streams/{id}":      func(*http.Request, []byte) (int, any) { return 204, nil },
+		"POST /api/v1/streams/check":       a.check,
+		"POST /api/v1/streams/{id}/check":  a.check,
+		"POST /api/v1/streams/{id}/pause":  a.showStream,
+		"POST /api/v1/streams/{id}/resume": a.showStream,
+		"POST /api/v1/streams/{id}/retry": func(*http.Request, []byte) (int, any) {
+			return 200, client.Retried{Message: "nothing to do"}
+		},
 		"GET /api/v1/streams/{id}/quarantine":            a.quarantine,
 		"POST /api/v1/streams/{id}/quarantine/redeliver": a.count,
 		"POST /api/v1/streams/{id}/quarantine/drop":      a.count,

@@ -162,13 +162,9 @@ func letIn(r client.CheckResult) bool {
 
 // eachStream runs act for every stream that args name and says so in a word.
 func eachStream(env *Env, args []string, done string, asJSON bool, act func(id sluice.StreamID) error) error {
-	var ids []sluice.StreamID
-	for _, a := range args {
-		id, err := parseStreamID(a)
-		if err != nil {
-			return err
-		}
-		ids = append(ids, id)
+	ids, err := parseStreamIDs(args)
+	if err != nil {
+		return err
 	}
 	for _, id := range ids {
 		if err := act(id); err != nil {
@@ -182,6 +178,18 @@ func eachStream(env *Env, args []string, done string, asJSON bool, act func(id s
 		return writeJSON(env.Stdout, map[string][]sluice.StreamID{done: ids})
 	}
 	return nil
+}
+
+func parseStreamIDs(args []string) ([]sluice.StreamID, error) {
+	var ids []sluice.StreamID
+	for _, a := range args {
+		id, err := parseStreamID(a)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }
 
 func streamPauseFlags(fs *flag.FlagSet, env *Env) action {
@@ -201,7 +209,28 @@ func streamResumeFlags(fs *flag.FlagSet, env *Env) action {
 func streamRetryFlags(fs *flag.FlagSet, env *Env) action {
 	asJSON := jsonFlag(fs)
 	return withClient(fs, env, func(ctx context.Context, c *client.Client, args []string) error {
-		return eachStream(env, args, "retried", *asJSON, func(id sluice.StreamID) error { return c.RetryStream(ctx, id) })
+		ids, err := parseStreamIDs(args)
+		if err != nil {
+			return err
+		}
+		type outcome struct {
+			ID sluice.StreamID `json:"id"`
+			client.Retried
+		}
+		all := []outcome{}
+		for _, id := range ids {
+			r, err := c.RetryStream(ctx, id)
+			if err != nil {
+				return fmt.Errorf("stream %d: %w", id, err)
+			}
+			if all = append(all, outcome{id, r}); !*asJSON {
+				fmt.Fprintf(env.Stdout, "Stream %d: %s.\n", id, r.Message)
+			}
+		}
+		if *asJSON {
+			return writeJSON(env.Stdout, all)
+		}
+		return nil
 	})
 }
 

@@ -64,6 +64,7 @@ func (w *Writer) post(ctx context.Context, p pack, t token) (map[int]entryError,
 	if err != nil {
 		return nil, destination.Classify(err)
 	}
+	destination.Progressed(ctx)
 	if success(resp.StatusCode) {
 		body, whole := destination.ReadAnswer(resp, maxTokenAnswer, answerTimeout, cancel)
 		return nil, accepted(resp.StatusCode, body, whole, t.redact)

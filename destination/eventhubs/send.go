@@ -70,6 +70,7 @@ func (d *delivery) list(ctx context.Context, key string, at []int) bool {
 		err = d.session.judge(ctx, d.session.client.SendEventDataBatch(ctx, batch, nil))
 		switch {
 		case err == nil:
+			destination.Progressed(ctx)
 			d.accept(at[:n])
 		case err.Class != destination.RejectedBatch:
 			return d.fail(err)

@@ -81,6 +81,7 @@ func (c *Collector) do(ctx context.Context, q call) (*answer, *destination.Error
 	if err != nil {
 		return nil, destination.Classify(err)
 	}
+	destination.Progressed(ctx)
 	redact := c.redact
 	if q.lane != nil {
 		redact = c.keep(q.lane, resp.Header)

@@ -86,7 +86,7 @@ func (c *Config) checkFormat(f destination.Fields) error {
 	case FormatArray, FormatNDJSON:
 		if f.Has("concurrency") {
 			return sluice.Errorf(sluice.Invalid, "config.concurrency is for the format %q only", FormatEvent).
-				WithHint("leave it out, and send null in place of a stored one: batches are sent one after another")
+				WithHint("leave it out: batches are sent one after another")
 		}
 		return nil
 	case FormatEvent:

@@ -57,11 +57,15 @@ func (s *each) work(ctx context.Context) {
 		if !ok {
 			return
 		}
-		s.record(i, s.endpoint.post(ctx, request{
+		err := s.endpoint.post(ctx, request{
 			id:        messageID(s.events[i : i+1]),
 			body:      destination.NewBody(s.events[i].Payload),
 			eventType: s.events[i].Type,
-		}))
+		})
+		if err == nil || err.Status != 0 {
+			destination.Progressed(ctx)
+		}
+		s.record(i, err)
 	}
 }
 
