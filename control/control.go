@@ -109,6 +109,7 @@ type Service struct {
 	notices    notices
 	counters   []*counter // one for each partition
 	exports    *turnstile
+	readers    *turnstile // that follow the log
 }
 
 // New returns a service. It does nothing until Open.
@@ -136,6 +137,7 @@ func New(cfg Config) *Service {
 		kinds:   map[string]destination.Kind{},
 		checks:  make(chan struct{}, maxChecks),
 		exports: newTurnstile("exports", maxExports, maxTenantExports),
+		readers: newTurnstile("live readers", maxLive, maxTenantLive),
 	}
 	for _, k := range cfg.Kinds {
 		s.kinds[k.Name()] = k

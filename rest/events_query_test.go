@@ -112,7 +112,7 @@ func TestSearchManual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/api/v1/events", "/api/v1/events/counts", "/api/v1/events/export", "/api/v1/events/index"} {
+	for _, path := range []string{"/api/v1/events", "/api/v1/events/counts", "/api/v1/events/export", "/api/v1/events/live", "/api/v1/events/index"} {
 		if !strings.Contains(string(manual), "`GET "+path+"`") {
 			t.Errorf("the manual does not name %s", path)
 		}

@@ -38,8 +38,9 @@ const (
 type download struct {
 	*control.Export
 	logger   *slog.Logger
-	gzip     bool // the body is compressed
-	file     bool // the file is: compression was asked for by name
+	allowed  func(context.Context) error // nil while the token is good
+	gzip     bool                        // the body is compressed
+	file     bool                        // the file is: compression was asked for by name
 	estimate string
 }
 
@@ -48,7 +49,7 @@ func (a *API) exportEvents(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	d := &download{logger: a.logger}
+	d := &download{logger: a.logger, allowed: a.allowed(c)}
 	switch q.Get("compression") {
 	case "":
 		d.gzip = acceptsGzip(c.Header)
@@ -160,7 +161,7 @@ func (d *download) send(ctx context.Context, w http.ResponseWriter) (n int, err 
 			err = form.event(e)
 		}
 		if now := time.Now(); err == nil && now.Sub(flushed) >= flushEvery {
-			flushed, err = now, out.flush()
+			flushed, err = now, errors.Join(out.flush(), d.allowed(ctx))
 		}
 		if err != nil {
 			return n, err

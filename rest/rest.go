@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -34,12 +35,15 @@ type API struct {
 	version  string
 	measured int
 	mux      *http.ServeMux
+	stop     sync.Once
+	stopping chan struct{} // closed by Stop
 }
 
 // New returns the API as a handler of /api/, /healthz, /readyz and /metrics; all
 // other paths are not found. It does not take events.
 func New(cfg Config) *API {
-	a := &API{service: cfg.Service, logger: cfg.Logger, version: cfg.Version, measured: cfg.Measured, mux: http.NewServeMux()}
+	a := &API{service: cfg.Service, logger: cfg.Logger, version: cfg.Version, measured: cfg.Measured, mux: http.NewServeMux(),
+		stopping: make(chan struct{})}
 	if a.measured == 0 {
 		a.measured = 1000
 	}
@@ -102,6 +106,7 @@ func (a *API) routes() {
 		"/api/v1/events":                            {"GET": a.findEvents},
 		"/api/v1/events/counts":                     {"GET": a.countEvents},
 		"/api/v1/events/export":                     {"GET": a.exportEvents},
+		"/api/v1/events/live":                       {"GET": a.followEvents},
 		"/api/v1/events/index":                      {"GET": a.indexStatus},
 		"/api/v1/notices":                           {"GET": a.getNotices, "PUT": a.setNotices},
 		"/api/v1/notices/test":                      {"POST": a.testNotices},

@@ -56,7 +56,9 @@ type Config struct {
 	Now    func() time.Time
 	Logger *slog.Logger
 
-	chunkEvents int // tests make it small; index.ChunkEvents by default
+	// Tests make these small.
+	chunkEvents int    // index.ChunkEvents by default
+	backlog     uint64 // maxBacklog by default
 }
 
 // Service indexes the log and answers queries. All methods may be called at once.
@@ -78,6 +80,9 @@ func New(cfg Config) *Service {
 	}
 	if cfg.chunkEvents == 0 {
 		cfg.chunkEvents = index.ChunkEvents
+	}
+	if cfg.backlog == 0 {
+		cfg.backlog = maxBacklog
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -77,13 +77,16 @@ func (o *searchOptions) print(w io.Writer, events []client.FoundEvent, first boo
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if first && len(events) > 0 {
-		fmt.Fprintln(tw, "ACCEPTED (UTC)\tTYPE\tACTOR\tWHERE\tWHAT")
+		fmt.Fprintln(tw, foundHead)
 	}
 	for i := range events {
 		fmt.Fprintln(tw, foundRow(&events[i]))
 	}
 	return tw.Flush()
 }
+
+// foundHead names the cells of foundRow.
+const foundHead = "ACCEPTED (UTC)\tTYPE\tACTOR\tWHERE\tWHAT"
 
 // foundRow returns the cells of an event, in either vocabulary.
 func foundRow(e *client.FoundEvent) string {

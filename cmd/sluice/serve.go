@@ -158,8 +158,9 @@ func (s *server) url() string {
 	return scheme + "://" + s.listeners.main.Addr().String()
 }
 
-// handlers returns the main handler and the one for the metrics listener.
-func (s *server) handlers() (http.Handler, http.Handler) {
+// handlers returns the main handler, the one for the metrics listener, and what
+// ends the answers that end by themselves never.
+func (s *server) handlers() (main, metricsOnly http.Handler, endless func()) {
 	in := ingest.New(s.parts.control, ingest.Options{
 		MaxRequest: int(s.cfg.MaxRequest), MaxEvent: int(s.cfg.MaxEvent), Memory: int(s.cfg.IngestMemory), Logger: s.lg,
 	})
@@ -173,7 +174,7 @@ func (s *server) handlers() (http.Handler, http.Handler) {
 	for _, path := range []string{"/healthz", "/readyz"} {
 		metrics.Handle(path, api)
 	}
-	return mux, metrics
+	return mux, metrics, api.Stop
 }
 
 // run serves until ctx ends or a part fails, then stops everything in the
@@ -192,11 +193,11 @@ func (s *server) run(ctx context.Context) error {
 		stages.start("search", fail, p.search.Run)
 	}
 
-	mainHandler, metrics := s.handlers()
-	stages.start("http", fail, s.serve(s.listeners.main, mainHandler))
+	mainHandler, metrics, endless := s.handlers()
+	stages.start("http", fail, s.serve(s.listeners.main, mainHandler, endless))
 	about := []any{"url", s.url(), "version", version()}
 	if l := s.listeners.metrics; l != nil {
-		stages.start("metrics", fail, s.serve(l, metrics))
+		stages.start("metrics", fail, s.serve(l, metrics, func() {}))
 		about = append(about, "metrics_url", "http://"+l.Addr().String()+"/metrics")
 	}
 	s.lg.InfoContext(ctx, "serving", about...)
@@ -215,13 +216,14 @@ func (s *server) run(ctx context.Context) error {
 }
 
 // serve returns a stage that serves h until its context ends, and then finishes
-// the requests under way.
-func (s *server) serve(l net.Listener, h http.Handler) func(context.Context) error {
+// the requests under way, of which stop ends those that would go on for ever.
+func (s *server) serve(l net.Listener, h http.Handler, stop func()) func(context.Context) error {
 	return func(ctx context.Context) error {
 		srv := &http.Server{
 			Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 			ErrorLog: slog.NewLogLogger(s.lg.Handler(), slog.LevelDebug),
 		}
+		srv.RegisterOnShutdown(stop)
 		done := make(chan error, 1)
 		var wg sync.WaitGroup
 		defer wg.Wait()

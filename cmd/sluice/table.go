@@ -185,6 +185,14 @@ put "--" before a phrase that begins with a minus.`,
 				{"What Mona did in acme", "sluice search --namespace acme actor:mona"},
 				{"Everything but pushes since March, as it was accepted", "sluice search --json --limit 1000 -- '-action:git created:>=2026-03-01' | jq .event"},
 			}},
+		{name: "tail", args: "[PHRASE...]", max: -1, short: "Show events while they are accepted", flags: tailFlags,
+			long: `Shows what comes from now on, until it is stopped. A connection that breaks is
+made again, and nothing is left out meanwhile; who cannot keep up is told what was
+left out.`,
+			examples: []example{
+				{"What happens in acme", "sluice tail --namespace acme"},
+				{"Every push, for another program", "sluice tail --json type:git.push | jq .event.repo"},
+			}},
 		{name: "export", args: "[PHRASE...]", max: -1, short: "Write all events that a phrase finds to a file", flags: exportFlags,
 			long: `The events come as they were accepted, the oldest first. FILE.part grows until it
 is whole, and is then renamed to FILE. When the connection breaks the export goes
