@@ -60,12 +60,12 @@ func TestTailEndToEnd(t *testing.T) {
 	var code int
 	wg.Go(func() { code = run(ctx, env, []string{"tail", "type:user.add"}) })
 	n := 0
-	wait(t, "an event to be shown", func() bool {
+	wait(t, "the head and an event to be shown, whose cells come one by one", func() bool {
 		n++
 		s.call("POST", "/api/v1/events", fmt.Sprintf(`{"id":"%d","event_type":"user.add","entity_path":"acme/web","author_name":"nadia"}`, n), nil)
-		return strings.Contains(out.String(), "user.add")
+		return strings.Count(out.String(), "\n") > 1
 	})
-	if !strings.Contains(out.String(), "ACCEPTED") || !strings.Contains(out.String(), "nadia") {
+	if got := out.String(); !strings.Contains(got, "ACCEPTED") || !strings.Contains(got, "user.add") || !strings.Contains(got, "nadia") {
 		t.Errorf("got %s", out.String())
 	}
 	if got := s.stop(); got.code != 0 || strings.Contains(got.stderr, "cut off") {
