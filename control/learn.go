@@ -89,7 +89,7 @@ func (l *learner) next(ctx context.Context) error {
 	if len(l.paths) >= learnMost {
 		return l.wait(ctx)
 	}
-	b, err := l.s.log.Block(ctx, l.partition, l.seq+1)
+	b, err := l.s.log.Outline(ctx, l.partition, l.seq+1)
 	if errors.Is(err, io.EOF) {
 		return l.wait(ctx)
 	}
@@ -160,7 +160,7 @@ func (l *learner) save(ctx context.Context) error {
 
 // read takes note of the namespaces of a block that are not known, with
 // everything above them.
-func (l *learner) read(b *eventlog.Block) {
+func (l *learner) read(b *eventlog.Outline) {
 	for i := range b.Namespaces {
 		n := &b.Namespaces[i]
 		if n.Path == sluice.Instance || l.seen[n.Folded] {

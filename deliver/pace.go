@@ -8,7 +8,7 @@ import (
 // How far the tail may lag behind the end of the log, in events, before those who
 // append wait for it; and how long they wait at most.
 const (
-	paceEvents = 1 << 10
+	paceEvents = 1 << 9
 	paceWait   = time.Second
 	paceStep   = 5 * time.Millisecond
 )
