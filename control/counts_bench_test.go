@@ -61,7 +61,7 @@ func BenchmarkCount(b *testing.B) {
 	for _, projects := range []int{1, 10} {
 		b.Run(fmt.Sprint("projects=", projects), func(b *testing.B) {
 			blocks, events := busyBlocks(b, projects)
-			c := newCounter(New(Config{Store: store.NewMemory()}), "audit")
+			c := testCounter(store.NewMemory())
 			b.ReportAllocs()
 			for b.Loop() {
 				for _, block := range blocks {
@@ -78,7 +78,7 @@ func BenchmarkCount(b *testing.B) {
 // BenchmarkStoreCounts stores a minute of 10,000 tenants: what each costs.
 func BenchmarkStoreCounts(b *testing.B) {
 	blocks, _ := busyBlocks(b, 1)
-	c := newCounter(New(Config{Store: store.NewMemory()}), "audit")
+	c := testCounter(store.NewMemory())
 	tenants := 0
 	for b.Loop() {
 		for _, block := range blocks {

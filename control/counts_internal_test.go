@@ -7,13 +7,18 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 	"unique"
 
 	"github.com/sluicelog/sluice/store"
 )
 
 // testCounter is a counter without a log.
-func testCounter(s store.Store) *counter { return newCounter(New(Config{Store: s}), "audit") }
+func testCounter(s store.Store) *counter {
+	c := newCounter(New(Config{Store: s}), "audit")
+	c.swept = c.old()
+	return c
+}
 
 // give counts an event as if it were in the block that ends at seq.
 func (c *counter) give(seq uint64, top, path, eventType string, hour int64) {
@@ -23,36 +28,38 @@ func (c *counter) give(seq uint64, top, path, eventType string, hour int64) {
 	c.pairs += c.tally(top, hour).add(path, unique.Make(eventType), 1, false)
 }
 
-// Days long past go when a new day begins.
+// Hours long past go.
 func TestCountsAreForgotten(t *testing.T) {
 	c := testCounter(store.NewMemory())
-	for day := range int64(30) {
-		for hour := range int64(3) {
-			c.give(uint64(day*3+hour+1), "acme", "", "user.add", day*24+hour)
-			if err := c.store(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+	now := time.Unix(1000*24*3600, 0)
+	c.s.now = func() time.Time { return now }
+	c.swept = c.old()
+	const days = 30
+	for i := range uint64(days * 4) {
+		c.give(i+1, "acme", "", "user.add", now.Unix()/3600)
+		if err := c.store(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(6 * time.Hour)
+	}
+	records := 0
+	for r, err := range c.s.store.List(t.Context(), countRecords) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Key != c.position() {
+			records++
 		}
 	}
-	days, err := c.storedDays(t.Context(), "acme", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := uint64(0)
-	for _, d := range days {
-		for i := range d.hours {
-			sum += d.hours[i].tally.rows[0].cells[0].n
-		}
-	}
-	if len(days) != countDays || sum != countDays*3 {
-		t.Errorf("after 30 days: got %d records with %d events, want %d with %d", len(days), sum, countDays, countDays*3)
+	if sum := c.total(t, "acme", now.Unix()/3600-countHours); records != countHours/6 || sum != countHours/6 {
+		t.Errorf("after %d days: got %d records with %d events, want %d with as many", days, records, sum, countHours/6)
 	}
 }
 
 // total sums what a counter knows of a namespace.
-func (c *counter) total(t *testing.T, top string) (sum uint64) {
+func (c *counter) total(t *testing.T, top string, since int64) (sum uint64) {
 	t.Helper()
-	if err := c.each(t.Context(), top, 0, func(_ int64, tally *tally) {
+	if err := c.each(t.Context(), top, since, countHours, func(_ int64, tally *tally) {
 		for _, r := range tally.rows {
 			for _, x := range r.cells {
 				sum += x.n
@@ -75,13 +82,13 @@ func TestCountsWaitForTheStore(t *testing.T) {
 		t.Errorf("a full disk: got %v", err)
 	}
 	c.give(6, "acme", "/web", "user.add", 1)
-	if got := c.total(t, "acme"); got != 2 {
+	if got := c.total(t, "acme", 0); got != 2 {
 		t.Errorf("not stored: got %d, want 2", got)
 	}
 	lost := errors.New("the answer was lost")
 	memory.SetBefore(nil)
 	memory.SetAfter(func(store.Change) error { return lost })
-	for range 2 { // the days of a round, then its position
+	for range 2 { // the hours of a round, then its position
 		if err := c.store(t.Context()); !errors.Is(err, lost) {
 			t.Errorf("a lost answer: got %v", err)
 		}
@@ -92,8 +99,8 @@ func TestCountsWaitForTheStore(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := c.total(t, "acme"); got != 2 || len(c.fresh) != 0 {
-		t.Errorf("stored: got %d and %d days not stored, want 2 and none", got, len(c.fresh))
+	if got := c.total(t, "acme", 0); got != 2 || len(c.fresh) != 0 {
+		t.Errorf("stored: got %d and %d hours not stored, want 2 and none", got, len(c.fresh))
 	}
 }
 
@@ -111,7 +118,7 @@ func TestTallyHoldsAll(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
-			var d day
+			var sums tally
 			want := map[[2]string]uint64{}
 			sum, pairs := uint64(0), 0
 			for i := range 50_000 {
@@ -119,14 +126,13 @@ func TestTallyHoldsAll(t *testing.T) {
 				n := r.Uint64N(1000) + 1
 				want[[2]string{path, name}] += n
 				sum += n
-				pairs += d.hour(7).add(path, unique.Make(name), n, c.full)
+				pairs += sums.add(path, unique.Make(name), n, c.full)
 				if i%5000 == 0 { // as it goes on after a round
-					d = reread(t, &d)
+					sums = reread(t, &sums)
 				}
 			}
-			tally := d.hour(7)
 			got, all := map[[2]string]uint64{}, uint64(0)
-			for _, row := range tally.rows {
+			for _, row := range sums.rows {
 				for _, x := range row.cells {
 					all += x.n
 					if row.path != otherNamespaces && x.name != otherType {
@@ -146,40 +152,40 @@ func TestTallyHoldsAll(t *testing.T) {
 				t.Errorf("got %v, want %v", got, want)
 			}
 			const bound = maxCountPairs + maxCountTypes + 1
-			if pairs > bound || tally.pairs != pairs || len(tally.rows) > maxCountNamespaces+1 || tally.names > maxCountNames+2*len(c.long)+20 {
-				t.Errorf("got %d and %d pairs, %d namespaces, %d bytes of names", pairs, tally.pairs, len(tally.rows), tally.names)
+			if pairs > bound || sums.pairs != pairs || len(sums.rows) > maxCountNamespaces+1 || sums.names > maxCountNames+2*len(c.long)+20 {
+				t.Errorf("got %d and %d pairs, %d namespaces, %d bytes of names", pairs, sums.pairs, len(sums.rows), sums.names)
 			}
-			if c.full && len(tally.rows) > 1 {
-				t.Errorf("full: got %d namespaces, want 1", len(tally.rows))
+			if c.full && len(sums.rows) > 1 {
+				t.Errorf("full: got %d namespaces, want 1", len(sums.rows))
 			}
 		})
 	}
 }
 
-func reread(t *testing.T, d *day) day {
+func reread(t *testing.T, sums *tally) tally {
 	t.Helper()
-	out, err := decodeDay(d.encode())
+	out, err := decodeTally(sums.encode())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return *out
 }
 
-func FuzzDecodeDay(f *testing.F) {
-	var d day
-	d.upto = 300
-	d.hour(3).add("/web", unique.Make("user.add"), 5, false)
-	d.hour(23).add("", unique.Make("user.add"), 1<<40, false)
-	f.Add(d.encode())
+func FuzzDecodeTally(f *testing.F) {
+	var sums tally
+	sums.upto = 300
+	sums.add("/web", unique.Make("user.add"), 5, false)
+	sums.add("", unique.Make("user.add"), 1<<40, false)
+	f.Add(sums.encode())
 	f.Add([]byte(`{"hours":{}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d, err := decodeDay(b)
+		sums, err := decodeTally(b)
 		if err != nil {
 			return
 		}
-		again, err := decodeDay(d.encode())
-		if err != nil || again.upto != d.upto || len(again.hours) != len(d.hours) {
-			t.Errorf("got %v, error %v, want %v", again, err, d)
+		again, err := decodeTally(sums.encode())
+		if err != nil || again.upto != sums.upto || again.pairs != sums.pairs || len(again.rows) != len(sums.rows) {
+			t.Errorf("got %v, error %v, want %v", again, err, sums)
 		}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -53,9 +52,9 @@ func (s *Service) Counts(ctx context.Context, p Principal, q CountQuery) ([]Hour
 		return nil, err
 	}
 	hours := cmp.Or(q.Hours, 24)
-	sum := &countSum{top: sluice.TopLevel(scope), scope: scope, by: q.By, since: s.now().Unix()/3600 - int64(hours) + 1, hours: map[int64]*HourCounts{}}
-	for _, c := range s.counters {
-		if err := c.each(ctx, sum.top, sum.since, sum.add); err != nil {
+	sum := &countSum{top: sluice.TopLevel(scope), scope: scope, by: q.By, hours: map[int64]*HourCounts{}}
+	for _, c := range s.counters { // a block of the next hour may be there already
+		if err := c.each(ctx, sum.top, s.now().Unix()/3600-int64(hours)+1, hours+1, sum.add); err != nil {
 			return nil, err
 		}
 	}
@@ -81,16 +80,19 @@ func (q *CountQuery) check() error {
 	return nil
 }
 
-// each calls f with the tallies of a top-level namespace from the hour since on,
-// those that are not stored included. f must not keep them.
-func (c *counter) each(ctx context.Context, top string, since int64, f func(hour int64, t *tally)) error {
+// each calls f with the tallies of a top-level namespace in some hours from
+// since on, those that are not stored included. f must not keep them.
+func (c *counter) each(ctx context.Context, top string, since int64, hours int, f func(hour int64, t *tally)) error {
 	for {
 		c.mu.Lock()
 		turns := c.turns
 		c.mu.Unlock()
-		stored, err := c.storedDays(ctx, top, since/24)
-		if err != nil {
-			return err
+		stored := make([]*tally, hours)
+		for i := range stored {
+			var err error
+			if stored[i], _, err = c.loadTally(ctx, hourOf{since + int64(i), top}); err != nil {
+				return err
+			}
 		}
 		if c.sum(turns, top, since, stored, f) {
 			return nil
@@ -99,58 +101,38 @@ func (c *counter) each(ctx context.Context, top string, since int64, f func(hour
 }
 
 // sum calls f with what is stored and what is not, unless a round began or ended
-// since the record was read. That happens once a minute or so.
-func (c *counter) sum(turns uint64, top string, since int64, stored map[int64]*day, f func(hour int64, t *tally)) bool {
+// since the records were read, which is seldom.
+func (c *counter) sum(turns uint64, top string, since int64, stored []*tally, f func(hour int64, t *tally)) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.turns != turns {
 		return false
 	}
-	for at := since / 24; at <= since/24+countDays; at++ {
-		list := []*day{stored[at], c.fresh[at][top]}
-		if r := c.round; r != nil && (stored[at] == nil || stored[at].upto < r.upto) {
-			list = append(list, r.days[at][top])
+	for i, t := range stored {
+		hour := since + int64(i)
+		f(hour, t)
+		if fresh := c.fresh[hour][top]; fresh != nil {
+			f(hour, fresh)
 		}
-		for _, d := range list {
-			if d == nil {
-				continue
-			}
-			for i := range d.hours {
-				if hour := at*24 + int64(d.hours[i].hour); hour >= since {
-					f(hour, &d.hours[i].tally)
-				}
+		if r := c.round; r != nil && t.upto < r.upto {
+			if under := r.hours[hour][top]; under != nil {
+				f(hour, under)
 			}
 		}
 	}
 	return true
 }
 
-func (c *counter) storedDays(ctx context.Context, top string, since int64) (map[int64]*day, error) {
-	out := map[int64]*day{}
-	prefix := c.prefix(top)
-	for r, err := range c.s.store.List(ctx, prefix) {
-		if err != nil {
-			return nil, err
-		}
-		at, err := strconv.ParseInt(r.Key[len(prefix):], 10, 64)
-		if err != nil || at < since {
-			continue
-		}
-		if d, err := decodeDay(r.Value); err == nil {
-			out[at] = d
-		}
-	}
-	return out, nil
-}
-
 // countSum adds tallies up.
 type countSum struct {
 	top, scope, by string
-	since          int64
 	hours          map[int64]*HourCounts
 }
 
 func (s *countSum) add(hour int64, t *tally) {
+	if len(t.rows) == 0 {
+		return
+	}
 	h := s.hours[hour]
 	if h == nil {
 		h = &HourCounts{Time: time.Unix(hour*3600, 0).UTC(), Types: map[string]uint64{}}

@@ -20,19 +20,10 @@ const (
 	otherNamespaces    = "*" // every other path is empty or begins with a slash
 )
 
-// day counts the events of a top-level namespace on one day, in one partition.
-type day struct {
-	upto  uint64 // the last event of the partition that was looked at
-	hours []hourTally
-}
-
-type hourTally struct {
-	hour  int8
-	tally tally
-}
-
-// tally counts events of one hour by path below the top-level namespace, and type.
+// tally counts the events of a top-level namespace in one hour, in one partition,
+// by path below it and type.
 type tally struct {
+	upto  uint64 // of one that is stored: the last event of the partition that it counts
 	rows  []row
 	index map[string]int32 // of rows by path, when there are more than fewRows
 	pairs int
@@ -63,22 +54,6 @@ func internTypes(types []eventlog.Type) []typeName {
 }
 
 const fewRows = 8
-
-func (d *day) hour(hour int8) *tally {
-	for i := range d.hours {
-		if d.hours[i].hour == hour {
-			return &d.hours[i].tally
-		}
-	}
-	d.hours = append(d.hours, hourTally{hour: hour})
-	return &d.hours[len(d.hours)-1].tally
-}
-
-func (d *day) merge(o *day) {
-	for i := range o.hours {
-		d.hour(o.hours[i].hour).merge(&o.hours[i].tally)
-	}
-}
 
 func (t *tally) merge(o *tally) {
 	for i := range o.rows {
@@ -213,13 +188,12 @@ func (x *blockPairs) count(b *eventlog.Directory) []pair {
 	return x.list
 }
 
-// A day is stored as: version; upto; names, each with its length; hours, each
-// with its number and rows; a row is the number of its path among the names, and
-// its cells: the number of the type among the names, and the count. Numbers are
-// uvarints.
-const dayVersion = 1
+// A tally is stored as: version; upto; names, each with its length; rows. A row is
+// the number of its path among the names, the number of its cells, and these: the
+// number of the type among the names, and the count. Numbers are uvarints.
+const tallyVersion = 1
 
-func (d *day) encode() []byte {
+func (t *tally) encode() []byte {
 	names, list := map[string]uint64{}, []string(nil)
 	number := func(s string) uint64 {
 		i, ok := names[s]
@@ -229,22 +203,17 @@ func (d *day) encode() []byte {
 		}
 		return i
 	}
-	var body []byte
-	for i := range d.hours {
-		h := &d.hours[i]
-		body = append(body, byte(h.hour))
-		body = binary.AppendUvarint(body, uint64(len(h.tally.rows)))
-		for _, r := range h.tally.rows {
-			body = binary.AppendUvarint(body, number(r.path))
-			body = binary.AppendUvarint(body, uint64(len(r.cells)))
-			for _, c := range r.cells {
-				body = binary.AppendUvarint(body, number(c.name.Value()))
-				body = binary.AppendUvarint(body, c.n)
-			}
+	body := make([]byte, 0, 4*t.pairs+4*len(t.rows))
+	for _, r := range t.rows {
+		body = binary.AppendUvarint(body, number(r.path))
+		body = binary.AppendUvarint(body, uint64(len(r.cells)))
+		for _, c := range r.cells {
+			body = binary.AppendUvarint(body, number(c.name.Value()))
+			body = binary.AppendUvarint(body, c.n)
 		}
 	}
-	out := append(make([]byte, 0, len(body)+64), dayVersion)
-	out = binary.AppendUvarint(out, d.upto)
+	out := append(make([]byte, 0, len(body)+t.names+64), tallyVersion)
+	out = binary.AppendUvarint(out, t.upto)
 	out = binary.AppendUvarint(out, uint64(len(list)))
 	for _, s := range list {
 		out = binary.AppendUvarint(out, uint64(len(s)))
@@ -253,18 +222,20 @@ func (d *day) encode() []byte {
 	return append(out, body...)
 }
 
-var errDayRecord = errors.New("the record is damaged, or of another version")
+var errTallyRecord = errors.New("the record is damaged, or of another version")
 
-// dayReader reads a day's record; after the first fault everything is zero.
-type dayReader struct {
+// tallyReader reads a record; after the first fault everything is zero.
+type tallyReader struct {
 	b   []byte
 	bad bool
 }
 
-func (r *dayReader) uvarint() uint64 {
+func (r *tallyReader) fail() { r.b, r.bad = nil, true }
+
+func (r *tallyReader) uvarint() uint64 {
 	n, size := binary.Uvarint(r.b)
 	if size <= 0 {
-		r.b, r.bad = nil, true
+		r.fail()
 		return 0
 	}
 	r.b = r.b[size:]
@@ -272,58 +243,50 @@ func (r *dayReader) uvarint() uint64 {
 }
 
 // count reads how many items follow, each of one byte or more.
-func (r *dayReader) count() int {
+func (r *tallyReader) count() int {
 	n := r.uvarint()
 	if n > uint64(len(r.b)) {
-		r.b, r.bad = nil, true
+		r.fail()
 		return 0
 	}
 	return int(n)
 }
 
-func (r *dayReader) string() string {
+func (r *tallyReader) string() string {
 	n := r.count()
 	s := string(r.b[:n])
 	r.b = r.b[n:]
 	return s
 }
 
-func (r *dayReader) name(names []string) string {
+func (r *tallyReader) name(names []string) string {
 	i := r.uvarint()
 	if i >= uint64(len(names)) {
-		r.b, r.bad = nil, true
+		r.fail()
 		return ""
 	}
 	return names[i]
 }
 
-func decodeDay(b []byte) (*day, error) {
-	if len(b) == 0 || b[0] != dayVersion {
-		return nil, errDayRecord
+func decodeTally(b []byte) (*tally, error) {
+	if len(b) == 0 || b[0] != tallyVersion {
+		return nil, errTallyRecord
 	}
-	r := &dayReader{b: b[1:]}
-	d := &day{upto: r.uvarint()}
+	r := &tallyReader{b: b[1:]}
+	t := &tally{upto: r.uvarint()}
 	names := make([]string, r.count())
 	for i := range names {
 		names[i] = r.string()
 	}
 	for len(r.b) > 0 {
-		hour := r.b[0]
-		r.b = r.b[1:]
-		if hour > 23 {
-			return nil, errDayRecord
-		}
-		t := d.hour(int8(hour))
+		path := r.name(names)
 		for range r.count() {
-			path := r.name(names)
-			for range r.count() {
-				name := r.name(names)
-				t.put(path, unique.Make(name), r.uvarint())
-			}
+			name := r.name(names)
+			t.put(path, unique.Make(name), r.uvarint())
 		}
 	}
 	if r.bad {
-		return nil, errDayRecord
+		return nil, errTallyRecord
 	}
-	return d, nil
+	return t, nil
 }
