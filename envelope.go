@@ -247,7 +247,7 @@ func (p *pass) text(raw []byte) []byte {
 	if bytes.IndexByte(inside, '\\') < 0 {
 		return slices.Clip(inside)
 	}
-	return p.s.keep(appendUnescaped(p.s.room(len(inside)), inside))
+	return p.s.keep(AppendUnescaped(p.s.room(len(inside)), inside))
 }
 
 // arenaSize is how much memory for decoded and joined text is taken at once.

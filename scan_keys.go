@@ -77,7 +77,7 @@ func (k *keySet) add(src []byte, start, end int, escaped bool) (name []byte, add
 // decode makes ref one to the decoded key.
 func (k *keySet) decode(raw []byte, ref *keyRef) []byte {
 	start := len(k.decoded)
-	k.decoded = appendUnescaped(k.decoded, raw)
+	k.decoded = AppendUnescaped(k.decoded, raw)
 	*ref = keyRef{start: int32(start), end: int32(len(k.decoded)), decoded: true}
 	return k.decoded[start:]
 }

@@ -137,10 +137,11 @@ func hexDigit(c byte) rune {
 	return -1
 }
 
-// appendUnescaped appends what the inside of a valid JSON string stands for.
-func appendUnescaped(dst, s []byte) []byte {
+// AppendUnescaped appends to dst what s, the inside of a valid JSON string, stands
+// for. Of something else than that it appends some text; it never fails.
+func AppendUnescaped(dst, s []byte) []byte {
 	for i := 0; i < len(s); i++ {
-		if s[i] != '\\' {
+		if s[i] != '\\' || i+1 == len(s) {
 			dst = append(dst, s[i])
 			continue
 		}
@@ -159,7 +160,7 @@ func appendUnescaped(dst, s []byte) []byte {
 		case 'u':
 			r := unhex(s[i+1:])
 			i += 4
-			if utf16.IsSurrogate(r) {
+			if utf16.IsSurrogate(r) && i+2 < len(s) {
 				r = utf16.DecodeRune(r, unhex(s[i+3:]))
 				i += 6
 			}
@@ -171,7 +172,10 @@ func appendUnescaped(dst, s []byte) []byte {
 	return dst
 }
 
-// unhex reads four valid hexadecimal digits.
-func unhex(s []byte) rune {
-	return hexDigit(s[0])<<12 | hexDigit(s[1])<<8 | hexDigit(s[2])<<4 | hexDigit(s[3])
+// unhex reads four hexadecimal digits, or as many as there are.
+func unhex(s []byte) (r rune) {
+	for _, c := range s[:min(4, len(s))] {
+		r = r<<4 | max(hexDigit(c), 0)
+	}
+	return r
 }

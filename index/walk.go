@@ -3,8 +3,8 @@ package index
 import (
 	"bytes"
 	"slices"
-	"unicode/utf16"
-	"unicode/utf8"
+
+	"github.com/sluicelog/sluice"
 )
 
 // walker goes once through a payload that is known to be valid JSON without white
@@ -172,7 +172,7 @@ func (w *walker) unescape(s []byte) []byte {
 	if bytes.IndexByte(s, '\\') < 0 {
 		return s
 	}
-	w.terms.text = appendUnescaped(w.terms.text[:0], s)
+	w.terms.text = sluice.AppendUnescaped(w.terms.text[:0], s)
 	return w.terms.text
 }
 
@@ -226,52 +226,4 @@ func (w *walker) pass(i int) int {
 		}
 	}
 	return len(w.src)
-}
-
-// appendUnescaped appends what the inside of a valid JSON string stands for.
-func appendUnescaped(dst, s []byte) []byte {
-	for i := 0; i < len(s); i++ {
-		if s[i] != '\\' || i+1 == len(s) {
-			dst = append(dst, s[i])
-			continue
-		}
-		i++
-		switch c := s[i]; c {
-		case 'b':
-			dst = append(dst, '\b')
-		case 'f':
-			dst = append(dst, '\f')
-		case 'n':
-			dst = append(dst, '\n')
-		case 'r':
-			dst = append(dst, '\r')
-		case 't':
-			dst = append(dst, '\t')
-		case 'u':
-			r := hex4(s[i+1:])
-			i += 4
-			if utf16.IsSurrogate(r) && i+2 < len(s) {
-				r = utf16.DecodeRune(r, hex4(s[i+3:]))
-				i += 6
-			}
-			dst = utf8.AppendRune(dst, r)
-		default: // '"', '\\', '/'
-			dst = append(dst, c)
-		}
-	}
-	return dst
-}
-
-// hex4 reads four hexadecimal digits.
-func hex4(s []byte) rune {
-	var r rune
-	for _, c := range s[:min(4, len(s))] {
-		switch {
-		case c-'0' <= 9:
-			r = r<<4 | rune(c-'0')
-		default:
-			r = r<<4 | rune(c|0x20-'a'+10)
-		}
-	}
-	return r
 }

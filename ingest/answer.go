@@ -86,7 +86,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) int 
 	header.Set("Cache-Control", "no-store")
 	switch no.status {
 	case http.StatusMethodNotAllowed:
-		header.Set("Allow", http.MethodPost)
+		header.Set("Allow", h.opts.Allow)
 	case http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", `Bearer realm="sluice"`)
 	case http.StatusUnsupportedMediaType:

@@ -35,7 +35,7 @@ func (h *Handler) head(r *http.Request) (hd head, err error) {
 	if r.Method != http.MethodPost {
 		return hd, &refusal{
 			status: http.StatusMethodNotAllowed, code: "method_not_allowed",
-			message: "events are posted", hint: "use POST",
+			message: "the method is not for this path", hint: "use " + h.opts.Allow,
 		}
 	}
 	token, err := tokenOf(r.Header)

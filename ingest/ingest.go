@@ -68,6 +68,9 @@ type Options struct {
 	// Parsers bounds how many requests are unpacked or parsed at once: twice
 	// the number of processors.
 	Parsers int
+	// Allow names the methods that the path takes, whoever answers the others:
+	// "POST".
+	Allow string
 	// Logger gets what producers are not told. By default nothing is logged.
 	Logger *slog.Logger
 	// Now is the wall clock of the ids that are made.
@@ -86,6 +89,9 @@ func (o *Options) setDefaults() {
 	o.MinRate = defaulted(o.MinRate, 8<<10)
 	o.Grace = min(defaulted(o.Grace, 5*time.Second), o.Timeout)
 	o.Parsers = defaulted(o.Parsers, 2*runtime.GOMAXPROCS(0))
+	if o.Allow == "" {
+		o.Allow = http.MethodPost
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

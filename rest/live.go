@@ -63,7 +63,7 @@ func (b *broadcast) serve(w http.ResponseWriter, r *http.Request) {
 		case <-ctx.Done():
 		}
 	})
-	if err := b.send(ctx, w); err != nil && ctx.Err() == nil {
+	if err := b.send(ctx, w); ctx.Err() == nil {
 		b.api.logger.InfoContext(ctx, "live reader cut off", "err", err)
 	}
 }

@@ -165,6 +165,8 @@ func (s *Service) behind(ctx context.Context, q index.Query, o ExportOptions) (c
 		}
 	}
 	switch {
+	case page.More && n < 2:
+		return nil, sluice.Errorf(sluice.Busy, "the event could not be found in time").WithHint("try again, or send the cursor of an export as after")
 	case n == 0:
 		return nil, sluice.Errorf(sluice.Invalid, "the export has no event with that id").
 			WithHint("send the id of an event as it stands in the export, with the parameters of that one; or begin again without after_id")

@@ -36,7 +36,8 @@ type Page struct {
 	// always there: events that arrive later are found from the newer end on.
 	Next, Previous string
 	// More says that events were found beyond the page, in the direction in which
-	// it was read.
+	// it was read, or that time ran out before all was looked at: then the page may
+	// even be empty, and the cursor goes on all the same.
 	More bool
 	// Missing counts events that were found and that the log lacks, without a
 	// recorded cause. They are left out.
@@ -54,13 +55,18 @@ func (s *Service) Page(ctx context.Context, q index.Query, o PageOptions) (Page,
 	if err != nil {
 		return Page{}, err
 	}
+	all, cancel := context.WithTimeoutCause(ctx, s.cfg.Timeout+grace, errSlow)
+	defer cancel()
 	ctx, done, err := s.begin(ctx)
 	if err != nil {
 		return Page{}, s.explain(ctx, err)
 	}
 	defer done()
-	if err := again(func() error { return w.run(ctx) }); err != nil {
-		return Page{}, s.explain(ctx, err)
+	if err := again(func() error { return w.run(ctx, all) }); err != nil {
+		if !late(ctx, err) || !w.moved() {
+			return Page{}, s.explain(ctx, err)
+		}
+		w.more = true // what was found until now, and a cursor behind what was looked at
 	}
 	return w.page(), nil
 }
@@ -102,8 +108,9 @@ func (s *Service) newWalk(q *index.Query, o PageOptions) (*walk, error) {
 	return w, nil
 }
 
-// run fills the page.
-func (w *walk) run(ctx context.Context) error {
+// run fills the page. It searches until ctx ends; all is for what has to be done
+// then, so that what was found is not lost.
+func (w *walk) run(ctx, all context.Context) error {
 	var err error
 	if w.views, err = w.s.look(w.q); err != nil {
 		return err
@@ -113,21 +120,30 @@ func (w *walk) run(ctx context.Context) error {
 		v.start(w.start, w.up)
 	}
 	for w.more = true; w.more && len(w.events) < w.limit && w.bytes < MaxPageBytes; {
-		if err := w.round(ctx); err != nil {
+		if err := w.round(ctx, all); err != nil {
 			return err
 		}
-	}
-	if w.up == (w.order == Newest) {
-		slices.Reverse(w.events)
 	}
 	return nil
 }
 
+// moved reports whether anything was looked at to the end.
+func (w *walk) moved() bool {
+	return slices.ContainsFunc(w.views, func(v *view) bool { return v.moved })
+}
+
 // round adds what is found next, as far as the log has it.
-func (w *walk) round(ctx context.Context) error {
+func (w *walk) round(ctx, all context.Context) error {
 	need := w.limit - len(w.events)
+	var slow error
 	for _, v := range w.views {
-		if err := v.collect(ctx, need+1); err != nil {
+		err := v.collect(ctx, need+1)
+		switch {
+		case err == nil:
+		case slow == nil && late(ctx, err):
+			slow, v.rest = err, true
+			ctx = all
+		default:
 			return err
 		}
 	}
@@ -136,7 +152,7 @@ func (w *walk) round(ctx context.Context) error {
 		if v == nil {
 			break
 		}
-		e, ok, err := w.reader.read(ctx, v, v.hits[0])
+		e, ok, err := w.reader.read(all, v, v.hits[0])
 		if err != nil {
 			return err
 		}
@@ -150,7 +166,7 @@ func (w *walk) round(ctx context.Context) error {
 	for _, v := range w.views {
 		w.more = v.settle() || w.more
 	}
-	return nil
+	return slow
 }
 
 // next returns the view whose next event comes first, nil when that cannot be
@@ -174,6 +190,9 @@ func (w *walk) next() *view {
 
 // page returns what was found.
 func (w *walk) page() Page {
+	if w.up == (w.order == Newest) {
+		slices.Reverse(w.events)
+	}
 	p := Page{Events: w.events, More: w.more, Missing: w.reader.missing}
 	low, high := cut{}, cut{}
 	for _, v := range w.views {

@@ -189,3 +189,55 @@ func TestQueriesEnd(t *testing.T) {
 		w.want(everything(), PageOptions{})
 	})
 }
+
+// stuck is a part that does not answer in time.
+type stuck struct{ index.Part }
+
+func (stuck) Find(ctx context.Context, _ *index.Query) (*index.Result, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+// A page for which time runs out has what was found, and its cursor goes on; one
+// that got nowhere is an error.
+func TestPagesOutOfTime(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		for i := range 8 {
+			w.post(event{"acme", "user.login", fmt.Sprint("rare", i)})
+			w.post(numbered("umbra", fmt.Sprint("u", i, "-"), 30)...)
+		}
+		sh := w.shelves[0]
+		sound, indexed, err := sh.look()
+		if err != nil || len(sound) < 5 {
+			t.Fatalf("got %d parts and error %v", len(sound), err)
+		}
+		block := func(numbers ...int) {
+			parts := slices.Clone(sound)
+			for _, i := range numbers {
+				parts[i] = stuck{parts[i]}
+			}
+			sh.show(parts, indexed)
+		}
+		for _, order := range []Order{Newest, Oldest} {
+			for name, q := range map[string]index.Query{"some": below("acme"), "nothing": below("nobody"), "all": everything()} {
+				sh.show(sound, indexed)
+				want := w.all(q, order, 1000)
+				block(len(sound) / 2)
+				got := w.want(q, PageOptions{Order: order, Limit: 1000})
+				if !got.More || len(got.Events) >= len(want) && name != "nothing" {
+					t.Errorf("%s: got %d of %d events, more %v, want a part and more", name, len(got.Events), len(want), got.More)
+				}
+				sh.show(sound, indexed)
+				rest := w.want(q, PageOptions{Order: order, Limit: 1000, After: got.Next})
+				wantSame(t, name, append(idsOf(got), idsOf(rest)...), want)
+				back := w.want(q, PageOptions{Order: order, Limit: 1000, Before: rest.Previous})
+				wantSame(t, name+" back", append(idsOf(back), idsOf(rest)...), want)
+			}
+		}
+		block(len(sound)-1, len(sound)-2)
+		_, err = w.Page(t.Context(), everything(), PageOptions{})
+		if e, ok := errors.AsType[*sluice.Error](err); !ok || e.Code != sluice.Busy {
+			t.Errorf("got nowhere: got %v, want busy", err)
+		}
+	})
+}

@@ -33,7 +33,8 @@ const (
 	DefaultLimit = 50   // events of a page
 	MaxLimit     = 1000 // events of a page
 	MaxPageBytes = 8 << 20
-	maxQueries   = 8 // under way at once; others wait
+	maxQueries   = 8               // under way at once; others wait
+	grace        = 2 * time.Second // for what is left to do when a query ran out of time
 )
 
 // Config says what a Service works with. Log and Engine are required.
@@ -127,12 +128,17 @@ func (s *Service) begin(ctx context.Context) (_ context.Context, done func(), er
 // errSlow ends a query that took too long.
 var errSlow = errors.New("the query takes too long")
 
+// late reports whether err comes from a query that took too long.
+func late(ctx context.Context, err error) bool {
+	return errors.Is(err, errSlow) || ctx != nil && errors.Is(context.Cause(ctx), errSlow)
+}
+
 // explain turns an error into what a caller may see, where that helps.
 func (s *Service) explain(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, errSlow) || ctx != nil && errors.Is(context.Cause(ctx), errSlow):
+	case late(ctx, err):
 		return sluice.Errorf(sluice.Busy, "the search took longer than %s and was given up", s.cfg.Timeout).
 			WithHint("search within a namespace or a shorter time, or for something rarer")
 	case errors.Is(err, index.ErrClosed), errors.Is(err, errNotOpen):

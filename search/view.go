@@ -21,6 +21,7 @@ type view struct {
 	up         bool
 	hits       []index.Hit // found and not taken yet
 	rest       bool        // there may be more beyond hits
+	moved      bool        // an end has moved
 	incomplete bool        // a part could not be read
 }
 
@@ -89,14 +90,28 @@ func (v *view) collect(ctx context.Context, n int) error {
 		if !v.concerns(v.parts[i]) {
 			continue
 		}
+		info := v.parts[i].Info() // before: what comes meanwhile may not be found
 		if err := v.search(ctx, v.parts[i], n); err != nil {
 			return err
 		}
 		if v.rest {
 			return nil
 		}
+		if len(v.hits) == 0 {
+			v.passPart(info)
+		}
 	}
 	return nil
+}
+
+// passPart moves the end over a part in which nothing was found.
+func (v *view) passPart(info index.Info) {
+	if v.up {
+		v.high = max(v.high, min(info.Last, v.indexed)+1)
+	} else {
+		v.low = min(v.low, info.First)
+	}
+	v.moved = true
 }
 
 // concerns reports whether a part has events in the direction of the search, and
@@ -170,7 +185,7 @@ func (v *view) pass() {
 	} else {
 		v.low = v.hits[0].Seq
 	}
-	v.hits = v.hits[1:]
+	v.hits, v.moved = v.hits[1:], true
 }
 
 // settle moves the end over what was examined and not found, and reports whether

@@ -86,3 +86,24 @@ func TestFit(t *testing.T) {
 		}
 	}
 }
+
+// The path of events is shared by those who post and those who search: what each
+// method is answered names all of them.
+func TestMethodsOfEvents(t *testing.T) {
+	s := startServer(t, t.TempDir(), http.DefaultClient, "--index")
+	for _, method := range []string{"PUT", "DELETE"} {
+		req, err := http.NewRequestWithContext(t.Context(), method, s.url+"/api/v1/events", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+adminToken)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET, HEAD, POST" {
+			t.Errorf("%s: got status %d with Allow %q", method, resp.StatusCode, resp.Header.Get("Allow"))
+		}
+	}
+}

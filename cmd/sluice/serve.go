@@ -163,6 +163,7 @@ func (s *server) url() string {
 func (s *server) handlers() (main, metricsOnly http.Handler, endless func()) {
 	in := ingest.New(s.parts.control, ingest.Options{
 		MaxRequest: int(s.cfg.MaxRequest), MaxEvent: int(s.cfg.MaxEvent), Memory: int(s.cfg.IngestMemory), Logger: s.lg,
+		Allow: "GET, HEAD, POST",
 	})
 	api := rest.New(rest.Config{Service: s.parts.control, Logger: s.lg, Version: version()})
 	mux := http.NewServeMux()
