@@ -248,15 +248,11 @@ type fifo struct {
 	lanes []*lane // nil for one that was removed
 	head  int
 	gone  int // places before lanes, since the start
-	count int
 }
-
-func (f *fifo) len() int { return f.count }
 
 // push queues a lane that waits since the given time.
 func (f *fifo) push(l *lane, since time.Time) {
 	f.lanes = append(f.lanes, l)
-	f.count++
 	l.place = place{in: f, at: f.gone + len(f.lanes) - 1, since: since}
 }
 
@@ -273,7 +269,6 @@ func (f *fifo) remove(l *lane) bool {
 		return false
 	}
 	f.lanes[l.place.at-f.gone] = nil
-	f.count--
 	l.place = place{}
 	return true
 }
@@ -297,7 +292,6 @@ func (f *fifo) pop() *lane {
 	if l != nil {
 		f.lanes[f.head] = nil
 		f.advance()
-		f.count--
 		l.place = place{}
 	}
 	return l
