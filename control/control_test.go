@@ -422,7 +422,7 @@ func TestRetry(t *testing.T) {
 		release := w.Kind.Hang()
 		w.Post("acme", "git.push", 2)
 		synctest.Wait()
-		if got := retry("a try with 2 events is under way since 2000-01-01T00:01:00Z"); got.Health.Trying == nil || got.Health.Trying.Events != 2 || got.Lanes[1].Trying == nil {
+		if got := retry("a try is under way since 2000-01-01T00:01:00Z (events: 2)"); got.Health.Trying == nil || got.Health.Trying.Events != 2 || got.Lanes[1].Trying == nil {
 			t.Errorf("while a try hangs: got %+v", got.Health)
 		}
 		release()

@@ -55,7 +55,7 @@ func (s *Service) RetryStream(ctx context.Context, p Principal, id sluice.Stream
 func notRetried(state *deliver.State, now time.Time) string {
 	for i := range state.Lanes {
 		if t := state.Lanes[i].Trying; t != nil {
-			return fmt.Sprintf("nothing to do: a try with %d events is under way since %s", t.Events, t.Since.UTC().Format(time.RFC3339))
+			return fmt.Sprintf("nothing to do: a try is under way since %s (events: %d)", t.Since.UTC().Format(time.RFC3339), t.Events)
 		}
 	}
 	for i := range state.Lanes {

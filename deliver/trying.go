@@ -47,7 +47,7 @@ func (l *lane) hangs() bool {
 // hanging describes a try that hangs like a failure.
 func (t *trying) hanging() Failure {
 	return Failure{Time: t.Since, Class: destination.Unavailable.String(),
-		Message: fmt.Sprintf("the destination has done nothing for %s; a try with %d events is under way",
+		Message: fmt.Sprintf("the destination has done nothing for %s; a try is under way (events: %d)",
 			(time.Since(t.Since) - time.Duration(t.alive.Load())).Round(time.Second), t.Events)}
 }
 
