@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/sluicelog/sluice"
 )
@@ -125,6 +126,37 @@ func (c *Client) CheckSpec(ctx context.Context, spec StreamSpec) (CheckResult, e
 	var r CheckResult
 	err := c.do(ctx, request{method: http.MethodPost, path: "/api/v1/streams/check", in: spec}, &r)
 	return r, err
+}
+
+// Preview is what a stream would have done with the events of the last seven days.
+type Preview struct {
+	From time.Time `json:"from"` // of acceptance
+	To   time.Time `json:"to"`
+	PreviewCounts
+	Days []struct { // the newest first
+		Day string `json:"day"`
+		PreviewCounts
+	} `json:"days"`
+	Types []struct { // those of which most would be delivered first
+		Type string `json:"type"`
+		PreviewCounts
+	} `json:"types"`
+	LagSeconds float64 `json:"lag_seconds"` // what was accepted since is not counted yet
+	Incomplete bool    `json:"incomplete"`  // a part of the index cannot be read
+}
+
+// PreviewCounts counts events of a stream's scope.
+type PreviewCounts struct {
+	Delivered uint64 `json:"delivered"` // what the filter lets pass
+	Filtered  uint64 `json:"filtered"`
+}
+
+// PreviewStream counts what a stream would have delivered and filtered. Of the
+// specification only namespace and filter matter.
+func (c *Client) PreviewStream(ctx context.Context, spec StreamSpec) (Preview, error) {
+	var p Preview
+	err := c.do(ctx, request{method: http.MethodPost, path: "/api/v1/streams/preview", in: spec}, &p)
+	return p, err
 }
 
 // PauseStream pauses a stream; nothing is dropped meanwhile.

@@ -17,11 +17,17 @@ import (
 // searching runs f in a world that has a search index.
 func searching(t *testing.T, f func(t *testing.T, w *controltest.World)) {
 	t.Helper()
+	searchingWith(t, func(*control.Config) {}, f)
+}
+
+func searchingWith(t *testing.T, configure func(*control.Config), f func(t *testing.T, w *controltest.World)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var s *search.Service
 		w := controltest.New(t, func(c *control.Config) {
 			s = search.New(search.Config{Log: c.Log, Engine: index.NewMemory()})
 			c.Search = s
+			configure(c)
 		})
 		ctx, stop := context.WithCancel(context.Background())
 		var wg sync.WaitGroup

@@ -94,6 +94,10 @@ func TestEventQueries(t *testing.T) {
 		if n := c.want(200, "GET", "/api/v1/events/counts?by=type&namespace=acme", "")["events"]; n != 5.0 {
 			t.Errorf("count: got %v, want 5", n)
 		}
+		preview := c.want(200, "POST", "/api/v1/streams/preview", stream)
+		if preview["delivered"] != 5.0 || len(preview["days"].([]any)) != 7 {
+			t.Errorf("preview: got %v, want the 5 pushes of acme", preview)
+		}
 		if list := c.want(200, "GET", "/api/v1/events/index", "")["partitions"].([]any); len(list) != 2 {
 			t.Errorf("index: got %v", list)
 		}

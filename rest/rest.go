@@ -89,6 +89,7 @@ func (a *API) routes() {
 	for path, m := range map[string]methods{
 		"/api/v1/streams":                           {"GET": a.listStreams, "POST": a.createStream},
 		"/api/v1/streams/check":                     {"POST": a.checkDraft},
+		"/api/v1/streams/preview":                   {"POST": a.previewStream},
 		"/api/v1/streams/{id}":                      {"GET": a.getStream, "PATCH": a.updateStream, "DELETE": a.deleteStream},
 		"/api/v1/streams/{id}/check":                {"POST": a.checkStream},
 		"/api/v1/streams/{id}/pause":                {"POST": a.pauseStream},

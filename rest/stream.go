@@ -72,6 +72,15 @@ func (a *API) checkDraft(ctx context.Context, c *call) (answer, error) {
 	return answer{http.StatusOK, out}, err
 }
 
+func (a *API) previewStream(ctx context.Context, c *call) (answer, error) {
+	var spec control.StreamSpec
+	if err := decode(c.Request, &spec); err != nil {
+		return answer{}, err
+	}
+	out, err := a.service.PreviewStream(ctx, c.by, spec)
+	return answer{http.StatusOK, out}, err
+}
+
 func (a *API) getStream(ctx context.Context, c *call) (answer, error) {
 	return withID(ctx, c, a.service.Stream)
 }

@@ -41,13 +41,16 @@ func newAPI(t *testing.T) *api {
 	a := &api{t: t, ids: make(map[string]bool)}
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(r *http.Request, body []byte) (int, any){
-		"POST /api/v1/events":              a.postEvents,
-		"POST /api/v1/streams":             a.createStream,
-		"GET /api/v1/streams":              func(*http.Request, []byte) (int, any) { return 200, a.streams },
-		"GET /api/v1/streams/{id}":         a.showStream,
-		"PATCH /api/v1/streams/{id}":       a.showStream,
-		"DELETE /api/v1/streams/{id}":      func(*http.Request, []byte) (int, any) { return 204, nil },
-		"POST /api/v1/streams/check":       a.check,
+		"POST /api/v1/events":         a.postEvents,
+		"POST /api/v1/streams":        a.createStream,
+		"GET /api/v1/streams":         func(*http.Request, []byte) (int, any) { return 200, a.streams },
+		"GET /api/v1/streams/{id}":    a.showStream,
+		"PATCH /api/v1/streams/{id}":  a.showStream,
+		"DELETE /api/v1/streams/{id}": func(*http.Request, []byte) (int, any) { return 204, nil },
+		"POST /api/v1/streams/check":  a.check,
+		"POST /api/v1/streams/preview": func(*http.Request, []byte) (int, any) {
+			return 200, json.RawMessage(`{"delivered":12,"filtered":3,"days":[{"day":"2026-03-01","delivered":12,"filtered":3}],"types":[{"type":"a","delivered":12,"filtered":3}],"lag_seconds":40}`)
+		},
 		"POST /api/v1/streams/{id}/check":  a.check,
 		"POST /api/v1/streams/{id}/pause":  a.showStream,
 		"POST /api/v1/streams/{id}/resume": a.showStream,

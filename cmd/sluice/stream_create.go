@@ -86,7 +86,7 @@ func (f *streamFlags) build(fs *flag.FlagSet, env *Env) (client.StreamSpec, erro
 func described(fs *flag.FlagSet) (name string) {
 	fs.Visit(func(given *flag.Flag) {
 		switch given.Name {
-		case "file", "json", "check", "server", "token-file":
+		case "file", "json", "check", "dry-run", "server", "token-file":
 		default:
 			name = given.Name
 		}
@@ -255,11 +255,15 @@ func streamCreateFlags(fs *flag.FlagSet, env *Env) action {
 	var f streamFlags
 	f.add(fs)
 	check := fs.Bool("check", false, "check the destination first and create nothing when that fails")
+	dryRun := fs.Bool("dry-run", false, "create nothing: count what its filter would have let pass in the last seven days")
 	asJSON := jsonFlag(fs)
 	return withClient(fs, env, func(ctx context.Context, c *client.Client, _ []string) error {
 		spec, err := f.build(fs, env)
 		if err != nil {
 			return err
+		}
+		if *dryRun {
+			return previewStream(ctx, c, env, spec, *asJSON)
 		}
 		if *check {
 			chooseToken(&spec)
