@@ -10,11 +10,11 @@ import (
 )
 
 // The soft memory limit: what small installations stay below, and beyond it the
-// memory in use and two fifths as much again. The collector runs more often when the
-// process comes near it, and gives memory back.
+// memory in use and four fifths as much again. The collector runs more often when
+// the process comes near it, and gives memory back. The program itself is not in it,
+// about 20 MiB.
 const (
-	memoryFloor  = 150 << 20
-	memorySpare  = 64 << 20
+	memoryFloor  = 120 << 20
 	memoryPeriod = time.Second
 )
 
@@ -23,7 +23,7 @@ const (
 func memoryLimit(live uint64) int64 {
 	const most = math.MaxInt64 / 4
 	l := int64(min(live, most))
-	return max(memoryFloor, l+2*(l/5)+memorySpare)
+	return max(memoryFloor, l+4*(l/5))
 }
 
 // boundMemory keeps the soft limit until ctx ends. An operator's GOMEMLIMIT or

@@ -10,10 +10,10 @@ func TestMemoryLimit(t *testing.T) {
 		live uint64
 		want int64
 	}{
-		{0, 150 << 20},
-		{30 << 20, 150 << 20},
-		{100 << 20, 204 << 20},
-		{1000 << 20, 1464 << 20},
+		{0, 120 << 20},
+		{30 << 20, 120 << 20},
+		{100 << 20, 180 << 20},
+		{1000 << 20, 1800 << 20},
 	}
 	for _, c := range cases {
 		if got := memoryLimit(c.live); got != c.want {
