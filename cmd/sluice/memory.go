@@ -9,12 +9,15 @@ import (
 	"time"
 )
 
-// The soft memory limit: what small installations stay below, and beyond it the
-// memory in use and four fifths as much again. The collector runs more often when
-// the process comes near it, and gives memory back. The program itself is not in it,
-// about 20 MiB.
+// The soft memory limit. The collector runs more often when the process comes near
+// it, and gives memory back. Small installations stay below memoryFloor and the
+// program itself, about 20 MiB. What they have in use beyond memorySmall is
+// thousands of streams: the limit then grows quickly to what lets the collector
+// run seldom, memorySpare and a fifth more than is in use.
 const (
 	memoryFloor  = 120 << 20
+	memorySmall  = 65 << 20
+	memorySpare  = 125 << 20
 	memoryPeriod = time.Second
 )
 
@@ -23,7 +26,7 @@ const (
 func memoryLimit(live uint64) int64 {
 	const most = math.MaxInt64 / 4
 	l := int64(min(live, most))
-	return max(memoryFloor, l+4*(l/5))
+	return max(memoryFloor, min(memoryFloor+4*(l-memorySmall), l+l/5+memorySpare))
 }
 
 // boundMemory keeps the soft limit until ctx ends. An operator's GOMEMLIMIT or
