@@ -44,7 +44,7 @@ type receiver struct {
 	own     map[string]int
 	order   []ownEvent // own events in the order of their first arrival
 	last    [maxProducers][2]number
-	failed  [2]bool // the last request with events of that class was not answered with 200
+	failed  [2]bool // the last request with events of that class, or a check since, was not answered with 200
 	first   int     // first arrivals
 	repeats repeats
 	scratch []byte
@@ -294,7 +294,10 @@ func (r *receiver) poisoned(events [][]byte) bool {
 // note remembers how a request ended, for the order of what follows.
 func (r *receiver) note(events [][]byte, good bool) {
 	for c := range r.failed {
-		if len(events) == 0 || r.classOf(events[0]) == c {
+		switch {
+		case len(events) == 0: // a check for either class: the other may be looking for who is to blame
+			r.failed[c] = r.failed[c] || !good
+		case r.classOf(events[0]) == c:
 			r.failed[c] = !good
 		}
 	}
