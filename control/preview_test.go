@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,8 +14,10 @@ import (
 
 // A preview counts what a stream with the filter delivers, by day and by type.
 func TestPreview(t *testing.T) {
-	var ahead time.Duration // that control's clock is: what is old to it need not be
-	configure := func(c *control.Config) { c.Now = func() time.Time { return time.Now().Add(ahead) } }
+	var ahead atomic.Int64 // nanoseconds that control's clock is ahead: what is old to it need not be
+	configure := func(c *control.Config) {
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	}
 	searchingWith(t, configure, func(t *testing.T, w *controltest.World) {
 		for day := range 3 {
 			w.Post("umbra/web", "git.push", 10*(day+1))
@@ -24,7 +27,7 @@ func TestPreview(t *testing.T) {
 				time.Sleep(24 * time.Hour)
 			}
 		}
-		ahead = 5 * 24 * time.Hour // the first day is the eighth from the last
+		ahead.Store(int64(5 * 24 * time.Hour)) // the first day is the eighth from the last
 		synctest.Wait()
 		for name, c := range map[string]struct {
 			f                   sluice.Filter
