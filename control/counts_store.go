@@ -27,9 +27,11 @@ func (c *counter) runStore(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		select {
-		case <-time.After((storeShare - 1) * time.Since(began)):
-		case <-ctx.Done():
+		if rest := (storeShare - 1) * time.Since(began); rest > 0 {
+			select {
+			case <-time.After(rest):
+			case <-ctx.Done():
+			}
 		}
 	}
 }
