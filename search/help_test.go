@@ -36,7 +36,7 @@ func simulate(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, stored: eventlog.NewMemory(eventlog.MemoryOptions{Log: logID()}), engine: index.NewMemory(),
-			cfg: Config{chunkEvents: 10}}
+			cfg: Config{ChunkEvents: 10}}
 		w.openLog(nil)
 		w.start()
 		f(t, w)

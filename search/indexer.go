@@ -243,7 +243,7 @@ func (ix *indexer) take(ctx context.Context, b *eventlog.Block) error {
 			ix.tell()
 		}
 	}
-	if ix.head.Full() || ix.head.Events() >= ix.s.cfg.chunkEvents {
+	if ix.head.Full() || ix.head.Events() >= ix.s.cfg.ChunkEvents {
 		return ix.seal(ctx)
 	}
 	return nil

@@ -53,13 +53,13 @@ type Config struct {
 	// CacheBytes bounds the decoded pages of the index that are kept; 16 MiB by
 	// default.
 	CacheBytes int
+	// ChunkEvents is how many events a chunk has; [index.ChunkEvents] by default.
+	ChunkEvents int
 	// Now is the wall clock; time.Now by default.
 	Now    func() time.Time
 	Logger *slog.Logger
 
-	// Tests make these small.
-	chunkEvents int    // index.ChunkEvents by default
-	backlog     uint64 // maxBacklog by default
+	backlog uint64 // maxBacklog by default; tests make it small
 }
 
 // Service indexes the log and answers queries. All methods may be called at once.
@@ -79,8 +79,8 @@ func New(cfg Config) *Service {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 16 << 20
 	}
-	if cfg.chunkEvents == 0 {
-		cfg.chunkEvents = index.ChunkEvents
+	if cfg.ChunkEvents == 0 {
+		cfg.ChunkEvents = index.ChunkEvents
 	}
 	if cfg.backlog == 0 {
 		cfg.backlog = maxBacklog
