@@ -49,6 +49,8 @@ type options struct {
 	only, sluice, dir string
 	json, profile     string
 	logGiB            float64
+	indexEvents       uint64
+	indexDir          string
 	drain             time.Duration
 }
 
@@ -57,7 +59,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	f.SetOutput(out)
 	f.IntVar(&o.seconds, "seconds", 60, "seconds of load in each run")
 	f.IntVar(&o.rounds, "rounds", 3, "rounds of each scenario")
-	f.BoolVar(&o.short, "short", false, "3 seconds of load and a log of 1 GiB, unless given")
+	f.BoolVar(&o.short, "short", false, "3 seconds of load, a log of 1 GiB and a million events for the index, unless given")
 	f.BoolVar(&o.list, "list", false, "list the scenarios and stop")
 	run := f.String("run", "", "run the scenarios whose name matches this regular expression")
 	f.StringVar(&o.only, "only", "", "run only one server: floor or sluice")
@@ -66,6 +68,8 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	f.StringVar(&o.json, "json", "", "write all results to this file")
 	f.StringVar(&o.profile, "profile", "", "keep CPU profiles of Sluice in this directory")
 	f.Float64Var(&o.logGiB, "log-gib", 10, "size of the log in scenario restart; 0 skips it")
+	f.Uint64Var(&o.indexEvents, "index-events", 10_000_000, "events of scenario index; 0 skips it")
+	f.StringVar(&o.indexDir, "index-dir", "", "directory that keeps the log of scenario index for the next run (default: none)")
 	f.DurationVar(&o.drain, "drain", time.Minute, "how long to wait for deliveries after the load")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -77,6 +81,9 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	}
 	if o.short && !given["log-gib"] {
 		o.logGiB = 1
+	}
+	if o.short && !given["index-events"] {
+		o.indexEvents = 1_000_000
 	}
 	if o.match, err = regexp.Compile(*run); err != nil {
 		return o, fmt.Errorf("flag -run: %w", err)
@@ -136,7 +143,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) (err error) {
 // chosen returns the scenarios to run.
 func chosen(o *options) (list []scenario.Scenario) {
 	for _, s := range scenario.All() {
-		if o.match.MatchString(s.Name) && (s.Name != "restart" || o.logGiB > 0) {
+		if o.match.MatchString(s.Name) && (s.Name != "restart" || o.logGiB > 0) && (s.Name != "index" || o.indexEvents > 0) {
 			list = append(list, s)
 		}
 	}
@@ -149,7 +156,15 @@ func environment(ctx context.Context, o *options, dir string, log io.Writer) (*s
 		return nil, err
 	}
 	env := &scenario.Env{Self: self, Sluice: o.sluice, Dir: dir, Load: time.Duration(o.seconds) * time.Second,
-		Drain: o.drain, LogGiB: o.logGiB, Profile: o.profile, Log: log}
+		Drain: o.drain, LogGiB: o.logGiB, IndexEvents: o.indexEvents, Profile: o.profile, Log: log}
+	if o.indexDir != "" {
+		if env.IndexDir, err = filepath.Abs(o.indexDir); err != nil {
+			return nil, err
+		}
+		if err := os.MkdirAll(env.IndexDir, 0o755); err != nil {
+			return nil, err
+		}
+	}
 	if o.profile != "" {
 		if env.Profile, err = filepath.Abs(o.profile); err != nil {
 			return nil, err

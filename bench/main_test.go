@@ -47,6 +47,7 @@ func serveFake(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("serve", flag.ContinueOnError)
 	data, address := f.String("data", "", ""), f.String("listen", "", "")
 	f.Bool("allow-private-destinations", false, "")
+	f.Bool("index", false, "")
 	if err := errors.Join(f.Parse(args), os.MkdirAll(*data, 0o700)); err != nil {
 		return err
 	}
@@ -107,7 +108,57 @@ func fakeAPI(ctx context.Context, fl *floor.Floor) http.Handler {
 			starts[id-1]()
 		}
 	})
+	fakeSearch(mux)
 	return mux
+}
+
+// fakeSearch answers as a log that has everything but rare actors.
+func fakeSearch(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/v1/events/index", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"partitions":[{"state":"following","events":1000000}]}`)
+	})
+	mux.HandleFunc("GET /api/v1/events", func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.FormValue("phrase"), "rare") {
+			fmt.Fprint(w, `{"events":[]}`)
+			return
+		}
+		fmt.Fprint(w, `{"events":[{}],"next":"x"}`)
+	})
+	mux.HandleFunc("GET /api/v1/events/counts", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"events":2,"counts":[{},{}]}`)
+	})
+	mux.HandleFunc("GET /api/v1/events/export", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "Sluice-Events")
+		if r.Header.Get("Accept-Encoding") == "gzip" {
+			w.Header().Set("Content-Encoding", "gzip")
+		}
+		fmt.Fprint(w, "{}\n{}\n")
+		w.Header().Set("Sluice-Events", "2")
+	})
+}
+
+// TestScenarioIndex searches a log, and then the one that this run has kept.
+func TestScenarioIndex(t *testing.T) {
+	dir := t.TempDir()
+	args := []string{"-rounds", "2", "-run", "^index$", "-index-events", "1000", "-sluice", os.Args[0], "-dir", dir, "-index-dir", filepath.Join(dir, "kept")}
+	for range 2 {
+		var out, log bytes.Buffer
+		if err := run(t.Context(), args, &out, &log); err != nil {
+			t.Fatalf("run: %v\n%s", err, log.String())
+		}
+		for _, want := range []string{"(1 rounds)", "indexed/s", "three qualifiers p99 ms", "export events/s", "events of that organization 2"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("table: got\n%s, want %q in it", out.String(), want)
+			}
+		}
+		if strings.Contains(out.String(), "wrong answer to") {
+			t.Errorf("table: got\n%s, want no wrong answers", out.String())
+		}
+	}
+	args[5] = "2000"
+	if err := run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "holds 1000 events") {
+		t.Errorf("another number of events: got %v, want an error that names those there are", err)
+	}
 }
 
 // TestWholeBenchmark runs one scenario with real child processes.
@@ -178,7 +229,7 @@ func TestFlags(t *testing.T) {
 		}
 	}
 	o, err := parse([]string{"-short", "-log-gib", "2"}, &bytes.Buffer{})
-	if err != nil || o.seconds != 3 || o.logGiB != 2 {
-		t.Errorf("short: got %d s, %v GiB, %v, want 3 s and the 2 GiB given", o.seconds, o.logGiB, err)
+	if err != nil || o.seconds != 3 || o.logGiB != 2 || o.indexEvents != 1_000_000 {
+		t.Errorf("short: got %d s, %v GiB, %d events, %v, want 3 s, a million events and the 2 GiB given", o.seconds, o.logGiB, o.indexEvents, err)
 	}
 }

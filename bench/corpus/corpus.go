@@ -1,12 +1,13 @@
 // Package corpus makes the events of the benchmark: audit events in GitLab's
 // vocabulary, about 1,048 bytes each, the same for the same seed.
 //
-// Two corpora exist. The plain one repeats 1,000 prepared events and costs next
+// Three corpora exist. The plain one repeats 1,000 prepared events and costs next
 // to nothing to generate, for every measure of speed. The varied one draws
 // organizations, actors, types, repositories and words anew for each event by
-// Zipf's law, for the measure of disk space. In both each event has an id of its
-// own, which carries its number, so that the sink can tell what is lost,
-// repeated or out of order.
+// Zipf's law, for the measure of disk space. The dated one is the varied one, but
+// its events happened one after the other within [Days] days, and a few actors in
+// it are rare, for searching. In all each event has an id of its own, which carries
+// its number, so that the sink can tell what is lost, repeated or out of order.
 package corpus
 
 import (
@@ -18,6 +19,7 @@ import (
 const (
 	Plain  = "plain"
 	Varied = "varied"
+	Dated  = "dated"
 )
 
 // Ways to spread the events over top-level namespaces.
@@ -36,9 +38,10 @@ func Tenant(n int) string { return fmt.Sprintf("org-%04d", n) }
 
 // Spec says which events to make.
 type Spec struct {
-	Kind    string // Plain or Varied
+	Kind    string // Plain, Varied or Dated
 	Tenants string // OneTenant, FiveTenants or ZipfTenants; Plain only
 	Seed    uint64
+	Events  uint64 // how many there will be, over which the time is spread; Dated only
 }
 
 // A Corpus is what all generators of a run share. It does not change.
@@ -57,6 +60,11 @@ func New(spec Spec) (*Corpus, error) {
 	case Plain:
 		c.templates = templates(r)
 	case Varied:
+		c.varied = newVocabulary(r)
+	case Dated:
+		if spec.Events == 0 {
+			return nil, fmt.Errorf("make corpus: a dated one needs the number of its events")
+		}
 		c.varied = newVocabulary(r)
 	default:
 		return nil, fmt.Errorf("make corpus: no corpus is called %q", spec.Kind)
@@ -93,7 +101,7 @@ func (g *Generator) Append(dst []byte, seq uint64, sent int64) []byte {
 	at := len(dst)
 	g.next++
 	if g.corpus.varied != nil {
-		dst = g.corpus.varied.append(dst, g)
+		dst = g.corpus.varied.append(dst, g, seq)
 	} else {
 		dst = g.plain(dst)
 	}

@@ -30,6 +30,7 @@ func specs() []Spec {
 		{Kind: Plain, Tenants: FiveTenants, Seed: 7},
 		{Kind: Plain, Tenants: ZipfTenants, Seed: 7},
 		{Kind: Varied, Seed: 7},
+		{Kind: Dated, Seed: 7, Events: 500},
 	}
 }
 
@@ -138,7 +139,7 @@ func TestSluiceReadsEveryEvent(t *testing.T) {
 }
 
 func TestUnknownCorpus(t *testing.T) {
-	for _, spec := range []Spec{{Kind: "x"}, {Kind: Plain, Tenants: "x"}, {Kind: Varied, Tenants: FiveTenants}} {
+	for _, spec := range []Spec{{Kind: "x"}, {Kind: Plain, Tenants: "x"}, {Kind: Varied, Tenants: FiveTenants}, {Kind: Dated}} {
 		if _, err := New(spec); err == nil {
 			t.Errorf("corpus %v: got no error", spec)
 		}

@@ -9,7 +9,7 @@ import (
 
 // Sizes of the varied corpus.
 const (
-	organizations = 200
+	Organizations = 200
 	actors        = 5_000
 	types         = 300
 	repositories  = 20_000
@@ -23,50 +23,74 @@ const (
 type vocabulary struct {
 	repositories, types, actors, words               []string
 	repositoryDraws, typeDraws, actorDraws, wordDraw []uint16
+	// What the fragments name, for those who ask.
+	paths, typeNames, actorNames []string
+	rare                         []string // fragments of the rare actors
 }
 
 func newVocabulary(r *rand.Rand) *vocabulary {
 	v := &vocabulary{words: lexicon(r, wordCount)}
-	orgs := zipf(r, organizations, draws)
+	orgs := zipf(r, Organizations, draws)
 	for range repositories {
 		org := orgs[r.IntN(draws)]
-		v.repositories = append(v.repositories, fmt.Sprintf(`,"entity_path":"org-%04d/%s/%s-%s","entity_type":"Project","entity_id":%d`,
-			org, v.words[r.IntN(60)], v.words[r.IntN(4000)], v.words[r.IntN(400)], 1+r.IntN(9_000_000)))
+		path := fmt.Sprintf("%s/%s/%s-%s", Tenant(int(org)), v.words[r.IntN(60)], v.words[r.IntN(4000)], v.words[r.IntN(400)])
+		v.paths = append(v.paths, path)
+		v.repositories = append(v.repositories, fmt.Sprintf(`,"entity_path":%q,"entity_type":"Project","entity_id":%d`, path, 1+r.IntN(9_000_000)))
 	}
 	for i := range types {
-		v.types = append(v.types, eventType(v.words, r, i))
+		name, target := eventType(v.words, r, i)
+		v.typeNames = append(v.typeNames, name)
+		v.types = append(v.types, fmt.Sprintf(`,"event_type":%q,"target_type":%q`, name, target))
 	}
 	for range actors {
 		name := v.words[r.IntN(2000)] + "." + v.words[r.IntN(9000)]
-		v.actors = append(v.actors, fmt.Sprintf(`,"author_id":%d,"author_name":%q,"author_email":"%s@%s.example","ip_address":"10.%d.%d.%d"`,
-			1+r.IntN(4_000_000), name, name, v.words[r.IntN(200)], r.IntN(256), r.IntN(256), 1+r.IntN(254)))
+		v.actorNames = append(v.actorNames, name)
+		v.actors = append(v.actors, actor(name, r, v.words[r.IntN(200)]))
 	}
 	v.repositoryDraws = zipf(r, repositories, draws)
 	v.typeDraws = zipf(r, types, draws)
 	v.actorDraws = zipf(r, actors, draws)
 	v.wordDraw = zipf(r, wordCount, draws)
+	for i := range RareActors {
+		v.rare = append(v.rare, actor(RareActor(i), r, v.words[i]))
+	}
 	return v
 }
 
-// eventType returns the fragment for a type; the third most frequent is Git
+// eventType returns a type and what it is about; the third most frequent is Git
 // traffic, which Sluice keeps in a partition of its own.
-func eventType(words []string, r *rand.Rand, rank int) string {
+func eventType(words []string, r *rand.Rand, rank int) (name, target string) {
 	if rank == 2 {
-		return `,"event_type":"repository_git_operation","target_type":"Project"`
+		return "repository_git_operation", "Project"
 	}
 	verb := [...]string{"created", "updated", "destroyed", "approved", "changed"}[r.IntN(5)]
 	noun := words[r.IntN(120)] + "_" + words[r.IntN(120)]
-	return fmt.Sprintf(`,"event_type":"%s_%s","target_type":%q`, noun, verb, strings.ToUpper(noun[:1])+noun[1:])
+	return noun + "_" + verb, strings.ToUpper(noun[:1]) + noun[1:]
 }
 
-// append puts one event together, 750 to 1,350 bytes of it.
-func (v *vocabulary) append(dst []byte, g *Generator) []byte {
+// actor returns the fragment for an actor.
+func actor(name string, r *rand.Rand, host string) string {
+	return fmt.Sprintf(`,"author_id":%d,"author_name":%q,"author_email":"%s@%s.example","ip_address":"10.%d.%d.%d"`,
+		1+r.IntN(4_000_000), name, name, host, r.IntN(256), r.IntN(256), 1+r.IntN(254))
+}
+
+// append puts event number seq together, 750 to 1,350 bytes of it.
+func (v *vocabulary) append(dst []byte, g *Generator, seq uint64) []byte {
 	at, bits := len(dst), g.draw()
 	dst = append(dst, head...)
 	dst = append(dst, v.repositories[v.repositoryDraws[bits%draws]]...)
 	dst = append(dst, v.types[v.typeDraws[bits>>16%draws]]...)
-	dst = append(dst, v.actors[v.actorDraws[bits>>32%draws]]...)
-	dst = appendTime(append(dst, `,"created_at":"2026-`...), g.draw())
+	who := v.actors[v.actorDraws[bits>>32%draws]]
+	if i, ok := rare(&g.corpus.spec, seq); ok {
+		who = v.rare[i]
+	}
+	dst = append(dst, who...)
+	dst = append(dst, `,"created_at":"`...)
+	if g.corpus.spec.Kind == Dated {
+		dst = happened(&g.corpus.spec, seq).AppendFormat(dst, timeLayout)
+	} else {
+		dst = appendTime(append(dst, "2026-"...), g.draw())
+	}
 	dst = append(dst, `","correlation_id":"01`...)
 	dst = appendHex(appendHex(dst, g.draw()), g.draw())
 	size := 700 + int(bits>>48)%600

@@ -97,7 +97,8 @@ func (s *Scenario) writeVariant(w io.Writer, name string, pick func(Round) *Resu
 	fmt.Fprintln(w)
 }
 
-// writeExtras prints what only this scenario measures, and the errors.
+// writeExtras prints what only this scenario measures, unless an outcome tells it,
+// and the errors.
 func (s *Scenario) writeExtras(w io.Writer) {
 	for _, v := range []struct {
 		name string
@@ -114,6 +115,9 @@ func (s *Scenario) writeExtras(w io.Writer) {
 		}
 		var parts []string
 		for name, values := range extra {
+			if slices.ContainsFunc(s.Outcomes, func(o Outcome) bool { return o.Name == name }) {
+				continue
+			}
 			parts = append(parts, name+" "+Number(Median(values)))
 		}
 		if slices.Sort(parts); len(parts) > 0 {

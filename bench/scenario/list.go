@@ -24,6 +24,7 @@ func All() []Scenario {
 		restart(),
 		disk(),
 		splunk(), cloudLogging(), eventHubs(), s3(),
+		beside(), searching(),
 	}
 }
 

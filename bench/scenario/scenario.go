@@ -36,23 +36,31 @@ type Env struct {
 	Drain   time.Duration // how long to wait for what was acknowledged
 	LogGiB  float64       // size of the log that is restarted
 	Profile string        // directory for CPU profiles of Sluice; "" for none
-	Log     io.Writer     // progress
+	// IndexEvents is how many events are searched. IndexDir keeps them, to be
+	// searched again by the next run; "" is no such folder.
+	IndexEvents uint64
+	IndexDir    string
+	Log         io.Writer // progress
 }
 
 // A Variant is one way to run a server.
 type Variant struct {
 	Name   string // in the table
 	Server string // Floor or Sluice
+	Index  bool   // keep a search index; Sluice only
 	// Receiver is who gets the events, by its name in package receiver; "" is the
 	// sink.
 	Receiver string
 	// Destinations returns where to deliver; address is the receiver's, host and
-	// port.
+	// port. nil is nowhere.
 	Destinations func(address string) ([]destination, error)
 	// Load says what to send; address, token and duration are filled in.
 	Load load.Config
 	// Unordered says that a path of the sink gets several independent flows.
 	Unordered bool
+	// Data returns where the server's data lies; nil is a folder of the run, which
+	// is removed after it.
+	Data func(env *Env) (string, error)
 	// Steps is what to do; by default the load, once.
 	Steps func(ctx context.Context, s *session) error
 }
@@ -72,6 +80,7 @@ type Scenario struct {
 	Base     *Variant // nil for none
 	Test     *Variant
 	Measures []report.Measure
+	Once     bool // one round says enough
 }
 
 // Run runs rounds rounds of sc and judges them. Only variants of the server only
@@ -81,6 +90,9 @@ func Run(ctx context.Context, env *Env, sc *Scenario, rounds int, only string) (
 	out := report.Scenario{Name: sc.Name, Title: sc.Title, TestName: sc.Test.Name}
 	if sc.Base != nil {
 		out.BaseName = sc.Base.Name
+	}
+	if sc.Once {
+		rounds = 1
 	}
 	var err error
 	for n := range rounds {

@@ -16,7 +16,7 @@ func TestScenariosAreWhole(t *testing.T) {
 		}
 		names[s.Name] = true
 		for _, v := range []*Variant{s.Base, s.Test} {
-			if v == nil {
+			if v == nil || v.Destinations == nil {
 				continue
 			}
 			list, err := v.Destinations("127.0.0.1:1")

@@ -29,7 +29,8 @@ type session struct {
 	env     *Env
 	variant *Variant
 	dir     string // of this run
-	data    string // of the server, in dir
+	name    string // of its profiles
+	data    string // of the server, in dir unless the variant says otherwise
 	log     *os.File
 
 	sink   *process.Process // or another receiver
@@ -41,6 +42,8 @@ type session struct {
 	next    uint64       // number of the next event
 	unknown []load.Range // sent, never answered
 	bytes   uint64       // acknowledged so far
+	ended   int64        // when the last load had its last answer, since 1970
+	filled  *filled      // the log that is searched; nil in other scenarios
 	result  report.Result
 }
 
@@ -50,31 +53,29 @@ func open(ctx context.Context, env *Env, v *Variant, name string) (*session, err
 	if err != nil {
 		return nil, err
 	}
-	s := &session{env: env, variant: v, dir: dir, data: filepath.Join(dir, "data")}
+	s := &session{env: env, variant: v, dir: dir, name: name + "-" + filepath.Base(dir), data: filepath.Join(dir, "data")}
+	if v.Data != nil {
+		if s.data, err = v.Data(env); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+	}
 	if s.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	if err := s.start(ctx, name); err != nil {
+	if err := s.start(ctx); err != nil {
 		return nil, s.close(err)
 	}
 	return s, nil
 }
 
-func (s *session) start(ctx context.Context, name string) (err error) {
+func (s *session) start(ctx context.Context) (err error) {
 	address, err := s.startReceiver(ctx)
 	if err != nil {
 		return err
 	}
-	list, err := s.variant.Destinations(address)
+	destinations, err := s.destinations(address)
 	if err != nil {
 		return err
-	}
-	var destinations []target.Destination
-	for _, d := range list {
-		destinations = append(destinations, d.Destination)
-		if d.path != "" && !slices.Contains(s.paths, d.path) {
-			s.paths = append(s.paths, d.path)
-		}
 	}
 	config := target.Config{Binary: s.env.Self, Dir: s.data, Log: s.log}
 	if s.variant.Server == Floor {
@@ -84,14 +85,35 @@ func (s *session) start(ctx context.Context, name string) (err error) {
 		}
 		return err
 	}
-	config.Binary = s.env.Sluice
-	if s.env.Profile != "" {
-		config.Profile = filepath.Join(s.env.Profile, name+"-"+filepath.Base(s.dir)+".pprof")
-	}
+	config.Binary, config.Index, config.Profile = s.env.Sluice, s.variant.Index, s.profile("")
 	if s.sluice, err = target.StartSluice(ctx, config, destinations); err == nil {
 		s.server = s.sluice
 	}
 	return err
+}
+
+// destinations returns where to deliver, and notes where events are awaited.
+func (s *session) destinations(address string) (all []target.Destination, err error) {
+	if s.variant.Destinations == nil {
+		return nil, nil
+	}
+	list, err := s.variant.Destinations(address)
+	for _, d := range list {
+		all = append(all, d.Destination)
+		if d.path != "" && !slices.Contains(s.paths, d.path) {
+			s.paths = append(s.paths, d.path)
+		}
+	}
+	return all, err
+}
+
+// profile returns the file for a profile of a part of the run, "" when there is
+// to be none.
+func (s *session) profile(part string) string {
+	if s.env.Profile == "" {
+		return ""
+	}
+	return filepath.Join(s.env.Profile, s.name+part+".pprof")
 }
 
 // startReceiver starts the sink or what stands in for it, and returns the address
@@ -161,7 +183,7 @@ func (s *session) endLoad(p *process.Process) (r load.Result, err error) {
 	if err != nil {
 		return r, fmt.Errorf("run load generator: %w", err)
 	}
-	s.next = r.Next
+	s.next, s.ended = r.Next, r.End
 	s.unknown = append(s.unknown, r.Unknown...)
 	s.bytes += r.Bytes
 	return r, nil

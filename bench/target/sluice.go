@@ -24,10 +24,15 @@ const (
 	callsAtOnce  = 8
 )
 
-// Everything that the benchmark knows about Sluice's outside is in this file.
+// Everything that the benchmark knows about Sluice's outside is in this file and
+// in read.go.
 
-func serveArgs(dir, address string) []string {
-	return []string{"serve", "--data", dir, "--listen", address, "--allow-private-destinations"}
+func serveArgs(c *Config, address string) []string {
+	args := []string{"serve", "--data", c.Dir, "--listen", address, "--allow-private-destinations"}
+	if c.Index {
+		args = append(args, "--index")
+	}
+	return args
 }
 
 func serveEnv(profile string) []string {
@@ -63,7 +68,7 @@ type Stream struct {
 
 // A Sluice is a started Sluice.
 type Sluice struct {
-	config  Config
+	Config  Config        // of the next start; Dir stays
 	port    *process.Port // held from the first start to Close
 	address string
 	token   string
@@ -78,14 +83,14 @@ func (s *Sluice) Address() string           { return s.address }
 func (s *Sluice) Token() string             { return s.token }
 func (s *Sluice) Process() *process.Process { return s.process }
 
-// StartSluice starts Sluice on new data, waits until it is ready, and makes a
-// producer token and a stream for each destination.
+// StartSluice starts Sluice, waits until it is ready, and makes a producer token
+// and a stream for each destination.
 func StartSluice(ctx context.Context, config Config, destinations []Destination) (*Sluice, error) {
 	port, err := process.HoldPort()
 	if err != nil {
 		return nil, err
 	}
-	s := &Sluice{config: config, port: port, address: port.Address, client: newClient()}
+	s := &Sluice{Config: config, port: port, address: port.Address, client: newClient()}
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -99,7 +104,7 @@ func StartSluice(ctx context.Context, config Config, destinations []Destination)
 func (s *Sluice) Close() error { return s.port.Release() }
 
 func newClient() *http.Client {
-	return &http.Client{Timeout: callTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: callsAtOnce}}
+	return &http.Client{Timeout: callTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: callsAtOnce, DisableCompression: true}}
 }
 
 // Restart starts Sluice again on the data and address it had; its process must
@@ -107,8 +112,8 @@ func newClient() *http.Client {
 func (s *Sluice) Restart(ctx context.Context) error { return s.start(ctx) }
 
 func (s *Sluice) start(ctx context.Context) error {
-	p, err := process.Start(ctx, process.Spec{Path: s.config.Binary, Args: serveArgs(s.config.Dir, s.address),
-		Env: serveEnv(s.config.Profile), Log: s.config.Log})
+	p, err := process.Start(ctx, process.Spec{Path: s.Config.Binary, Args: serveArgs(&s.Config, s.address),
+		Env: serveEnv(s.Config.Profile), Log: s.Config.Log})
 	if err != nil {
 		return err
 	}
@@ -183,26 +188,41 @@ func (s *Sluice) call(ctx context.Context, method, path string, in, out any) err
 		}
 		body = bytes.NewReader(b)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+s.address+path, body)
+	r, err := s.request(ctx, method, path, body)
 	if err != nil {
 		return err
 	}
+	answer, err := s.do(r)
+	if err != nil || out == nil {
+		return err
+	}
+	return json.Unmarshal(answer, out)
+}
+
+// request returns a request as administrator.
+func (s *Sluice) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+s.address+path, body)
+	if err != nil {
+		return nil, err
+	}
 	r.Header.Set("Authorization", "Bearer "+adminToken)
 	r.Header.Set("Content-Type", "application/json")
+	return r, nil
+}
+
+// do makes a request and reads the answer, which must be a 2xx.
+func (s *Sluice) do(r *http.Request) ([]byte, error) {
 	resp, err := s.client.Do(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("%s %s: %s: %.500s", method, path, resp.Status, answer)
+		return nil, fmt.Errorf("%s %s: %s: %.500s", r.Method, r.URL.Path, resp.Status, answer)
 	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(answer, out)
+	return answer, nil
 }

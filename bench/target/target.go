@@ -29,9 +29,10 @@ type Destination struct {
 // Config says how to start a server.
 type Config struct {
 	Binary  string    // of the server
-	Dir     string    // absent or empty; belongs to the server
+	Dir     string    // absent or empty, or what the server left there; belongs to it
 	Log     io.Writer // gets what the server writes to standard error
 	Profile string    // file for a CPU profile; "" for none. Sluice only
+	Index   bool      // keep a search index. Sluice only
 }
 
 // A Server is a started server.
