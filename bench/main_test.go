@@ -139,6 +139,7 @@ func fakeSearch(mux *http.ServeMux) {
 
 // TestScenarioIndex searches a log, and then the one that this run has kept.
 func TestScenarioIndex(t *testing.T) {
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each child
 	dir := t.TempDir()
 	args := []string{"-rounds", "2", "-run", "^index$", "-index-events", "1000", "-sluice", os.Args[0], "-dir", dir, "-index-dir", filepath.Join(dir, "kept")}
 	for range 2 {

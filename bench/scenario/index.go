@@ -19,6 +19,7 @@ const (
 	indexBytes   = "index bytes an event"
 	indexBehind  = "index caught up s after the load"
 	indexedCPU   = "cpu s for a million, indexing caught up"
+	startCPU     = "cpu s of a start without an index"
 	fillCPU      = "ingest and indexing cpu s for a million"
 	wrongAnswers = "wrong answers"
 	countMillis  = "count a day"

@@ -12,10 +12,9 @@ import (
 	"github.com/sluicelog/sluice/bench/target"
 )
 
-const (
-	askWarm    = 50  // questions that only warm the server up
-	askCounted = 300 // questions that are measured
-)
+// questions is how many of a kind are measured; small logs, as in tests, are asked
+// less. A sixth of them comes before, to warm the server up.
+func questions(events uint64) int { return int(min(300, 10+events/100)) }
 
 // asker draws questions about a log.
 type asker struct {
@@ -89,11 +88,7 @@ func askPages(ctx context.Context, s *session) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	shared, err := corpus.New(indexCorpus(s.env))
-	if err != nil {
-		return err
-	}
-	a := &asker{corpus: shared, random: rand.New(rand.NewPCG(1, 2)), events: s.filled.Events}
+	a := &asker{corpus: s.filled.corpus, random: rand.New(rand.NewPCG(1, 2)), events: s.filled.Events}
 	s.extra(wrongAnswers, 0)
 	for _, l := range lookups() {
 		if err := s.pages(ctx, a, l); err != nil {
@@ -109,7 +104,7 @@ func askPages(ctx context.Context, s *session) error {
 // pages measures one kind of question.
 func (s *session) pages(ctx context.Context, a *asker, l lookup) error {
 	a.after, a.depth = "", 0
-	times, err := timed(func() (time.Duration, error) {
+	times, err := a.timed(func() (time.Duration, error) {
 		q := l.next(a)
 		page, err := s.sluice.Page(ctx, q)
 		if err != nil {
@@ -139,7 +134,7 @@ func (s *session) counts(ctx context.Context, a *asker) error {
 	end := corpus.From().AddDate(0, 0, corpus.Days-1)
 	within := fmt.Sprintf("created:%s..%s", corpus.From().Format(time.DateOnly), end.Format(time.DateOnly))
 	count := func(organization func() string) ([]float64, error) {
-		return timed(func() (time.Duration, error) {
+		return a.timed(func() (time.Duration, error) {
 			c, err := s.sluice.Count(ctx, target.Question{Namespace: organization(), Phrase: within})
 			if c.Body.Events == 0 && err == nil {
 				s.result.Extra[wrongAnswers]++
@@ -159,13 +154,15 @@ func (s *session) counts(ctx context.Context, a *asker) error {
 }
 
 // timed asks until enough answers are measured, and returns their milliseconds.
-func timed(question func() (time.Duration, error)) (list []float64, err error) {
-	for n := range askWarm + askCounted {
+func (a *asker) timed(question func() (time.Duration, error)) (list []float64, err error) {
+	counted := questions(a.events)
+	warm := counted / 6
+	for n := range warm + counted {
 		took, err := question()
 		if err != nil {
 			return nil, err
 		}
-		if n >= askWarm {
+		if n >= warm {
 			list = append(list, milliseconds(int64(took)))
 		}
 	}
@@ -207,11 +204,7 @@ func exportEvents(ctx context.Context, s *session) error {
 		return err
 	}
 	s.extra(zipRate, float64(x.Events)/x.Took.Seconds())
-	shared, err := corpus.New(indexCorpus(s.env))
-	if err != nil {
-		return err
-	}
-	x, err = s.export(ctx, target.ExportRequest{Question: target.Question{Namespace: shared.Largest()}})
+	x, err = s.export(ctx, target.ExportRequest{Question: target.Question{Namespace: s.filled.corpus.Largest()}})
 	if err != nil {
 		return err
 	}

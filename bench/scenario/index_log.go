@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/bench/corpus"
 	"github.com/sluicelog/sluice/sqlite"
 )
 
@@ -21,6 +22,7 @@ type filled struct {
 	Events uint64      // that were asked for
 	Acked  uint64      // that the log has, besides those of the server itself
 	Marks  []time.Time // before the first piece, and behind each
+	corpus *corpus.Corpus
 }
 
 // searchedData returns the folder of the log to search: none, an empty one, or one
@@ -69,6 +71,9 @@ func fillSearched(ctx context.Context, s *session) error {
 		if f, err = s.fill(ctx); err != nil {
 			return err
 		}
+	}
+	if f.corpus, err = corpus.New(indexCorpus(s.env)); err != nil {
+		return err
 	}
 	s.filled = f
 	x, err := s.awaitIndex(ctx)
@@ -144,6 +149,7 @@ func buildIndex(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	s.extra(startCPU, idle.CPU.Seconds())
 	if err := s.stopServer(); err != nil {
 		return err
 	}
