@@ -56,7 +56,9 @@ type Partition interface {
 	// one step: after a crash both are there or neither. c may be nil: then only
 	// the position moves, over numbers that the log has lost. p.Seq never
 	// decreases and is not below the chunk's last number. ErrFull means that
-	// nothing was stored for want of space and that the caller may try again.
+	// nothing was stored for want of space and that the caller may try again;
+	// ErrDamaged, of Drop too, that the index takes no change any more: after its
+	// Close, Open says the same.
 	Append(ctx context.Context, c *Sealed, p Position) error
 
 	// Page returns a page of the chunk whose first event is number first, as

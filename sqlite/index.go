@@ -30,6 +30,7 @@ type Index struct {
 	closed bool
 	opened map[string]*indexFile // what Open or Adopt gave
 	making map[string]*indexFile // what Renew gave
+	spoilt map[string]uint64     // generations that took no change for damage
 }
 
 var (
@@ -48,7 +49,8 @@ func OpenIndex(dir string, o Options) (*Index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open index: %w", err)
 	}
-	return &Index{dir: dir, opts: o.withDefaults(), opened: map[string]*indexFile{}, making: map[string]*indexFile{}}, nil
+	return &Index{dir: dir, opts: o.withDefaults(), opened: map[string]*indexFile{}, making: map[string]*indexFile{},
+		spoilt: map[string]uint64{}}, nil
 }
 
 // Open implements [index.Engine].
@@ -62,6 +64,9 @@ func (x *Index) Open(ctx context.Context, partition string) (index.Partition, er
 		return nil, fmt.Errorf("open index %q: it is open", partition)
 	}
 	f, err := x.newestReady(ctx, partition)
+	if err == nil && f.generation == x.spoilt[partition] {
+		err = errors.Join(fmt.Errorf("%w: it takes no change", index.ErrDamaged), f.release())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open index %q: %w", partition, err)
 	}
@@ -199,6 +204,9 @@ func (x *Index) Adopt(ctx context.Context, renewed index.Partition) error {
 func (x *Index) forget(f *indexFile) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if f.spoilt.Load() {
+		x.spoilt[f.partition] = f.generation
+	}
 	if x.opened[f.partition] == f {
 		delete(x.opened, f.partition)
 		return nil

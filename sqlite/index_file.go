@@ -3,13 +3,16 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -23,11 +26,11 @@ const (
 
 // indexSchema is the version of these tables; what the chunks hold has its own in
 // the position.
-const indexSchema = 1
+const indexSchema = 2
 
 const indexTables = `
 CREATE TABLE state(id INTEGER PRIMARY KEY CHECK (id = 1), schema INTEGER NOT NULL, ready INTEGER NOT NULL,
-	log BLOB NOT NULL, format INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT;
+	log BLOB NOT NULL, format INTEGER NOT NULL, seq INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
 CREATE TABLE chunks(number INTEGER PRIMARY KEY, first INTEGER NOT NULL UNIQUE, last INTEGER NOT NULL,
 	events INTEGER NOT NULL, first_accepted INTEGER NOT NULL, last_accepted INTEGER NOT NULL,
 	min_time INTEGER NOT NULL, max_time INTEGER NOT NULL, pages INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
@@ -42,6 +45,7 @@ type indexFile struct {
 	ready      bool        // as it was when it was opened
 	replaced   atomic.Bool // another is the partition's index now
 	closed     atomic.Bool
+	spoilt     atomic.Bool // a change met damage: Open shall not give it again
 
 	writers *sql.DB // one connection
 	readers *sql.DB
@@ -93,36 +97,56 @@ func (f *indexFile) prepare(ctx context.Context, ready bool) error {
 			if _, err := tx.Exec(indexTables); err != nil {
 				return err
 			}
-			_, err := tx.Exec("INSERT INTO state VALUES (1, ?, ?, zeroblob(16), 0, 0)", indexSchema, ready)
+			_, err := tx.Exec("INSERT INTO state VALUES (1, ?, ?, zeroblob(16), 0, 0, ?)", indexSchema, ready, indexSum(index.Position{}, nil))
 			return err
 		}); err != nil {
 			return err
 		}
 	}
-	if err := f.readState(ctx); err != nil {
+	sum, err := f.readState(ctx)
+	if err != nil {
 		return err
 	}
 	if err := f.readChunks(ctx); err != nil {
 		return err
 	}
-	var err error
+	if sum != indexSum(f.position, f.chunks) {
+		return fmt.Errorf("%w: its chunks are not those that were stored", index.ErrDamaged)
+	}
 	f.page, err = f.readers.PrepareContext(ctx, "SELECT data FROM pages WHERE id = ?")
-	return err
+	return unreadable(ctx, err)
 }
 
-func (f *indexFile) readState(ctx context.Context) error {
+// readState also returns what indexSum has to be.
+func (f *indexFile) readState(ctx context.Context) (sum int64, err error) {
 	var version, seq int64
 	var log []byte
-	err := f.writers.QueryRowContext(ctx, "SELECT schema, ready, log, format, seq FROM state").
-		Scan(&version, &f.ready, &log, &f.position.Format, &seq)
+	err = f.writers.QueryRowContext(ctx, "SELECT schema, ready, log, format, seq, sum FROM state").
+		Scan(&version, &f.ready, &log, &f.position.Format, &seq, &sum)
 	if err != nil {
-		return unreadable(ctx, err)
+		return 0, unreadable(ctx, err)
 	}
 	if version != indexSchema || copy(f.position.Log[:], log) != len(f.position.Log) {
-		return fmt.Errorf("%w: another program wrote it", index.ErrDamaged)
+		return 0, fmt.Errorf("%w: another program wrote it", index.ErrDamaged)
 	}
 	f.position.Seq = uint64(seq)
-	return nil
+	return sum, nil
+}
+
+// indexSum is a checksum of what is kept in memory. A database verifies nothing
+// of what it stores, and a chunk that is lost or a position that is wrong would be
+// a hole that nobody sees. Pages have checksums of their own.
+func indexSum(at index.Position, chunks []indexChunk) int64 {
+	b := binary.LittleEndian.AppendUint32(slices.Clone(at.Log[:]), at.Format)
+	b = binary.LittleEndian.AppendUint64(b, at.Seq)
+	for i := range chunks {
+		c := &chunks[i]
+		for _, v := range [...]int64{c.number, int64(c.First), int64(c.Last), int64(c.Events), c.FirstAccepted, c.LastAccepted,
+			c.MinTime, c.MaxTime, int64(c.Pages), c.Bytes} {
+			b = binary.LittleEndian.AppendUint64(b, uint64(v))
+		}
+	}
+	return int64(xxhash.Sum64(b))
 }
 
 func (f *indexFile) readChunks(ctx context.Context) error {
@@ -145,6 +169,9 @@ func (f *indexFile) readChunks(ctx context.Context) error {
 // unreadable says that the tables are not what they should be, if not the caller
 // gave up.
 func unreadable(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -152,19 +179,25 @@ func unreadable(ctx context.Context, err error) error {
 }
 
 // change carries out a transaction. It is short, and not cut off half-way by a
-// caller who gives up.
+// caller who gives up. When it meets damage the file is not opened again.
 func (f *indexFile) change(do func(tx *sql.Tx) error) error {
 	tx, err := f.writers.Begin()
-	if err != nil {
-		return indexError(err)
+	if err == nil {
+		if err = do(tx); err != nil {
+			err = errors.Join(err, tx.Rollback())
+		} else {
+			err = tx.Commit()
+		}
 	}
-	if err := do(tx); err != nil {
-		return indexError(errors.Join(err, tx.Rollback()))
+	if err = indexError(err); errors.Is(err, index.ErrDamaged) {
+		f.spoilt.Store(true)
 	}
-	return indexError(tx.Commit())
+	return err
 }
 
-// indexError turns an error of the driver into one of the port.
+// indexError turns an error of the driver into one of the port. What is asked of
+// the database is always the same: when it finds fault with that, its tables are
+// not what they were.
 func indexError(err error) error {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
@@ -173,7 +206,8 @@ func indexError(err error) error {
 	switch code := e.Code(); {
 	case code&0xff == sqlite3.SQLITE_FULL, code == sqlite3.SQLITE_IOERR_SHMSIZE:
 		return fmt.Errorf("%w: %w", index.ErrFull, err)
-	case code&0xff == sqlite3.SQLITE_CORRUPT, code&0xff == sqlite3.SQLITE_NOTADB, code == sqlite3.SQLITE_IOERR_SHORT_READ,
+	case code&0xff == sqlite3.SQLITE_CORRUPT, code&0xff == sqlite3.SQLITE_NOTADB, code&0xff == sqlite3.SQLITE_ERROR,
+		code&0xff == sqlite3.SQLITE_CONSTRAINT, code&0xff == sqlite3.SQLITE_MISMATCH, code == sqlite3.SQLITE_IOERR_SHORT_READ,
 		code == sqlite3.SQLITE_IOERR_FSYNC, code == sqlite3.SQLITE_IOERR_DIR_FSYNC:
 		return fmt.Errorf("%w: %w", index.ErrDamaged, err)
 	}
@@ -231,9 +265,13 @@ func (f *indexFile) Append(ctx context.Context, c *index.Sealed, to index.Positi
 	if err := index.CheckAppend(f.position, c, to); err != nil { // nobody else changes it
 		return err
 	}
+	chunks := f.chunks
 	number := int64(1)
-	if n := len(f.chunks); n > 0 {
-		number += f.chunks[n-1].number
+	if n := len(chunks); n > 0 {
+		number += chunks[n-1].number
+	}
+	if c != nil {
+		chunks = append(chunks[:len(chunks):len(chunks)], indexChunk{c.Info, number})
 	}
 	err := f.change(func(tx *sql.Tx) error {
 		if c != nil {
@@ -241,7 +279,7 @@ func (f *indexFile) Append(ctx context.Context, c *index.Sealed, to index.Positi
 				return err
 			}
 		}
-		_, err := tx.Exec("UPDATE state SET log = ?, format = ?, seq = ?", to.Log[:], to.Format, int64(to.Seq))
+		_, err := tx.Exec("UPDATE state SET log = ?, format = ?, seq = ?, sum = ?", to.Log[:], to.Format, int64(to.Seq), indexSum(to, chunks))
 		return err
 	})
 	if err != nil {
@@ -249,10 +287,7 @@ func (f *indexFile) Append(ctx context.Context, c *index.Sealed, to index.Positi
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.position = to
-	if c != nil {
-		f.chunks = append(f.chunks, indexChunk{c.Info, number})
-	}
+	f.position, f.chunks = to, chunks
 	return nil
 }
 
@@ -329,7 +364,10 @@ func (f *indexFile) Drop(ctx context.Context, t time.Time) (int, error) {
 			if _, err := tx.Exec("DELETE FROM pages WHERE id >= ? AND id < ?", number<<indexPageShift, (number+1)<<indexPageShift); err != nil {
 				return err
 			}
-			_, err := tx.Exec("DELETE FROM chunks WHERE number = ?", number)
+			if _, err := tx.Exec("DELETE FROM chunks WHERE number = ?", number); err != nil {
+				return err
+			}
+			_, err := tx.Exec("UPDATE state SET sum = ?", indexSum(f.position, f.chunks[1:]))
 			return err
 		})
 		if err != nil {

@@ -46,6 +46,42 @@ func appendTo(t *testing.T, dir string, n int) {
 	}
 }
 
+// An index that takes no change, although it can be read, is made anew.
+func TestIndexDamagedForChanges(t *testing.T) {
+	dir := t.TempDir()
+	appendTo(t, dir, 300)
+	execute(t, filepath.Join(dir, "audit-1.db"), "INSERT INTO pages SELECT id + (1 << 24), data FROM pages")
+	x := openIndex(t, dir)
+	p, err := x.Open(t.Context(), "audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := index.NewHead()
+	head.Add(&index.Event{Seq: 301, Type: "t", ID: []byte("x"), Payload: []byte("{}")})
+	if err := p.Append(t.Context(), head.Seal(), index.Position{Seq: 301}); !errors.Is(err, index.ErrDamaged) {
+		t.Errorf("Append: got %v, want %v", err, index.ErrDamaged)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := x.Open(t.Context(), "audit"); !errors.Is(err, index.ErrDamaged) {
+		t.Fatalf("Open: got %v and error %v, want %v", p, err, index.ErrDamaged)
+	}
+	anew, err := x.Renew(t.Context(), "audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(x.Adopt(t.Context(), anew), anew.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if p, err = x.Open(t.Context(), "audit"); err != nil {
+		t.Fatalf("Open of the one that was made anew: %v", err)
+	}
+	if err := errors.Join(p.Close(), x.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A file that is no index any more is named as damaged, and can be made anew.
 func TestIndexDamagedFile(t *testing.T) {
 	for name, spoil := range map[string]func(*testing.T, string){
@@ -55,10 +91,14 @@ func TestIndexDamagedFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		"of another schema": func(t *testing.T, path string) { execute(t, path, "UPDATE state SET schema = 99") },
-		"without a state":   func(t *testing.T, path string) { execute(t, path, "DELETE FROM state") },
-		"never finished":    func(t *testing.T, path string) { execute(t, path, "UPDATE state SET ready = 0") },
-		"something else":    func(t *testing.T, path string) { execute(t, path, "DROP TABLE chunks") },
+		"of another schema":     func(t *testing.T, path string) { execute(t, path, "UPDATE state SET schema = 99") },
+		"without a state":       func(t *testing.T, path string) { execute(t, path, "DELETE FROM state") },
+		"never finished":        func(t *testing.T, path string) { execute(t, path, "UPDATE state SET ready = 0") },
+		"with another position": func(t *testing.T, path string) { execute(t, path, "UPDATE state SET seq = 299") },
+		"without a chunk":       func(t *testing.T, path string) { execute(t, path, "DELETE FROM chunks") },
+		"of another time":       func(t *testing.T, path string) { execute(t, path, "UPDATE chunks SET max_time = 7") },
+		"without pages":         func(t *testing.T, path string) { execute(t, path, "ALTER TABLE pages RENAME TO sheets") },
+		"something else":        func(t *testing.T, path string) { execute(t, path, "DROP TABLE chunks") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
