@@ -44,6 +44,7 @@ torture: prepare
 	cd testservers/otelhec && $(GO) vet ./...
 	$(GO) test -count=1 -tags torture -run TestOpenTelemetry ./destination/splunk
 	$(GO) test -count=1 -timeout 6h -run TestRandomHistories ./deliver -args -seeds $(SEEDS)
+	$(GO) test -v -count=1 -timeout 6h -tags torture ./bench/indexkill
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
 # Every fuzz target for FUZZTIME each.

@@ -1,0 +1,5 @@
+//go:build torture
+
+package indexkill
+
+const rounds = 3000
