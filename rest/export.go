@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -19,9 +18,6 @@ import (
 
 const (
 	exportBuffer = 64 << 10
-	// writeTimeout is the longest that a reader may take for what fits into the
-	// buffers between it and us.
-	writeTimeout = 30 * time.Second
 	// flushEvery is how long what is found waits for more.
 	flushEvery = time.Second
 )
@@ -37,7 +33,7 @@ const (
 // download is an export that is under way.
 type download struct {
 	*control.Export
-	logger   *slog.Logger
+	api      *API
 	allowed  func(context.Context) error // nil while the token is good
 	gzip     bool                        // the body is compressed
 	file     bool                        // the file is: compression was asked for by name
@@ -49,7 +45,7 @@ func (a *API) exportEvents(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	d := &download{logger: a.logger, allowed: a.allowed(c)}
+	d := &download{api: a, allowed: a.allowed(c)}
 	switch q.Get("compression") {
 	case "":
 		d.gzip = acceptsGzip(c.Header)
@@ -100,9 +96,13 @@ func (d *download) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	n, err := d.send(r.Context(), w)
+	n := 0
+	err := d.api.transfer(&d.api.exports, w, r, func(ctx context.Context, to *patient) (err error) {
+		n, err = d.send(ctx, to)
+		return err
+	})
 	if err != nil {
-		d.logger.InfoContext(r.Context(), "export cut off", "export", d.Name, "events", n, "err", err)
+		d.api.logger.InfoContext(r.Context(), "export cut off", "export", d.Name, "events", n, "cursor", d.Cursor(), "err", err)
 		panic(http.ErrAbortHandler)
 	}
 	h := w.Header()
@@ -136,39 +136,56 @@ func (d *download) header(h http.Header) {
 	}
 }
 
-// send writes all events and returns how many those were.
-func (d *download) send(ctx context.Context, w http.ResponseWriter) (n int, err error) {
-	out := &pipe{to: &patient{w, http.NewResponseController(w)}}
-	out.buf = bufio.NewWriterSize(out.to, exportBuffer)
-	if d.gzip {
-		out.gz, err = gzip.NewWriterLevel(out.to, gzip.BestSpeed)
-		if err != nil {
-			return 0, err
-		}
-		out.buf = bufio.NewWriterSize(out.gz, exportBuffer)
+// send writes all events and returns how many those were. What was written when
+// the server stops ends behind a whole event.
+func (d *download) send(ctx context.Context, to *patient) (n int, err error) {
+	out, err := d.pipe(to)
+	if err != nil {
+		return 0, err
 	}
 	form := newExportForm(d.Format, out.buf)
 	if err := form.begin(); err != nil {
 		return 0, err
 	}
-	flushed := time.Now()
+	counted, flushed := 0, time.Now()
+	count := func() { d.api.exports.events.Add(uint64(n - counted)); counted = n }
+	defer count()
 	for {
 		e, err := d.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			break
+			return n, errors.Join(form.end(), out.close())
+		}
+		if err != nil && errors.Is(context.Cause(ctx), errStopping) {
+			return n, errors.Join(errStopping, out.flush())
 		}
 		if err == nil {
 			err = form.event(e)
-		}
-		if now := time.Now(); err == nil && now.Sub(flushed) >= flushEvery {
-			flushed, err = now, errors.Join(out.flush(), d.allowed(ctx))
 		}
 		if err != nil {
 			return n, err
 		}
 		n++
+		if now := time.Now(); now.Sub(flushed) >= flushEvery {
+			flushed = now
+			count()
+			if err := errors.Join(out.flush(), d.allowed(ctx)); err != nil {
+				return n, err
+			}
+		}
 	}
-	return n, errors.Join(form.end(), out.close())
+}
+
+// pipe returns what takes the export to a client.
+func (d *download) pipe(to *patient) (*pipe, error) {
+	out := &pipe{to: to, buf: bufio.NewWriterSize(to, exportBuffer)}
+	if d.gzip {
+		var err error
+		if out.gz, err = gzip.NewWriterLevel(to, gzip.BestSpeed); err != nil {
+			return nil, err
+		}
+		out.buf.Reset(out.gz)
+	}
+	return out, nil
 }
 
 // pipe takes what an export writes to the client.
@@ -200,33 +217,4 @@ func (p *pipe) close() error {
 		}
 	}
 	return p.to.flush()
-}
-
-// patient writes to a client, but does not wait for it for ever.
-type patient struct {
-	http.ResponseWriter
-	control *http.ResponseController
-}
-
-func (p *patient) Write(b []byte) (int, error) {
-	if err := p.wait(); err != nil {
-		return 0, err
-	}
-	return p.ResponseWriter.Write(b)
-}
-
-func (p *patient) flush() error {
-	if err := p.wait(); err != nil {
-		return err
-	}
-	return p.control.Flush()
-}
-
-// wait gives the next write its time.
-func (p *patient) wait() error {
-	err := p.control.SetWriteDeadline(time.Now().Add(writeTimeout))
-	if errors.Is(err, http.ErrNotSupported) {
-		return nil
-	}
-	return err
 }

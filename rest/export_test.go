@@ -17,6 +17,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/index"
+	"github.com/sluicelog/sluice/rest"
+	"github.com/sluicelog/sluice/search"
 )
 
 // connect returns an HTTP client whose connections lie in memory, so that both
@@ -206,7 +211,7 @@ func (c *client) fill(n int) {
 	c.t.Helper()
 	var events []string
 	for i := range n {
-		events = append(events, fmt.Sprintf(`{"id":"f%d","event_type":"user.login","entity_path":"acme","body":"%s"}`, i, strings.Repeat("x", 10_000)))
+		events = append(events, fmt.Sprintf(`{"id":"f%d","event_type":"user.login","entity_path":"acme","message":"%s"}`, i, strings.Repeat("x", 10_000)))
 	}
 	c.PostRaw(events...)
 }
@@ -273,5 +278,112 @@ func TestExportsAtOnce(t *testing.T) {
 			}
 		}
 		stop()
+	})
+}
+
+// When the server stops, an export ends at once, behind a whole event, and as one
+// that is not whole; it goes on behind that event.
+func TestExportWhenTheServerStops(t *testing.T) {
+	for _, format := range []string{"ndjson", "json", "csv"} {
+		t.Run(format, func(t *testing.T) {
+			searching(t, func(t *testing.T, c *client) {
+				c.fill(1000)
+				synctest.Wait()
+				h, stop := c.connect()
+				path := "/api/v1/events/export?namespace=acme&phrase=type:user.login&format=" + format
+				whole := read(t, c.get(h, path).Body)
+				res, still := c.get(h, path), c.get(h, path) // of which one is not read
+				var got bytes.Buffer
+				if _, err := io.CopyN(&got, res.Body, 100_000); err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				c.api.Stop()
+				if _, err := got.ReadFrom(res.Body); !errors.Is(err, io.ErrUnexpectedEOF) || res.Trailer.Get("Sluice-Events") != "" {
+					t.Errorf("at the stop: got error %v and trailers %v, want an answer that is cut off", err, res.Trailer)
+				}
+				stop()
+				_ = still.Body.Close()
+				if took := time.Since(began); took > 2*time.Second {
+					t.Errorf("the stop took %v, want no more than a client gets for the last bytes", took)
+				}
+				c.wantMetrics("sluice_exports 0", `sluice_exports_total{result="stopped"} 2`, `sluice_exports_total{result="ok"} 1`)
+				if n := got.Len(); n == len(whole) || got.String() != whole[:n] {
+					t.Fatalf("got %d bytes, want a part of the %d", n, len(whole))
+				}
+				if rest := strings.TrimPrefix(whole[got.Len():], ","); rest[0] != '\n' && whole[got.Len()-1] != '\n' {
+					t.Errorf("got an end within an event: %.80q", rest)
+				}
+				if format != "ndjson" {
+					return
+				}
+				lines := strings.Split(strings.TrimSuffix(got.String(), "\n"), "\n")
+				var last struct{ ID string }
+				if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
+					t.Fatal(err)
+				}
+				c.api = rest.New(rest.Config{Service: c.Service, Logger: c.Logger()})
+				h, stop = c.connect()
+				if got := got.String() + read(t, c.get(h, path+"&after_id="+last.ID).Body); got != whole {
+					t.Errorf("with what followed: got %d bytes, want %d", len(got), len(whole))
+				}
+				stop()
+			})
+		})
+	}
+}
+
+// wantMetrics looks for samples.
+func (c *client) wantMetrics(samples ...string) {
+	c.t.Helper()
+	text := c.do("GET", "/metrics", "").Body.String()
+	for _, s := range samples {
+		if !strings.Contains(text, "\n"+s+"\n") {
+			name, _, _ := strings.Cut(s, " ")
+			_, found, _ := strings.Cut(text, "\n"+name)
+			found, _, _ = strings.Cut(found, "\n")
+			c.t.Errorf("metrics: got %s%s, want %s", name, found, s)
+		}
+	}
+}
+
+// What exports and live readers do is measured.
+func TestTransferMetrics(t *testing.T) {
+	searching(t, func(t *testing.T, c *client) {
+		c.Post("acme/web", "git.push", 3)
+		synctest.Wait()
+		h, stop := c.connect()
+		body := read(t, c.get(h, "/api/v1/events/export?class=git").Body)
+		c.wantProblem(400, "invalid", "GET", "/api/v1/events/export?class=x", "")
+		l := c.listen(h, "/api/v1/events/live?phrase=type:user.login")
+		post(c, "acme", "1")
+		l.want("1")
+		synctest.Wait()
+		c.wantMetrics("sluice_exports 0", `sluice_exports_total{result="ok"} 1`, `sluice_exports_total{result="failed"} 0`, "sluice_export_events_total 3",
+			fmt.Sprint("sluice_export_bytes_total ", len(body)), "sluice_live_readers 1", `sluice_live_readers_total{result="client"} 0`, "sluice_live_events_total 1")
+		_ = l.res.Body.Close()
+		synctest.Wait()
+		c.wantMetrics("sluice_live_readers 0", `sluice_live_readers_total{result="client"} 1`)
+		stop()
+	})
+}
+
+// What runs out of time says what to do; exports take as long as they take, and
+// need no index.
+func TestOutOfTime(t *testing.T) {
+	configure := func(c *control.Config) {
+		c.Search = search.New(search.Config{Log: c.Log, Engine: index.NewMemory(), Timeout: -1}) // it is over at once
+	}
+	simulate(t, configure, func(t *testing.T, c *client) {
+		c.Post("acme/web", "git.push", 3)
+		for _, path := range []string{"/api/v1/events/counts", "/api/v1/events"} {
+			e := c.wantProblem(503, "busy", "GET", path, "")
+			if hint, _ := e["hint"].(string); !strings.Contains(hint, "namespace") || !strings.Contains(hint, "shorter time") {
+				t.Errorf("%s: got hint %q, want what to do", path, hint)
+			}
+		}
+		if got := strings.Count(c.do("GET", "/api/v1/events/export?class=git", "").Body.String(), "\n"); got != 3 {
+			t.Errorf("export: got %d events, want 3", got)
+		}
 	})
 }

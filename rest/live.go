@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/sluicelog/sluice/control"
@@ -40,8 +39,8 @@ func (a *API) followEvents(ctx context.Context, c *call) (answer, error) {
 	return answer{http.StatusOK, &broadcast{live, a, a.allowed(c)}}, err
 }
 
-// Stop ends what would go on for ever: the answers to live readers. It may be
-// called more than once.
+// Stop ends what would go on for long: exports, behind a whole event, and the
+// answers to live readers. It may be called more than once.
 func (a *API) Stop() { a.stop.Do(func() { close(a.stopping) }) }
 
 func (b *broadcast) serve(w http.ResponseWriter, r *http.Request) {
@@ -52,25 +51,14 @@ func (b *broadcast) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	wg.Go(func() {
-		select {
-		case <-b.api.stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
-	if err := b.send(ctx, w); ctx.Err() == nil {
-		b.api.logger.InfoContext(ctx, "live reader cut off", "err", err)
+	err := b.api.transfer(&b.api.readers, w, r, b.send)
+	if r.Context().Err() == nil && !errors.Is(err, errStopping) {
+		b.api.logger.InfoContext(r.Context(), "live reader cut off", "err", err)
 	}
 }
 
 // send writes until ctx ends or the reader does not read.
-func (b *broadcast) send(ctx context.Context, w http.ResponseWriter) error {
-	to := &patient{w, http.NewResponseController(w)}
+func (b *broadcast) send(ctx context.Context, to *patient) error {
 	out := &messages{w: bufio.NewWriterSize(to, exportBuffer)}
 	out.text("retry: ", strconv.FormatInt(reconnect.Milliseconds(), 10), "\n")
 	looked := time.Time{} // the first message says where the reader is
@@ -89,6 +77,7 @@ func (b *broadcast) send(ctx context.Context, w http.ResponseWriter) error {
 			out.gap(gap, b.Cursor())
 		case e != nil:
 			out.event(e, b.Cursor())
+			b.api.readers.events.Add(1)
 		default:
 			if err = errors.Join(out.err, out.w.Flush(), to.flush()); err == nil {
 				err = b.Wait(ctx, heartbeat)

@@ -40,6 +40,7 @@ func (a *API) writeMetrics(w http.ResponseWriter, r *http.Request) {
 	a.intakeMetrics(m)
 	a.logMetrics(r.Context(), m)
 	a.indexMetrics(r.Context(), m)
+	a.transferMetrics(m)
 	a.stateMetrics(m)
 	a.streamMetrics(r.Context(), m)
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

@@ -37,6 +37,8 @@ type API struct {
 	mux      *http.ServeMux
 	stop     sync.Once
 	stopping chan struct{} // closed by Stop
+	exports  transfers
+	readers  transfers // that follow the log
 }
 
 // New returns the API as a handler of /api/, /healthz, /readyz and /metrics; all

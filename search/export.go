@@ -37,7 +37,7 @@ type Export struct {
 }
 
 // ExportedEvent is an event of an export. Its memory is valid until the next one
-// is asked for.
+// is asked for. One '\n' follows the payload in memory.
 type ExportedEvent struct {
 	Partition string
 	index.Event
