@@ -25,6 +25,10 @@ const (
 	tracked = 8
 )
 
+// Busy reports whether the server's processors have more to do than they can. It
+// is cheap, and to be called often; all may call it at once.
+func (d *Deliverer) Busy() bool { return d.busy() }
+
 // areBusy reports whether the processors were busy during the last second. It is
 // to be called often while there is work; it looks at the clock mostly.
 func (p *processors) areBusy() bool {

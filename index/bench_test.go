@@ -82,9 +82,12 @@ func BenchmarkChunk(b *testing.B) {
 			terms += cpuTime(b) - start
 			start = cpuTime(b)
 			h := index.NewHead()
+			var batch index.Batch
 			for i := range events {
-				if h.Add(&events[i]); i%100 == 0 && h.Full() {
-					break
+				batch.Add(&events[i])
+				if batch.Full() || i+1 == len(events) {
+					h.AddBatch(&batch)
+					batch.Reset()
 				}
 			}
 			added := cpuTime(b)

@@ -2,7 +2,6 @@ package index
 
 import (
 	"context"
-	"hash/maphash"
 	"slices"
 	"sync"
 
@@ -18,12 +17,11 @@ const (
 )
 
 // Head is the chunk that is being filled. It answers queries meanwhile, each by
-// what it held at one moment. Add and Seal are called by one goroutine at a time.
+// what it held at one moment. Events are added by one goroutine at a time.
 type Head struct {
-	terms Terms // of the event that is being added; its seed stays the same
-
-	mu      sync.RWMutex // guards everything below; held for writing by Add alone
+	mu      sync.RWMutex // guards everything below; held for writing by AddBatch alone
 	dict    dictionary
+	numbers []uint32 // of the terms that are being added
 	spans   spans
 	times   []int64 // in milliseconds, by position
 	ids     []uint64
@@ -34,29 +32,53 @@ type Head struct {
 var _ Part = (*Head)(nil)
 
 // NewHead returns an empty head.
-func NewHead() *Head {
-	h := &Head{}
-	h.terms.reset() // with its seed: Find reads that
-	return h
-}
+func NewHead() *Head { return &Head{} }
 
 // Add adds an event. Its number is higher than that of the event before.
 func (h *Head) Add(e *Event) {
-	h.terms.Read(e)
-	id, at := idHash(e.ID), e.Millis()
+	var b Batch
+	b.Add(e)
+	h.AddBatch(&b)
+}
+
+// AddBatch adds the events of a batch, whose numbers are higher than those before.
+func (h *Head) AddBatch(b *Batch) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	pos := len(h.times)
-	for i := range h.terms.ends {
-		h.dict.add(h.dict.term(h.terms.key(i), h.terms.hashes[i]), uint32(pos))
+	for events, first := b.events, 0; len(events) > 0; {
+		n := 1
+		for n < len(events) && events[n].terms-first <= lookAhead {
+			n++
+		}
+		h.add(events[:n], &b.terms.termList, first)
+		first = events[n-1].terms
+		events = events[n:]
 	}
-	h.spans.add(e.Seq, e.Accepted)
-	if pos == 0 {
-		h.minTime, h.maxTime = at, at
+}
+
+// lookAhead is how many terms are looked up before the first of them is used. The
+// memory that they lie in is waited for together then, not one after the other.
+const lookAhead = 512
+
+// add adds events whose terms begin with the one numbered first.
+func (h *Head) add(events []batched, terms *termList, first int) {
+	h.numbers = h.dict.look(h.numbers[:0], terms, first, events[len(events)-1].terms)
+	numbers := h.numbers
+	for i := range events {
+		e := &events[i]
+		pos := uint32(len(h.times))
+		for _, n := range numbers[:e.terms-first] {
+			h.dict.add(n, pos)
+		}
+		numbers, first = numbers[e.terms-first:], e.terms
+		h.spans.add(e.seq, e.accepted)
+		if pos == 0 {
+			h.minTime, h.maxTime = e.at, e.at
+		}
+		h.minTime, h.maxTime = min(h.minTime, e.at), max(h.maxTime, e.at)
+		h.times = append(h.times, e.at)
+		h.ids = append(h.ids, e.id)
 	}
-	h.minTime, h.maxTime = min(h.minTime, at), max(h.maxTime, at)
-	h.times = append(h.times, at)
-	h.ids = append(h.ids, id)
 }
 
 const (
@@ -132,7 +154,7 @@ func (h *headSource) accepted(_ context.Context, from, to int64) (first, end int
 
 func (h *headSource) lookup(_ context.Context, t Term) (posting, error) {
 	key := appendKey(nil, t)
-	term, ok := h.dict.find(key, uint32(maphash.Bytes(h.terms.seed, key)))
+	term, ok := h.dict.find(key, termHash(key))
 	if !ok {
 		return posting{}, nil
 	}

@@ -19,22 +19,29 @@ type chain struct {
 	next   uint32 // the position behind the last one
 	events uint32
 	runs   uint32 // runs of positions without a gap
-	bytes  uint32 // of the list
 	text   uint32 // place of the term in the dictionary's text
 	len    uint16 // of the term
-	level  uint8  // of the last block
+	level  uint16 // of the last block
 }
 
 const (
 	blockPiece = 1 << 18 // bytes
 	blockNext  = 4       // bytes of a block before its contents
-	chainSize  = 36
+	chainSize  = 32
 )
 
 // blockSize returns the bytes of a block by its level.
-func blockSize(level uint8) uint32 {
-	sizes := [...]uint32{8, 16, 32, 64, 128, 256, 512, 1024}
-	return sizes[min(int(level), len(sizes)-1)]
+func blockSize(level uint16) uint32 { return 8 << min(level, lastLevel) }
+
+// lastLevel is from where on blocks do not become larger.
+const lastLevel = 7
+
+// bytes returns how many bytes the list has.
+func (c *chain) bytes() uint32 {
+	level := min(c.level, lastLevel)
+	before := blockSize(level) - blockSize(0) - blockNext*uint32(level) // in blocks that become larger
+	before += uint32(c.level-level) * (blockSize(lastLevel) - blockNext)
+	return before + c.at + blockSize(c.level) - c.end - blockNext
 }
 
 // block returns the place of a new block.
@@ -88,15 +95,12 @@ func (l *lists) put(c *chain, b byte) {
 	}
 	*l.byteAt(c.at) = b
 	c.at++
-	c.bytes++
 }
 
 // extend adds a block to a chain.
 func (l *lists) extend(c *chain) {
 	before := c.end - blockSize(c.level)
-	if c.level < 255 {
-		c.level++
-	}
+	c.level++
 	size := blockSize(c.level)
 	place := l.block(size)
 	binary.LittleEndian.PutUint32(l.following(before), place)
@@ -108,8 +112,8 @@ func (l *lists) count(term uint32) int { return int(l.chains[term].events) }
 // deltas appends a term's list to dst.
 func (l *lists) deltas(term uint32, dst []byte) []byte {
 	c := &l.chains[term]
-	place, left := c.first, c.bytes
-	for level := uint8(0); ; level++ {
+	place, left := c.first, c.bytes()
+	for level := uint16(0); ; level++ {
 		n := min(left, blockSize(level)-blockNext)
 		start := place%blockPiece + blockNext
 		dst = append(dst, l.pieces[place/blockPiece][start:start+n]...)
@@ -117,9 +121,6 @@ func (l *lists) deltas(term uint32, dst []byte) []byte {
 			return dst
 		}
 		place = binary.LittleEndian.Uint32(l.following(place))
-		if level == 254 {
-			level-- // they do not become larger
-		}
 	}
 }
 

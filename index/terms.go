@@ -21,12 +21,9 @@ const (
 // Terms reads the terms of events, one event after the other. The zero value is
 // ready. It must not be used by several goroutines at once.
 type Terms struct {
-	keys   []byte   // the terms one behind the other, each its field and its value
-	ends   []int    // where each ends in keys
-	hashes []uint32 // of each
-	seed   maphash.Seed
-	seeded bool
-	table  [2 * MaxEventTerms]uint8 // number of a term + 1, by its hash
+	termList
+	begin int                      // the first term of the event
+	table [2 * MaxEventTerms]uint8 // number of a term of the event + 1, by its hash
 
 	words, others int    // how many there are of each
 	text          []byte // a string without its escapes
@@ -35,9 +32,39 @@ type Terms struct {
 	repo               bool   // a repository is named
 }
 
+// termList is terms one behind the other.
+type termList struct {
+	keys   []byte   // each its field and its value
+	ends   []int    // where each ends in keys
+	hashes []uint32 // of each
+}
+
+// key returns term i: its field in one byte, then its value.
+func (l *termList) key(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = l.ends[i-1]
+	}
+	return l.keys[start:l.ends[i]]
+}
+
+func (l *termList) clear() { l.keys, l.ends, l.hashes = l.keys[:0], l.ends[:0], l.hashes[:0] }
+
+// hashSeed makes the hashes of terms differ from process to process: nobody can
+// choose terms that collide.
+var hashSeed = maphash.MakeSeed()
+
+func termHash(key []byte) uint32 { return uint32(maphash.Bytes(hashSeed, key)) }
+
 // Read reads the terms of e; those of the event before are gone.
 func (t *Terms) Read(e *Event) {
-	t.reset()
+	t.clear()
+	t.read(e)
+}
+
+// read reads the terms of e behind those that are there.
+func (t *Terms) read(e *Event) {
+	t.next()
 	if e.Type != "" {
 		t.add(FieldType, view(e.Type))
 		if category, _, ok := strings.Cut(e.Type, "."); ok && category != "" {
@@ -60,11 +87,9 @@ func (t *Terms) Read(e *Event) {
 	t.readEntity(e)
 }
 
-func (t *Terms) reset() {
-	if !t.seeded {
-		t.seed, t.seeded = maphash.MakeSeed(), true
-	}
-	t.keys, t.ends, t.hashes = t.keys[:0], t.ends[:0], t.hashes[:0]
+// next begins with another event.
+func (t *Terms) next() {
+	t.begin = len(t.ends)
 	clear(t.table[:])
 	t.words, t.others = 0, 0
 	t.kind, t.entity, t.path, t.repo = nil, nil, nil, false
@@ -117,15 +142,6 @@ func (t *Terms) Has(term Term) bool {
 	return false
 }
 
-// key returns term i: its field in one byte, then its value.
-func (t *Terms) key(i int) []byte {
-	start := 0
-	if i > 0 {
-		start = t.ends[i-1]
-	}
-	return t.keys[start:t.ends[i]]
-}
-
 // add adds the term of a value, as [NewTerm] makes it.
 func (t *Terms) add(field Field, value []byte) {
 	start := len(t.keys)
@@ -153,17 +169,17 @@ func (t *Terms) put(keys []byte) {
 	if *count == limit {
 		return
 	}
-	hash := uint32(maphash.Bytes(t.seed, keys[start:]))
+	hash := termHash(keys[start:])
 	i := hash % uint32(len(t.table))
 	for t.table[i] != 0 {
-		if n := int(t.table[i] - 1); t.hashes[n] == hash && bytes.Equal(t.key(n), keys[start:]) {
+		if n := t.begin + int(t.table[i]-1); t.hashes[n] == hash && bytes.Equal(t.key(n), keys[start:]) {
 			return
 		}
 		i = (i + 1) % uint32(len(t.table))
 	}
 	*count++
 	t.keys, t.ends, t.hashes = keys, append(t.ends, len(keys)), append(t.hashes, hash)
-	t.table[i] = uint8(len(t.ends))
+	t.table[i] = uint8(len(t.ends) - t.begin)
 }
 
 // shortTerm is up to where a folded value is a term of any field as it is.

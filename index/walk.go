@@ -34,7 +34,7 @@ func (w *walker) object(i int, inside bool) int {
 		end := w.pass(i)
 		name := w.src[i+1 : max(i+1, end-1)]
 		use, field := usage(name)
-		if use == useless {
+		if use == useless && bytes.IndexByte(name, '\\') >= 0 {
 			use, field = usage(w.unescape(name))
 		}
 		i = w.member(end+1, use, field, inside)

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sluicelog/sluice/eventlog"
 	"github.com/sluicelog/sluice/index"
 )
 
@@ -25,16 +24,17 @@ type indexer struct {
 
 	part   index.Partition // takes the chunks
 	chunks []index.Part    // those in part, oldest first
+	full   *sealing        // the head before this one, which is being stored; nil mostly
 	head   *index.Head
-	seq    uint64 // every event up to it is in chunks or head
-	event  index.Event
+	seq    uint64 // every event up to it is in chunks, full or head
+	ahead  ahead
 	pacer  pacer
 
 	// old answers while part is made anew beside it; nil when part answers.
 	old     index.Partition
 	reason  string    // why part is made anew, until it has caught up
 	rebuilt time.Time // when that was begun last
-	expired time.Time // when expire last looked
+	expired time.Time // when tidy last looked
 }
 
 // keepIndexing indexes a partition until ctx ends, and begins again after errors.
@@ -67,9 +67,13 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // follow opens the index and follows the log until something fails.
 func (s *Service) follow(ctx context.Context, sh *shelf) (err error) {
-	ix := &indexer{s: s, sh: sh, head: index.NewHead()}
+	ix := &indexer{s: s, sh: sh, head: index.NewHead(), ahead: ahead{s: s, partition: sh.name}}
 	sh.tell(building{state: StateOpening})
-	defer func() { err = errors.Join(err, ix.close()) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		cancel()
+		err = errors.Join(err, ix.close())
+	}()
 	if err := ix.open(ctx); err != nil {
 		return fmt.Errorf("open the index: %w", err)
 	}
@@ -82,7 +86,12 @@ func (s *Service) follow(ctx context.Context, sh *shelf) (err error) {
 	}
 }
 
+// close ends what is under way and closes the index.
 func (ix *indexer) close() error {
+	ix.ahead.end()
+	if ix.full != nil {
+		<-ix.full.done // what it stored is found when the index is opened again
+	}
 	ix.sh.tell(building{state: StateOpening})
 	var errs []error
 	for _, p := range []index.Partition{ix.part, ix.old} {
@@ -186,11 +195,15 @@ func (ix *indexer) tell() {
 // publish lets queries see what is indexed, unless an older index answers still.
 func (ix *indexer) publish() {
 	if ix.old == nil {
-		ix.sh.show(append(slices.Clone(ix.chunks), ix.head), ix.seq)
+		parts := slices.Clone(ix.chunks)
+		if ix.full != nil {
+			parts = append(parts, ix.full.head)
+		}
+		ix.sh.show(append(parts, ix.head), ix.seq)
 	}
 }
 
-// step indexes the next block, or does what there is to do besides.
+// step indexes the next events, or does what there is to do besides.
 func (ix *indexer) step(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -198,42 +211,33 @@ func (ix *indexer) step(ctx context.Context) error {
 	if err := ix.repair(ctx); err != nil {
 		return fmt.Errorf("begin the index anew: %w", err)
 	}
-	if err := ix.expire(ctx); err != nil {
+	if err := ix.tidy(ctx); err != nil {
 		return fmt.Errorf("remove expired chunks: %w", err)
 	}
-	if pace := ix.s.cfg.Pace; pace != nil {
-		pace(ctx)
-	}
-	b, err := ix.s.log.Block(ctx, ix.sh.name, ix.seq+1)
-	if errors.Is(err, io.EOF) {
+	next := ix.ahead.next(ctx, ix.seq)
+	defer ix.ahead.done(next)
+	if errors.Is(next.err, io.EOF) {
 		return ix.idle(ctx)
 	}
-	if err != nil {
-		return fmt.Errorf("read the log: %w", err)
+	if next.err != nil {
+		return next.err
 	}
 	began := time.Now()
-	if err := ix.take(ctx, b); err != nil {
-		return err
+	ix.take(next)
+	ix.pacer.add(next.cost + time.Since(began))
+	if ix.head.Full() || ix.head.Events() >= ix.s.cfg.ChunkEvents {
+		if err := ix.seal(ctx); err != nil {
+			return err
+		}
 	}
-	ix.giveWay(ctx, began)
+	ix.giveWay(ctx)
 	return nil
 }
 
-// take indexes the events of a block that are not indexed yet.
-func (ix *indexer) take(ctx context.Context, b *eventlog.Block) error {
-	if err := b.Load(); err != nil {
-		// Its checksums are right and it cannot be read: nobody ever will.
-		ix.s.cfg.Logger.ErrorContext(ctx, "block not indexed", "partition", ix.sh.name, "first", b.First, "last", b.Last(), "err", err)
-		ix.seq = b.Last()
-		return nil
-	}
-	for i := max(b.First, ix.seq+1) - b.First; i < uint64(len(b.Entries)); i++ {
-		if err := fill(&ix.event, b, int(i)); err != nil {
-			return err
-		}
-		ix.head.Add(&ix.event)
-	}
-	ix.seq = b.Last()
+// take adds what was read to the head.
+func (ix *indexer) take(l *lookahead) {
+	ix.head.AddBatch(&l.batch)
+	ix.seq = l.last
 	switch {
 	case ix.old != nil:
 		ix.tell()
@@ -243,24 +247,13 @@ func (ix *indexer) take(ctx context.Context, b *eventlog.Block) error {
 			ix.tell()
 		}
 	}
-	if ix.head.Full() || ix.head.Events() >= ix.s.cfg.ChunkEvents {
-		return ix.seal(ctx)
-	}
-	return nil
-}
-
-// fill sets e to event i of a block.
-func fill(e *index.Event, b *eventlog.Block, i int) error {
-	payload, err := b.Payload(i)
-	if err != nil {
-		return fmt.Errorf("decode event %d: %w", b.First+uint64(i), err)
-	}
-	describe(e, &b.Header, b.Directory, i, payload)
-	return nil
 }
 
 // idle is called when every event is indexed. It waits for more.
 func (ix *indexer) idle(ctx context.Context) error {
+	if err := ix.settle(ctx); err != nil {
+		return err
+	}
 	if ix.reason != "" {
 		if err := ix.caughtUp(ctx); err != nil {
 			return err

@@ -192,6 +192,34 @@ func TestUnfitIndex(t *testing.T) {
 	}
 }
 
+// While a chunk is being stored, its events are found, and so are those that
+// follow, until a second head is full.
+func TestSealingGoesOnBeside(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		f := w.withFaults()
+		hold := make(chan struct{})
+		wait := func() error { <-hold; return nil }
+		f.onAppend.Store(&wait)
+		w.post(numbered("acme", "a", 10)...)
+		w.append(numbered("acme", "b", 7)...)
+		w.append(numbered("acme", "c", 40)...)
+		synctest.Wait()
+		audit, git := w.Status(t.Context())[0], w.Status(t.Context())[1]
+		if audit.Chunks != 0 || audit.Indexed < 10 || audit.Lag == 0 {
+			t.Errorf("while a chunk is being stored: got %+v", audit)
+		}
+		found := w.all(everything(), Oldest, 1000)
+		if got, want := uint64(len(found)), audit.Indexed+git.Indexed; got != want {
+			t.Errorf("while a chunk is being stored: found %d events, want the %d that are indexed", got, want)
+		}
+		close(hold)
+		w.check("afterwards")
+		if st := w.Status(t.Context())[0]; st.Chunks < 3 || st.Lag != 0 {
+			t.Errorf("afterwards: got %+v", st)
+		}
+	})
+}
+
 // Damage is found by queries. The index is made anew while what is sound answers.
 func TestDamage(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {

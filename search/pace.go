@@ -5,35 +5,39 @@ import (
 	"time"
 )
 
-// While producers post much, an indexer works half of the time at most, so that
-// they and deliveries keep the processors; what that leaves undone is done when
-// they pause. The index is made for being late, producers are not.
+// While producers post and the processors have more to do than they can, an
+// indexer works half of the time at most, so that ingest and deliveries keep them;
+// what that leaves undone is done when producers pause. The index is made for
+// being late, producers are not.
 const (
-	busyBytes = 16 << 20 // of events a second, over all partitions
-	busyLook  = 200 * time.Millisecond
+	postBytes = 1 << 20 // of events a second, over all partitions: less is no load
+	paceLook  = 200 * time.Millisecond
 	restLeast = 5 * time.Millisecond // shorter rests are put together
 )
 
 // pacer tells how long to rest. Its zero value is ready.
 type pacer struct {
-	at   time.Time // of the last look
-	raw  uint64    // bytes that the log had taken by then
-	busy bool
-	owed time.Duration
+	at      time.Time // of the last look
+	raw     uint64    // bytes that the log had taken by then
+	posting bool      // producers post
+	owed    time.Duration
 }
 
-// worked notes that the indexer worked for d until now, when the log had taken
-// raw bytes of events in all. It returns how long to rest.
-func (p *pacer) worked(d time.Duration, now time.Time, raw uint64) time.Duration {
-	if since := now.Sub(p.at); since >= busyLook {
-		p.busy = !p.at.IsZero() && float64(raw-p.raw) > busyBytes*since.Seconds()
+// add notes work that was done.
+func (p *pacer) add(d time.Duration) { p.owed += d }
+
+// rest returns how long to rest now, when the log has taken raw bytes of events in
+// all. It asks whether processors are busy when producers post.
+func (p *pacer) rest(now time.Time, raw uint64, busy func() bool) time.Duration {
+	if since := now.Sub(p.at); since >= paceLook {
+		p.posting = !p.at.IsZero() && float64(raw-p.raw) > postBytes*since.Seconds()
 		p.at, p.raw = now, raw
 	}
-	if !p.busy {
+	if !p.posting || !busy() {
 		p.owed = 0
 		return 0
 	}
-	if p.owed += d; p.owed < restLeast {
+	if p.owed < restLeast {
 		return 0
 	}
 	rest := p.owed
@@ -41,14 +45,16 @@ func (p *pacer) worked(d time.Duration, now time.Time, raw uint64) time.Duration
 	return rest
 }
 
-// giveWay rests after work that began at a time, if others need the processors.
-func (ix *indexer) giveWay(ctx context.Context, began time.Time) {
+// giveWay rests, if others need the processors.
+func (ix *indexer) giveWay(ctx context.Context) {
+	if ix.s.cfg.Busy == nil {
+		return
+	}
 	var raw uint64
 	for _, name := range ix.s.log.Partitions() {
 		raw += ix.s.log.Appended(name)
 	}
-	now := time.Now()
-	if rest := ix.pacer.worked(now.Sub(began), now, raw); rest > 0 {
+	if rest := ix.pacer.rest(time.Now(), raw, ix.s.cfg.Busy); rest > 0 {
 		sleep(ctx, rest)
 	}
 }

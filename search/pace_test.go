@@ -7,19 +7,25 @@ import (
 
 func TestPacer(t *testing.T) {
 	var p pacer
-	now, raw := time.Unix(1000, 0), uint64(0)
+	now, raw, busy := time.Unix(1000, 0), uint64(0), true
 	step := func(posted uint64) time.Duration {
 		now, raw = now.Add(100*time.Millisecond), raw+posted
-		return p.worked(3*time.Millisecond, now, raw)
+		p.add(3 * time.Millisecond)
+		return p.rest(now, raw, func() bool { return busy })
 	}
+	const much, little = postBytes / 4, postBytes / 20
 	for i, c := range []struct {
+		busy   bool
 		posted uint64
 		want   time.Duration
 	}{
-		{0, 0}, {9 << 20, 0}, {9 << 20, 0}, // seen to be busy, too little work to rest for
-		{9 << 20, 6 * time.Millisecond}, {0, 0}, {0, 6 * time.Millisecond}, // until it looks again
-		{0, 0}, {1 << 20, 0}, {1 << 20, 0},
+		{true, 0, 0}, {true, much, 0}, {true, much, 0}, // seen to post, too little work to rest for
+		{true, much, 6 * time.Millisecond}, {true, 0, 0}, {true, 0, 6 * time.Millisecond}, // until it looks again
+		{true, 0, 0}, {true, little, 0}, {true, little, 0}, // little is posted
+		{false, much, 0}, {false, much, 0}, {false, much, 0}, {false, much, 0}, // the processors have time
+		{true, much, 0}, {true, much, 6 * time.Millisecond},
 	} {
+		busy = c.busy
 		if got := step(c.posted); got != c.want {
 			t.Errorf("step %d: got a rest of %s, want %s", i, got, c.want)
 		}

@@ -10,50 +10,92 @@ import (
 	"github.com/sluicelog/sluice/index"
 )
 
-// seal stores the head as a chunk with the position, and begins another.
+// sealing is a full head on its way into the index.
+type sealing struct {
+	head *index.Head
+	pos  index.Position
+	done chan struct{} // closed when the rest may be read
+	// What came of it.
+	sealed *index.Sealed
+	err    error
+	cost   time.Duration
+}
+
+// seal begins to store the head as a chunk, with the position, and another head.
+// One is stored at a time, whatever the number of partitions: memory is bounded.
 func (ix *indexer) seal(ctx context.Context) error {
-	sealed := ix.head.Seal()
-	if sealed == nil {
+	if err := ix.settle(ctx); err != nil || ix.head.Events() == 0 {
+		return err
+	}
+	full := &sealing{head: ix.head, pos: index.Position{Log: ix.s.log.ID(), Format: index.Format, Seq: ix.seq}, done: make(chan struct{})}
+	ix.full, ix.head = full, index.NewHead()
+	ix.publish()
+	part := ix.part
+	go func() {
+		defer close(full.done)
+		ix.s.sealing <- struct{}{}
+		defer func() { <-ix.s.sealing }()
+		began := time.Now()
+		full.sealed = full.head.Seal()
+		full.err = part.Append(ctx, full.sealed, full.pos)
+		full.cost = time.Since(began)
+	}()
+	return nil
+}
+
+// settle waits until no head is being stored any more, if one is. The chunk takes
+// the head's place.
+func (ix *indexer) settle(ctx context.Context) error {
+	full := ix.full
+	if full == nil {
 		return nil
 	}
-	pos := index.Position{Log: ix.s.log.ID(), Format: index.Format, Seq: ix.seq}
-	if err := ix.append(ctx, sealed, pos); err != nil {
+	<-full.done
+	ix.pacer.add(full.cost)
+	if err := ix.stored(ctx, full); err != nil {
 		return fmt.Errorf("store a chunk: %w", err)
 	}
-	ix.chunks = append(ix.chunks, index.NewChunk(ix.part, sealed.Info, ix.s.cache))
-	ix.head = index.NewHead()
+	ix.full = nil
+	ix.chunks = append(ix.chunks, index.NewChunk(ix.part, full.sealed.Info, ix.s.cache))
 	ix.publish()
 	return nil
 }
 
-// append stores a chunk, for which it waits for space if it must.
-func (ix *indexer) append(ctx context.Context, sealed *index.Sealed, pos index.Position) error {
-	for {
-		err := ix.part.Append(ctx, sealed, pos)
-		if !errors.Is(err, index.ErrFull) {
-			ix.sh.trouble(nil)
-			return err
-		}
+// stored waits for space, if there was none for a chunk, and stores it then.
+func (ix *indexer) stored(ctx context.Context, full *sealing) error {
+	err := full.err
+	for errors.Is(err, index.ErrFull) {
 		ix.sh.trouble(err)
 		ix.s.cfg.Logger.WarnContext(ctx, "search index waits for space", "partition", ix.sh.name)
 		if !sleep(ctx, retryPause) {
 			return ctx.Err()
 		}
-		ix.expired = time.Time{}
 		if err := ix.expire(ctx); err != nil {
 			return err
 		}
+		err = ix.part.Append(ctx, full.sealed, full.pos)
 	}
+	ix.sh.trouble(nil)
+	return err
 }
 
-// expire removes the chunks whose events the log has no longer. The log decides
-// about retention alone, so that the index never lacks what the log has.
-func (ix *indexer) expire(ctx context.Context) error {
+// tidy calls expire from time to time.
+func (ix *indexer) tidy(ctx context.Context) error {
 	now := ix.s.cfg.Now()
 	if since := now.Sub(ix.expired); since >= 0 && since < expireEvery {
 		return nil
 	}
 	ix.expired = now
+	if err := ix.settle(ctx); err != nil {
+		return err
+	}
+	return ix.expire(ctx)
+}
+
+// expire removes the chunks whose events the log has no longer. The log decides
+// about retention alone, so that the index never lacks what the log has. Nothing
+// is being stored meanwhile.
+func (ix *indexer) expire(ctx context.Context) error {
 	if ix.old != nil {
 		return nil // the one that is being made has none
 	}
@@ -85,6 +127,9 @@ func (ix *indexer) repair(ctx context.Context) error {
 	}
 	if ix.reason != "" || !ix.rebuilt.IsZero() && ix.s.cfg.Now().Sub(ix.rebuilt) < rebuildPause {
 		return nil // it will be found again
+	}
+	if err := ix.settle(ctx); err != nil {
+		return err
 	}
 	p, err := ix.s.cfg.Engine.Renew(ctx, ix.sh.name)
 	if err != nil {

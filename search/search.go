@@ -48,6 +48,9 @@ type Config struct {
 	// Pace is called before each block is indexed; it waits, not for long, while
 	// ingest and delivery need the processors more. Nil does not wait.
 	Pace func(context.Context)
+	// Busy reports whether the processors have more to do than they can; the index
+	// falls behind then, while producers post. Nil means that they never have.
+	Busy func() bool
 	// Timeout bounds a query; 10 s by default.
 	Timeout time.Duration
 	// CacheBytes bounds the decoded pages of the index that are kept; 16 MiB by
@@ -69,6 +72,7 @@ type Service struct {
 	shelves []*shelf // by name
 	cache   *index.Cache
 	slots   chan struct{} // one for each query under way
+	sealing chan struct{} // holds a sign while a chunk is made and stored
 }
 
 // New returns a service. It does nothing until Run.
@@ -91,7 +95,7 @@ func New(cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{cfg: cfg, log: cfg.Log, cache: index.NewCache(cfg.CacheBytes), slots: make(chan struct{}, maxQueries)}
+	s := &Service{cfg: cfg, log: cfg.Log, cache: index.NewCache(cfg.CacheBytes), slots: make(chan struct{}, maxQueries), sealing: make(chan struct{}, 1)}
 	for _, name := range cfg.Log.Partitions() {
 		s.shelves = append(s.shelves, newShelf(name))
 	}
