@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 
 	"github.com/sluicelog/sluice/eventlog"
 	"github.com/sluicelog/sluice/index"
@@ -32,6 +33,7 @@ type feed struct {
 	// The event at hand.
 	ready    bool
 	o        *eventlog.Outline
+	frames   eventlog.Frames // of o
 	i        int
 	seq      uint64
 	accepted int64
@@ -185,8 +187,33 @@ func (f *feed) load(ctx context.Context, seq uint64) error {
 	if errors.Is(err, io.EOF) {
 		o, err = nil, nil
 	}
-	f.o = o
+	if f.o = o; err == nil && o != nil {
+		f.frames.Open(o)
+	}
 	return err
+}
+
+// ahead goes through the events of the block that are candidates from a number on,
+// as far as they are known.
+func (f *feed) ahead(seq uint64) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if !f.scan {
+			if !yield(int(seq - f.o.First)) {
+				return
+			}
+			for _, h := range f.hits {
+				if h.Seq > f.o.Last() || !yield(int(h.Seq-f.o.First)) {
+					return
+				}
+			}
+			return
+		}
+		for last := min(f.o.Last(), f.until, f.end); seq <= last; seq++ {
+			if i := int(seq - f.o.First); f.judge.may(f.o, i) && !yield(i) {
+				return
+			}
+		}
+	}
 }
 
 // take makes an event ready if it is one that was asked for.
@@ -195,7 +222,10 @@ func (f *feed) take(ctx context.Context, seq uint64) bool {
 	if !f.judge.may(f.o, i) {
 		return false
 	}
-	payload, err := f.o.Event(i)
+	if !f.frames.Has(i) {
+		f.frames.Decode(f.ahead(seq))
+	}
+	payload, err := f.frames.Event(i)
 	if err != nil {
 		f.s.cfg.Logger.WarnContext(ctx, "event cannot be read", "partition", f.v.sh.name, "seq", seq, "err", err)
 		f.reader.miss(f.v)
