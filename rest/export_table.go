@@ -54,7 +54,8 @@ func (f *csvForm) event(e *control.ExportedEvent) error {
 	f.put(f.first(columnTargetDetails, columnUser))
 	f.put(f.first(columnCustomMessage, columnMessage, columnEventType, columnAction))
 	f.put(f.first(columnIPAddress, columnActorIP))
-	f.put(time.UnixMicro(e.Time).UTC().AppendFormat(f.cell[:0], "2006-01-02T15:04:05.000Z"))
+	f.cell = time.UnixMicro(e.Time).UTC().AppendFormat(f.cell[:0], "2006-01-02T15:04:05.000Z")
+	f.put(f.cell)
 	f.row[len(f.row)-1] = '\n'
 	_, err := f.w.Write(f.row)
 	return err
@@ -187,9 +188,12 @@ func (f *csvForm) put(cell []byte) {
 // quoted reports whether a cell needs quotes. Space in front is kept by them, and
 // \. would end the data for some databases.
 func quoted(cell []byte) bool {
-	if len(cell) == 0 {
-		return false
+	for _, c := range cell {
+		switch c {
+		case ',', '"', '\r', '\n':
+			return true
+		}
 	}
 	first, _ := utf8.DecodeRune(cell)
-	return bytes.ContainsAny(cell, ",\"\r\n") || unicode.IsSpace(first) || string(cell) == `\.`
+	return unicode.IsSpace(first) || string(cell) == `\.`
 }
