@@ -2,7 +2,6 @@ package index
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
@@ -232,6 +231,6 @@ func (h *Head) Seal() *Sealed {
 	w.endTerms()
 	w.times(h.times)
 	w.places(&h.spans)
-	w.ids(slices.Clone(h.ids))
+	w.ids(h.ids)
 	return w.seal()
 }

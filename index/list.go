@@ -54,8 +54,14 @@ func appendRice(dst, deltas []byte, width int) []byte {
 			gap, n = binary.Uvarint(deltas[i-1:])
 			i += n - 1
 		}
-		dst = out.put(dst, gap&(1<<width-1), width)
-		for gap >>= width; gap >= 32; gap -= 32 {
+		low := gap & (1<<width - 1)
+		gap >>= width
+		if bits := width + int(gap) + 1; gap < 32 && bits <= 56 {
+			dst = out.put(dst, low|1<<(bits-1), bits)
+			continue
+		}
+		dst = out.put(dst, low, width)
+		for ; gap >= 32; gap -= 32 {
 			if dst = out.put(dst, 0, 32); len(dst) > limit {
 				return dst
 			}
@@ -213,6 +219,6 @@ func orBits(set *bitset, list []byte) error {
 }
 
 // maxPositions bounds the events of a chunk, whoever wrote it.
-const maxPositions = 1 << 20
+const maxPositions = 1 << posBits
 
 var errList = fmt.Errorf("%w: a list of positions is broken", ErrDamaged)

@@ -81,6 +81,11 @@ func (l *lists) add(term, pos uint32) {
 	}
 	c.next = pos + 1
 	c.events++
+	if gap < 0x80 && c.at != c.end {
+		*l.byteAt(c.at) = byte(gap)
+		c.at++
+		return
+	}
 	for gap >= 0x80 {
 		l.put(c, byte(gap)|0x80)
 		gap >>= 7

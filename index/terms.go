@@ -2,8 +2,10 @@ package index
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/maphash"
 	"iter"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -193,14 +195,18 @@ func (t *Terms) addWords(text []byte) {
 			continue
 		}
 		start, at := i, len(t.keys)
-		keys := append(t.keys, byte(FieldWord))
-		for ; i < len(text) && wordByte[text[i]]-1 < utf8.RuneSelf-1; i++ {
-			keys = append(keys, wordByte[text[i]])
+		keys := append(slices.Grow(t.keys, shortTerm+2), byte(FieldWord))
+		word := keys[at+1 : at+shortTerm+2]
+		n := 0
+		for ; i < len(text) && n < len(word) && wordByte[text[i]]-1 < utf8.RuneSelf-1; i++ {
+			word[n] = wordByte[text[i]]
+			n++
 		}
-		if i < len(text) && text[i] >= utf8.RuneSelf || len(keys)-at-1 > shortTerm {
+		if n > shortTerm || i < len(text) && text[i] >= utf8.RuneSelf {
 			i = t.addRun(text, start)
 			continue
 		}
+		keys = keys[:at+1+n]
 		t.put(keys)
 	}
 }
@@ -240,15 +246,37 @@ func wordBytes() (table [256]byte) {
 func appendFolded(dst, value []byte) []byte {
 	start := len(dst)
 	dst = append(dst, value...)
-	for i, c := range dst[start:] {
+	for i := start; i < len(dst); {
+		if len(dst)-i >= 8 {
+			v := binary.LittleEndian.Uint64(dst[i:])
+			if v&highBits == 0 {
+				binary.LittleEndian.PutUint64(dst[i:], lower(v))
+				i += 8
+				continue
+			}
+		}
+		c := dst[i]
 		if c >= utf8.RuneSelf {
-			return appendLower(dst[:start+i], value[i:])
+			return appendLower(dst[:i], value[i-start:])
 		}
 		if c-'A' < 26 {
-			dst[start+i] = c + 'a' - 'A'
+			dst[i] = c + 'a' - 'A'
 		}
+		i++
 	}
 	return dst
+}
+
+const (
+	eachByte = 0x0101010101010101
+	highBits = 0x80 * eachByte
+)
+
+// lower folds eight bytes of ASCII at once: the sums have the high bit of each byte
+// that is at least 'A', and beyond 'Z'.
+func lower(v uint64) uint64 {
+	upper := (v + (0x80-'A')*eachByte) &^ (v + (0x7f-'Z')*eachByte) & highBits
+	return v | upper>>2
 }
 
 // appendLower is appendFolded for other characters than ASCII.

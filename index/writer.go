@@ -1,7 +1,6 @@
 package index
 
 import (
-	"cmp"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -227,39 +226,42 @@ func (w *writer) places(s *spans) {
 func (w *writer) ids(hashes []uint64) {
 	order := make([]idAt, len(hashes))
 	for pos, hash := range hashes {
-		order[pos] = idAt{hash, uint32(pos)}
+		order[pos] = idAt(hash<<posBits | uint64(pos))
 	}
-	slices.SortFunc(order, func(a, b idAt) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.pos, b.pos)) })
+	slices.Sort(order)
 	w.root = binary.AppendUvarint(w.root, uint64(len(w.pages)))
 	for block := range slices.Chunk(order, idBlock) {
-		w.root = binary.AppendUvarint(w.root, block[0].hash)
+		w.root = binary.AppendUvarint(w.root, block[0].hash())
 		w.store(w.reserve(), appendIDs(nil, block), false)
 	}
 }
 
-// idAt is an id's hash and its event's position.
-type idAt struct {
-	hash uint64
-	pos  uint32
-}
+// idAt is an id's hash of idBits, and below it its event's position.
+type idAt uint64
+
+const posBits = 20 // of a position: see maxPositions
+
+func (id idAt) hash() uint64 { return uint64(id >> posBits) }
+
+func (id idAt) pos() uint64 { return uint64(id & (1<<posBits - 1)) }
 
 // appendIDs appends ids in rising order, each as its distance from the one before
 // and its position, in as many bits as the largest of each needs.
 func appendIDs(dst []byte, ids []idAt) []byte {
 	var gaps, places uint64
-	before := ids[0].hash
+	before := ids[0].hash()
 	for _, id := range ids {
-		gaps, places = gaps|(id.hash-before), places|uint64(id.pos)
-		before = id.hash
+		gaps, places = gaps|(id.hash()-before), places|id.pos()
+		before = id.hash()
 	}
 	wide, short := bits.Len64(gaps), bits.Len64(places)
 	dst = append(dst, byte(wide), byte(short))
 	var out bitWriter
-	before = ids[0].hash
+	before = ids[0].hash()
 	for _, id := range ids {
-		dst = out.put(dst, id.hash-before, wide)
-		dst = out.put(dst, uint64(id.pos), short)
-		before = id.hash
+		dst = out.put(dst, id.hash()-before, wide)
+		dst = out.put(dst, id.pos(), short)
+		before = id.hash()
 	}
 	return out.flush(dst)
 }
@@ -272,10 +274,11 @@ type bitWriter struct {
 
 func (b *bitWriter) put(dst []byte, v uint64, width int) []byte {
 	b.bits |= v << b.n
-	for b.n += width; b.n >= 8; b.n -= 8 {
-		dst = append(dst, byte(b.bits))
-		b.bits >>= 8
-	}
+	b.n += width
+	whole := b.n >> 3
+	dst = binary.LittleEndian.AppendUint64(dst, b.bits)[:len(dst)+whole]
+	b.bits >>= 8 * whole
+	b.n &= 7
 	return dst
 }
 
