@@ -102,7 +102,11 @@ func (d *download) serve(w http.ResponseWriter, r *http.Request) {
 		return err
 	})
 	if err != nil {
-		d.api.logger.InfoContext(r.Context(), "export cut off", "export", d.Name, "events", n, "cursor", d.Cursor(), "err", err)
+		about := []any{"export", d.Name, "events", n, "err", err}
+		if _, unsent := errors.AsType[*unsentError](err); !unsent {
+			about = append(about, "cursor", d.Cursor()) // behind all that was sent
+		}
+		d.api.logger.InfoContext(r.Context(), "export cut off", about...)
 		panic(http.ErrAbortHandler)
 	}
 	h := w.Header()

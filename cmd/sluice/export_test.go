@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -241,4 +243,57 @@ func TestExportEndToEnd(t *testing.T) {
 	if got := s.found(2, "type:audit_log.export"); !strings.Contains(got, `"query_phrase":"type:project_created"`) {
 		t.Errorf("got %s, want both exports recorded", got)
 	}
+}
+
+// A server that stops does not wait for exports, nor for their clients, which go on
+// when it is back.
+func TestStopEndsExports(t *testing.T) {
+	data := t.TempDir()
+	s := startServer(t, data, http.DefaultClient, "--index", "--shutdown-timeout", "20m")
+	const events = 30 // more than fits into what lies between server and client
+	for i := range events {
+		body := fmt.Sprintf(`{"id":"e%d","event_type":"project_created","entity_path":"acme","text":"%s"}`, i, strings.Repeat("x", 900_000))
+		if status := s.call("POST", "/api/v1/events", body, nil); status != 200 {
+			t.Fatalf("post: got status %d", status)
+		}
+	}
+	export := func(s *running, query string) (*http.Response, error) {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/api/v1/events/export?namespace=acme&phrase=type:project_created"+query, nil)
+		if err != nil {
+			return nil, err
+		}
+		r.Header.Set("Authorization", "Bearer "+adminToken)
+		return (&http.Transport{DisableCompression: true}).RoundTrip(r)
+	}
+	res, err := export(s, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.stop()
+	if got.code != 0 || strings.Contains(got.stderr, "requests cut off") || !strings.Contains(got.stderr, "export cut off") {
+		t.Errorf("stop: got %+v", got)
+	}
+	text, err := io.ReadAll(res.Body)
+	if err := errors.Join(err, res.Body.Close()); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("a client that did not read: got %d bytes and error %v, want an answer that is cut off", len(text), err)
+	}
+	whole := strings.Count(string(text), "\n")
+	if whole == 0 || whole == events {
+		t.Fatalf("got %d of %d events, want some", whole, events)
+	}
+	s = startServer(t, data, http.DefaultClient, "--index")
+	wait(t, "the rest, for which the index has to be open", func() bool {
+		res, err := export(s, fmt.Sprintf("&after_id=e%d", whole-1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		if err := errors.Join(err, res.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(text), "\n"); res.StatusCode == 200 && n != events-whole {
+			t.Errorf("the rest: got %d events, want %d", n, events-whole)
+		}
+		return res.StatusCode == 200
+	})
 }
