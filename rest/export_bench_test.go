@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"runtime"
+	"runtime/metrics"
 	"sync"
 	"testing"
 	"time"
@@ -34,7 +36,8 @@ const (
 )
 
 // BenchmarkExport reads exports over HTTP on loopback; server and client share
-// the processors. events/s are those that were found.
+// the processors. events/s are those that were found; heap-MB is the most that both
+// held beyond what there was before.
 func BenchmarkExport(b *testing.B) {
 	server := exportServer(b)
 	for _, c := range []struct{ name, query, encoding string }{
@@ -49,21 +52,32 @@ func BenchmarkExport(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			events, size := 0, int64(0)
+			runtime.GC()
+			before, most := heap(), uint64(0)
 			for b.Loop() {
-				n, bytes := readExport(b, server, c.query, c.encoding)
-				events, size = events+n, size+bytes
+				n, bytes, held := readExport(b, server, c.query, c.encoding)
+				events, size, most = events+n, size+bytes, max(most, held)
 			}
 			if c.encoding == "gzip" {
 				events = b.N * exportedEvents
 			}
 			b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
 			b.ReportMetric(float64(size)/b.Elapsed().Seconds()/1e6, "MB/s")
+			b.ReportMetric(float64(max(most, before)-before)/1e6, "heap-MB")
 		})
 	}
 }
 
-// readExport reads an export to its end and counts lines and bytes.
-func readExport(b *testing.B, server *httptest.Server, query, encoding string) (lines int, size int64) {
+// heap returns the bytes that the last collection found in use.
+func heap() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
+
+// readExport reads an export to its end, counts lines and bytes, and looks how large
+// the heap becomes.
+func readExport(b *testing.B, server *httptest.Server, query, encoding string) (lines int, size int64, held uint64) {
 	b.Helper()
 	r, err := http.NewRequestWithContext(b.Context(), "GET", server.URL+"/api/v1/events/export?"+query, nil)
 	if err != nil {
@@ -77,7 +91,10 @@ func readExport(b *testing.B, server *httptest.Server, query, encoding string) (
 	}
 	defer res.Body.Close()
 	buf := make([]byte, 256<<10)
-	for {
+	for reads := 0; ; reads++ {
+		if reads%256 == 0 {
+			held = max(held, heap())
+		}
 		n, err := res.Body.Read(buf)
 		lines, size = lines+bytes.Count(buf[:n], []byte("\n")), size+int64(n)
 		if err == io.EOF {
@@ -90,7 +107,7 @@ func readExport(b *testing.B, server *httptest.Server, query, encoding string) (
 	if res.StatusCode != 200 || res.Trailer.Get("Sluice-Cursor") == "" {
 		b.Fatalf("got status %d and trailers %v", res.StatusCode, res.Trailer)
 	}
-	return lines, size
+	return lines, size, held
 }
 
 // exportServer serves a log on disk with events of about 1 KB, all of which are
