@@ -13,11 +13,11 @@ import (
 // it, and gives memory back. Small installations stay below memoryFloor and the
 // program itself, about 20 MiB. What they have in use beyond memorySmall is
 // thousands of streams: the limit then grows quickly to what lets the collector
-// run seldom, memorySpare and a fifth more than is in use.
+// run seldom, memorySpare and a sixth more than is in use.
 const (
 	memoryFloor  = 120 << 20
 	memorySmall  = 65 << 20
-	memorySpare  = 125 << 20
+	memorySpare  = 95 << 20
 	memoryPeriod = time.Second
 )
 
@@ -26,7 +26,7 @@ const (
 func memoryLimit(live uint64) int64 {
 	const most = math.MaxInt64 / 4
 	l := int64(min(live, most))
-	return max(memoryFloor, min(memoryFloor+4*(l-memorySmall), l+l/5+memorySpare))
+	return max(memoryFloor, min(memoryFloor+4*(l-memorySmall), l+l/6+memorySpare))
 }
 
 // boundMemory keeps the soft limit until ctx ends. An operator's GOMEMLIMIT or
