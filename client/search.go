@@ -16,6 +16,7 @@ const MaxFound = 1000
 type EventQuery struct {
 	Namespace string // "" is everything that the token may see
 	Phrase    string // "" asks for all
+	Class     string // "audit" or "git"; "" is both
 	Oldest    bool   // the oldest first, not the newest
 	Limit     int    // 1 to MaxFound; 0 leaves it to the server
 	// After and Before are the Next and Previous of an answer, or "".
@@ -45,7 +46,7 @@ type FoundEvents struct {
 // FindEvents returns a page of events.
 func (c *Client) FindEvents(ctx context.Context, q EventQuery) (FoundEvents, error) {
 	query := url.Values{}
-	for name, value := range map[string]string{"namespace": q.Namespace, "phrase": q.Phrase, "after": q.After, "before": q.Before} {
+	for name, value := range map[string]string{"namespace": q.Namespace, "phrase": q.Phrase, "class": q.Class, "after": q.After, "before": q.Before} {
 		if value != "" {
 			query.Set(name, value)
 		}

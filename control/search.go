@@ -24,6 +24,7 @@ type EventQuery struct {
 	// see.
 	Namespace string
 	Phrase    string // see [index.ParsePhrase]; "" asks for all
+	Class     string // "audit" or "git"; "" is both
 	Order     string // NewestFirst, also when it is "", or OldestFirst
 	Limit     int    // 1 to 1,000; 0 is 50
 	// After and Before are the Next and Previous of an answer to the same query,
@@ -61,6 +62,9 @@ func (s *Service) Events(ctx context.Context, p Principal, q EventQuery) (FoundE
 		return FoundEvents{}, err
 	}
 	o := search.PageOptions{Limit: q.Limit, After: q.After, Before: q.Before}
+	if o.Partition, err = s.partitionOf(q.Class); err != nil {
+		return FoundEvents{}, err
+	}
 	switch q.Order {
 	case "", NewestFirst:
 	case OldestFirst:

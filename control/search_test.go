@@ -71,13 +71,20 @@ func TestTenantsSearch(t *testing.T) {
 				t.Errorf("count %+v: got %d and error %v, want %d", query, n.Events, err, want)
 			}
 		}
+		for class, want := range map[string]int{"": 4, "audit": 0, "git": 4} {
+			if got, err := w.Service.Events(ctx, acme, control.EventQuery{Class: class}); err != nil || len(got.Events) != want {
+				t.Errorf("class %q: got %d events and error %v, want %d", class, len(got.Events), err, want)
+			}
+		}
+		_, err := w.Service.Events(ctx, acme, control.EventQuery{Class: "other"})
+		wantError(t, "a class that is none", err, sluice.Invalid)
 		_, there := w.Service.Events(ctx, acme, control.EventQuery{Namespace: "umbra"})
 		_, absent := w.Service.Events(ctx, acme, control.EventQuery{Namespace: "nobody"})
 		wantError(t, "another tenant", there, sluice.NotFound)
 		if there.Error() != absent.Error() {
 			t.Errorf("an existing tenant: got %q, an absent one %q: want no difference", there, absent)
 		}
-		_, err := w.Service.CountEvents(ctx, acme, "umbra/secret", "", "")
+		_, err = w.Service.CountEvents(ctx, acme, "umbra/secret", "", "")
 		wantError(t, "counts of another tenant", err, sluice.NotFound)
 		_, err = w.Service.Events(ctx, producer, control.EventQuery{})
 		wantError(t, "a producer", err, sluice.Forbidden)

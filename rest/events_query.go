@@ -22,12 +22,12 @@ func (p eventPage) header(h http.Header) {
 }
 
 func (a *API) findEvents(ctx context.Context, c *call) (answer, error) {
-	q, err := c.query("namespace", "phrase", "order", "limit", "after", "before")
+	q, err := c.query("namespace", "phrase", "class", "order", "limit", "after", "before")
 	if err != nil {
 		return answer{}, err
 	}
 	in := control.EventQuery{
-		Namespace: q.Get("namespace"), Phrase: q.Get("phrase"), Order: q.Get("order"), Limit: number(q, "limit"),
+		Namespace: q.Get("namespace"), Phrase: q.Get("phrase"), Class: q.Get("class"), Order: q.Get("order"), Limit: number(q, "limit"),
 		After: q.Get("after"), Before: q.Get("before"),
 	}
 	out, err := a.service.Events(ctx, c.by, in)

@@ -51,7 +51,7 @@ func (s *Service) Count(ctx context.Context, q index.Query, by By) (Counts, erro
 	defer done()
 	var t *tally
 	err = again(func() error {
-		views, err := s.look(&q)
+		views, err := s.look(&q, "")
 		if err != nil {
 			return err
 		}

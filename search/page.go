@@ -20,8 +20,9 @@ const (
 
 // PageOptions say which page is asked for.
 type PageOptions struct {
-	Order Order
-	Limit int // most events, 1 to MaxLimit; 0 is DefaultLimit
+	Order     Order
+	Limit     int    // most events, 1 to MaxLimit; 0 is DefaultLimit
+	Partition string // events of this one only; "" is all
 	// After is the Next of a page, Before the Previous of one; not both. The page
 	// then follows, or comes before, that one.
 	After, Before string
@@ -78,8 +79,9 @@ type walk struct {
 	digest [digestSize]byte
 	order  Order
 	limit  int
-	up     bool // towards newer events
-	start  cut  // nil without a cursor
+	only   string // the partition, "" for all
+	up     bool   // towards newer events
+	start  cut    // nil without a cursor
 
 	views  []*view
 	reader reader
@@ -98,7 +100,10 @@ func (s *Service) newWalk(q *index.Query, o PageOptions) (*walk, error) {
 	if o.After != "" && o.Before != "" {
 		return nil, sluice.Errorf(sluice.Invalid, "after and before exclude each other").WithHint("send one of them")
 	}
-	w := &walk{s: s, q: q, digest: digestOf(q, o.Order), order: o.Order, limit: o.Limit, up: (o.Order == Oldest) == (o.Before == "")}
+	w := &walk{s: s, q: q, digest: digestOf(q, o.Order), order: o.Order, limit: o.Limit, only: o.Partition, up: (o.Order == Oldest) == (o.Before == "")}
+	if o.Partition != "" {
+		w.digest = digestOfPart(w.digest, o.Partition)
+	}
 	if text := o.After + o.Before; text != "" {
 		var err error
 		if w.start, err = s.parseCursor(text, w.digest); err != nil {
@@ -112,7 +117,7 @@ func (s *Service) newWalk(q *index.Query, o PageOptions) (*walk, error) {
 // then, so that what was found is not lost.
 func (w *walk) run(ctx, all context.Context) error {
 	var err error
-	if w.views, err = w.s.look(w.q); err != nil {
+	if w.views, err = w.s.look(w.q, w.only); err != nil {
 		return err
 	}
 	w.reader, w.events, w.bytes = reader{s: w.s}, nil, 0

@@ -70,6 +70,26 @@ func TestPagesWhileEventsArrive(t *testing.T) {
 	})
 }
 
+// A page of one partition has its events alone, and its cursor goes on there only.
+func TestPagesOfOnePartition(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.post(numbered("acme/web", "a", 30)...)
+		for partition, typ := range map[string]string{"audit": "user.login", "git": "git.push", "none": "none"} {
+			var got []string
+			p, o := Page{More: true}, PageOptions{Order: Oldest, Limit: 4, Partition: partition}
+			for p.More {
+				p = w.want(everything(), o)
+				got, o.After = append(got, idsOf(p)...), p.Next
+			}
+			wantSame(t, partition, got, w.inLog(func(e event) bool { return e.typ == typ }))
+			o.Partition = ""
+			if _, err := w.Page(t.Context(), everything(), o); !isCode(err, sluice.Invalid) {
+				t.Errorf("%s: a cursor without the partition: got error %v, want invalid", partition, err)
+			}
+		}
+	})
+}
+
 func TestPhrases(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {
 		w.post(numbered("acme/web", "a", 30)...)

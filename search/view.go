@@ -40,10 +40,13 @@ func again(f func() error) error {
 	return err
 }
 
-// look returns a view of each partition, by name.
-func (s *Service) look(q *index.Query) ([]*view, error) {
+// look returns a view of each partition, by name, or of one only.
+func (s *Service) look(q *index.Query, only string) ([]*view, error) {
 	var views []*view
 	for _, sh := range s.shelves {
+		if only != "" && only != sh.name {
+			continue
+		}
 		parts, indexed, err := sh.look()
 		if err != nil {
 			return nil, err

@@ -26,6 +26,7 @@ type searchOptions struct {
 func searchFlags(fs *flag.FlagSet, env *Env) action {
 	o := &searchOptions{limit: 50}
 	fs.StringVar(&o.Namespace, "namespace", "", "only events of this `NAMESPACE`, and below")
+	fs.Var(choiceValue{&o.Class, []string{"audit", "git"}}, "class", "only audit events or only Git events: `audit|git`")
 	fs.Var(countValue{&o.limit}, "limit", "at most `NUMBER` events")
 	fs.BoolVar(&o.Oldest, "oldest", false, "the oldest first, not the newest")
 	fs.BoolVar(&o.json, "json", false, "print each event as JSON, one a line, with where it lies in the log")
