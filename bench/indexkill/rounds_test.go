@@ -2,4 +2,4 @@
 
 package indexkill
 
-const rounds = 30
+const rounds = 26 // each way to live twice
