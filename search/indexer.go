@@ -92,6 +92,8 @@ func (ix *indexer) close() error {
 	if ix.full != nil {
 		<-ix.full.done // what it stored is found when the index is opened again
 	}
+	ix.sh.memory.Store(0)
+	ix.sh.kept.Store(0)
 	ix.sh.tell(building{state: StateOpening})
 	var errs []error
 	for _, p := range []index.Partition{ix.part, ix.old} {
@@ -181,6 +183,7 @@ func (ix *indexer) empty(p index.Partition, why string) {
 	ix.s.cfg.Logger.Warn("search index is made anew", "partition", ix.sh.name, "reason", why)
 	ix.part, ix.reason, ix.rebuilt = p, why, ix.s.cfg.Now()
 	ix.chunks, ix.head, ix.seq = nil, index.NewHead(), 0
+	ix.sh.memory.Store(0)
 }
 
 // tell says what the indexer is at.
@@ -225,18 +228,41 @@ func (ix *indexer) step(ctx context.Context) error {
 	began := time.Now()
 	ix.take(next)
 	ix.pacer.add(next.cost + time.Since(began))
-	if ix.head.Full() || ix.head.Events() >= ix.s.cfg.ChunkEvents {
-		if err := ix.seal(ctx); err != nil {
-			return err
-		}
+	if err := ix.sealFull(ctx); err != nil {
+		return err
 	}
 	ix.giveWay(ctx)
 	return nil
 }
 
+// sealFull stores the head if it is full, or if there is too little memory for it.
+func (ix *indexer) sealFull(ctx context.Context) error {
+	if ix.crowded() { // it may do to wait for the one that is being stored
+		if err := ix.settle(ctx); err != nil {
+			return err
+		}
+	}
+	if ix.head.Full() || ix.head.Events() >= ix.s.cfg.ChunkEvents || ix.crowded() {
+		return ix.seal(ctx)
+	}
+	return nil
+}
+
+// crowded reports whether all heads take more than they may and this one is the
+// largest.
+func (ix *indexer) crowded() bool {
+	var all, largest int64
+	for _, sh := range ix.s.shelves {
+		head := sh.memory.Load()
+		all, largest = all+head+sh.kept.Load(), max(largest, head)
+	}
+	return all > ix.s.cfg.heads && ix.sh.memory.Load() == largest
+}
+
 // take adds what was read to the head.
 func (ix *indexer) take(l *lookahead) {
 	ix.head.AddBatch(&l.batch)
+	ix.sh.memory.Store(int64(ix.head.Size()))
 	ix.seq = l.last
 	switch {
 	case ix.old != nil:

@@ -220,6 +220,24 @@ func TestSealingGoesOnBeside(t *testing.T) {
 	})
 }
 
+// Heads that take too much memory together are stored before they are full.
+func TestHeadsAreBoundedTogether(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.stopSearch()
+		w.cfg.ChunkEvents, w.cfg.heads = 1000, 1
+		w.start()
+		for i := range 6 {
+			w.post(numbered("acme", fmt.Sprint(i, "-"), 6)...)
+		}
+		w.check("afterwards")
+		for _, st := range w.Status(t.Context()) {
+			if st.Chunks < 3 {
+				t.Errorf("%s: got %d chunks, want one after the other", st.Partition, st.Chunks)
+			}
+		}
+	})
+}
+
 // Damage is found by queries. The index is made anew while what is sound answers.
 func TestDamage(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {

@@ -10,6 +10,10 @@ import (
 	"github.com/sluicelog/sluice/index"
 )
 
+// maxHeads is how much memory all heads take, in bytes, before the largest of them
+// is stored although it is not full.
+const maxHeads = 48 << 20
+
 // sealing is a full head on its way into the index.
 type sealing struct {
 	head *index.Head
@@ -29,6 +33,7 @@ func (ix *indexer) seal(ctx context.Context) error {
 	}
 	full := &sealing{head: ix.head, pos: index.Position{Log: ix.s.log.ID(), Format: index.Format, Seq: ix.seq}, done: make(chan struct{})}
 	ix.full, ix.head = full, index.NewHead()
+	ix.sh.kept.Store(ix.sh.memory.Swap(0))
 	ix.publish()
 	part := ix.part
 	go func() {
@@ -56,6 +61,7 @@ func (ix *indexer) settle(ctx context.Context) error {
 		return fmt.Errorf("store a chunk: %w", err)
 	}
 	ix.full = nil
+	ix.sh.kept.Store(0)
 	ix.chunks = append(ix.chunks, index.NewChunk(ix.part, full.sealed.Info, ix.s.cache))
 	ix.publish()
 	return nil

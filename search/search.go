@@ -62,7 +62,9 @@ type Config struct {
 	Now    func() time.Time
 	Logger *slog.Logger
 
-	backlog uint64 // maxBacklog by default; tests make it small
+	// Tests make these small.
+	backlog uint64 // maxBacklog by default
+	heads   int64  // maxHeads by default
 }
 
 // Service indexes the log and answers queries. All methods may be called at once.
@@ -88,6 +90,9 @@ func New(cfg Config) *Service {
 	}
 	if cfg.backlog == 0 {
 		cfg.backlog = maxBacklog
+	}
+	if cfg.heads == 0 {
+		cfg.heads = maxHeads
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

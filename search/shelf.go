@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluicelog/sluice/index"
@@ -25,6 +26,8 @@ const (
 type shelf struct {
 	name   string
 	broken chan struct{} // holds a sign when a query met damage
+	memory atomic.Int64  // bytes of the head
+	kept   atomic.Int64  // bytes of the head before it, while that is being stored
 
 	mu      sync.Mutex
 	parts   []index.Part // oldest first, the head last; the slice is replaced, never changed
