@@ -11,22 +11,22 @@ import (
 
 // The soft memory limit. The collector runs more often when the process comes near
 // it, and gives memory back. Small installations stay below memoryFloor and the
-// program itself, about 20 MiB. What they have in use beyond memorySmall is
-// thousands of streams: the limit then grows quickly to what lets the collector
-// run seldom, memorySpare and a sixth more than is in use.
+// program itself, about 20 MiB. What they have in use beyond that gets memorySpare,
+// and room in proportion to what the collector has to look through, so that it
+// runs seldom where it is dear: thousands of streams are, blocks of events and the
+// heads of the index are not.
 const (
 	memoryFloor  = 120 << 20
-	memorySmall  = 65 << 20
-	memorySpare  = 95 << 20
+	memorySpare  = 45 << 20
 	memoryPeriod = time.Second
 )
 
-// memoryLimit returns the soft limit for a heap of which live bytes are in use.
-// It leaves the collector room at any size.
-func memoryLimit(live uint64) int64 {
+// memoryLimit returns the soft limit for a heap of which live bytes are in use,
+// and of those scanned may hold pointers. It leaves the collector room at any size.
+func memoryLimit(live, scanned uint64) int64 {
 	const most = math.MaxInt64 / 4
-	l := int64(min(live, most))
-	return max(memoryFloor, min(memoryFloor+4*(l-memorySmall), l+l/6+memorySpare))
+	l, s := int64(min(live, most)), int64(min(scanned, most))
+	return max(memoryFloor, l+memorySpare+s/4*3)
 }
 
 // boundMemory keeps the soft limit until ctx ends. An operator's GOMEMLIMIT or
@@ -39,10 +39,11 @@ func boundMemory(ctx context.Context) error {
 	defer debug.SetMemoryLimit(before)
 	tick := time.NewTicker(memoryPeriod)
 	defer tick.Stop()
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}
 	for {
-		if metrics.Read(sample); sample[0].Value.Kind() == metrics.KindUint64 {
-			debug.SetMemoryLimit(memoryLimit(sample[0].Value.Uint64()))
+		metrics.Read(samples)
+		if samples[0].Value.Kind() == metrics.KindUint64 && samples[1].Value.Kind() == metrics.KindUint64 {
+			debug.SetMemoryLimit(memoryLimit(samples[0].Value.Uint64(), samples[1].Value.Uint64()))
 		}
 		select {
 		case <-tick.C:

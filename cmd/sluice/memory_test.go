@@ -6,23 +6,21 @@ import (
 )
 
 func TestMemoryLimit(t *testing.T) {
-	cases := []struct {
-		live uint64
-		want int64
-	}{
-		{0, 120 << 20},
-		{30 << 20, 120 << 20},
-		{65 << 20, 120 << 20},
-		{75 << 20, 160 << 20},
-		{100 << 20, 195<<20 + (100<<20)/6},
-		{1000 << 20, 1095<<20 + (1000<<20)/6},
+	const mib = 1 << 20
+	cases := []struct{ live, scanned, want uint64 }{
+		{0, 0, 120},
+		{50, 20, 120},
+		{65, 32, 134},
+		{120, 32, 189},
+		{120, 100, 240},
+		{1000, 1000, 1795},
 	}
 	for _, c := range cases {
-		if got := memoryLimit(c.live); got != c.want {
-			t.Errorf("limit for %d bytes: got %d, want %d", c.live, got, c.want)
+		if got := memoryLimit(c.live*mib, c.scanned*mib); got != int64(c.want*mib) {
+			t.Errorf("limit for %d MiB of which %d are scanned: got %d, want %d", c.live, c.scanned, got/mib, c.want)
 		}
 	}
-	if got := memoryLimit(math.MaxUint64); got < 1<<60 {
+	if got := memoryLimit(math.MaxUint64, math.MaxUint64); got < 1<<60 {
 		t.Errorf("limit for all bytes: got %d, want no overflow", got)
 	}
 }
