@@ -10,10 +10,10 @@ func TestMemoryLimit(t *testing.T) {
 	cases := []struct{ live, scanned, want uint64 }{
 		{0, 0, 120},
 		{50, 20, 120},
-		{65, 32, 134},
-		{120, 32, 189},
-		{120, 100, 240},
-		{1000, 1000, 1795},
+		{65, 32, 142},
+		{120, 32, 197},
+		{120, 100, 265},
+		{1000, 1000, 2045},
 	}
 	for _, c := range cases {
 		if got := memoryLimit(c.live*mib, c.scanned*mib); got != int64(c.want*mib) {
