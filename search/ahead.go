@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/sluicelog/sluice/eventlog"
@@ -16,6 +17,7 @@ import (
 type ahead struct {
 	s         *Service
 	partition string
+	work      *sync.WaitGroup // has the goroutine that reads
 	block     *eventlog.Block // read last
 	event     index.Event
 	pending   chan *lookahead // what is being read; nil when nothing is
@@ -41,10 +43,10 @@ func (a *ahead) begin(ctx context.Context, from uint64) {
 	l.from, l.last, l.cost, l.err = from, from, 0, nil
 	pending := make(chan *lookahead, 1)
 	a.pending = pending
-	go func() {
+	a.work.Go(func() {
 		l.err = a.read(ctx, l)
 		pending <- l
-	}()
+	})
 }
 
 // next returns the events behind a number and starts reading those that follow.

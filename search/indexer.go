@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sluicelog/sluice/index"
@@ -29,6 +30,7 @@ type indexer struct {
 	seq    uint64 // every event up to it is in chunks, full or head
 	ahead  ahead
 	pacer  pacer
+	work   sync.WaitGroup // what reads ahead, and what stores full
 
 	// old answers while part is made anew beside it; nil when part answers.
 	old     index.Partition
@@ -67,7 +69,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // follow opens the index and follows the log until something fails.
 func (s *Service) follow(ctx context.Context, sh *shelf) (err error) {
-	ix := &indexer{s: s, sh: sh, head: index.NewHead(), ahead: ahead{s: s, partition: sh.name}}
+	ix := &indexer{s: s, sh: sh, head: index.NewHead()}
+	ix.ahead = ahead{s: s, partition: sh.name, work: &ix.work}
 	sh.tell(building{state: StateOpening})
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
@@ -88,10 +91,7 @@ func (s *Service) follow(ctx context.Context, sh *shelf) (err error) {
 
 // close ends what is under way and closes the index.
 func (ix *indexer) close() error {
-	ix.ahead.end()
-	if ix.full != nil {
-		<-ix.full.done // what it stored is found when the index is opened again
-	}
+	ix.work.Wait() // what was stored meanwhile is found when the index is opened again
 	ix.sh.memory.Store(0)
 	ix.sh.kept.Store(0)
 	ix.sh.tell(building{state: StateOpening})

@@ -36,7 +36,7 @@ func (ix *indexer) seal(ctx context.Context) error {
 	ix.sh.kept.Store(ix.sh.memory.Swap(0))
 	ix.publish()
 	part := ix.part
-	go func() {
+	ix.work.Go(func() {
 		defer close(full.done)
 		ix.s.sealing <- struct{}{}
 		defer func() { <-ix.s.sealing }()
@@ -44,7 +44,7 @@ func (ix *indexer) seal(ctx context.Context) error {
 		full.sealed = full.head.Seal()
 		full.err = part.Append(ctx, full.sealed, full.pos)
 		full.cost = time.Since(began)
-	}()
+	})
 	return nil
 }
 
