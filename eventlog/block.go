@@ -59,7 +59,11 @@ func (b *Block) Load() error {
 	if b.raw != nil {
 		return nil
 	}
-	raw := make([]byte, 0, b.RawLen)
+	return b.load(make([]byte, 0, b.RawLen))
+}
+
+// load decodes all events into raw, which is empty and has room for them.
+func (b *Block) load(raw []byte) error {
 	rest := b.stored
 	for i := range b.Frames {
 		out, err := b.decode(b.Codec, i, rest, raw[len(raw):len(raw):cap(raw)])

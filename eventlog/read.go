@@ -18,6 +18,17 @@ import (
 // a gap; see Lost.
 func (l *Log) Block(ctx context.Context, partition string, seq uint64) (*Block, error) {
 	p := l.partition(partition)
+	return p.block(ctx, seq, func(stored Stored) (*Block, error) {
+		b, err := p.read(stored, make([]byte, stored.Header.Size()))
+		if err == nil {
+			l.cache.put(partition, b)
+		}
+		return b, err
+	})
+}
+
+// block finds a block for Block. It is taken from memory or read.
+func (p *partition) block(ctx context.Context, seq uint64, read func(Stored) (*Block, error)) (*Block, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
@@ -32,32 +43,27 @@ func (l *Log) Block(ctx context.Context, partition string, seq uint64) (*Block, 
 		if seq > end {
 			return nil, io.EOF
 		}
-		if b = l.cache.get(partition, seq); b != nil {
+		if b = p.log.cache.get(p.name, seq); b != nil {
 			return b, nil
 		}
 		stored, err := p.store.Next(ctx, seq)
 		if err != nil {
 			return nil, err
 		}
-		if b = l.cache.get(partition, stored.Header.First); b != nil {
+		if b = p.log.cache.get(p.name, stored.Header.First); b != nil {
 			return b, nil
 		}
-		b, err = p.read(stored)
-		if err == nil {
-			l.cache.put(partition, b)
-			return b, nil
-		}
+		b, err = read(stored)
 		if !errors.Is(err, ErrDamaged) {
-			return nil, err
+			return b, err
 		}
 		p.damaged(stored.Header, err)
 		seq = stored.Header.Last() + 1
 	}
 }
 
-// read reads and verifies a whole block.
-func (p *partition) read(stored Stored) (*Block, error) {
-	buf := make([]byte, stored.Header.Size())
+// read reads and verifies a whole block. It keeps buf, which has its size.
+func (p *partition) read(stored Stored, buf []byte) (*Block, error) {
 	if _, err := stored.ReadAt(buf, 0); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil, fmt.Errorf("%w: cut short", ErrDamaged)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ type ahead struct {
 	s         *Service
 	partition string
 	work      *sync.WaitGroup // has the goroutine that reads
+	reader    *eventlog.Reader
 	block     *eventlog.Block // read last
 	event     index.Event
 	pending   chan *lookahead // what is being read; nil when nothing is
@@ -32,6 +34,10 @@ type lookahead struct {
 	cost  time.Duration // that reading took, waiting for others left out
 	err   error         // io.EOF at the end of the log
 }
+
+// yieldEvents is after how many events an indexer lets others go first: whoever is
+// in the way of a producer's answer waits for a tenth of a millisecond at most.
+const yieldEvents = 32
 
 // begin starts reading the events behind a number. Nothing is being read.
 func (a *ahead) begin(ctx context.Context, from uint64) {
@@ -113,14 +119,14 @@ func (a *ahead) load(ctx context.Context, l *lookahead) (*eventlog.Block, error)
 	}
 	began := time.Now()
 	defer func() { l.cost += time.Since(began) }()
-	b, err := a.s.log.Block(ctx, a.partition, l.last+1)
+	b, err := a.reader.Next(ctx, l.last+1)
 	if errors.Is(err, io.EOF) {
 		return nil, io.EOF
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the log: %w", err)
 	}
-	if err := b.Load(); err != nil {
+	if err := a.reader.Load(b); err != nil {
 		// Its checksums are right and it cannot be read: nobody ever will.
 		a.s.cfg.Logger.ErrorContext(ctx, "block not indexed", "partition", a.partition, "first", b.First, "last", b.Last(), "err", err)
 		l.last = b.Last()
@@ -138,7 +144,9 @@ func (a *ahead) take(l *lookahead) error {
 			return err
 		}
 		l.batch.Add(&a.event)
-		l.last++
+		if l.last++; l.last%yieldEvents == 0 {
+			runtime.Gosched()
+		}
 	}
 	if l.last >= b.Last() {
 		a.block = nil

@@ -70,7 +70,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // follow opens the index and follows the log until something fails.
 func (s *Service) follow(ctx context.Context, sh *shelf) (err error) {
 	ix := &indexer{s: s, sh: sh, head: index.NewHead()}
-	ix.ahead = ahead{s: s, partition: sh.name, work: &ix.work}
+	ix.ahead = ahead{s: s, partition: sh.name, work: &ix.work, reader: s.log.Reader(sh.name)}
 	sh.tell(building{state: StateOpening})
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
