@@ -12,87 +12,73 @@ import (
 // those of [termHash].
 type dictionary struct {
 	lists
-	table []slot   // a power of two, at most half full
+	table []slot   // a power of two, at most three quarters full
 	text  [][]byte // pieces of textPiece bytes
 	types []uint32 // the terms of FieldType
 }
 
-// slot names a term, with the hash beside it: what misses costs memory that was
-// not touched before.
-type slot struct {
-	hash   uint32
-	number uint32 // of the term, + 1
-}
+const textPiece = 1 << 18 // bytes
 
-const (
-	textPiece = 1 << 18 // bytes
-	slotSize  = 8
-)
+// ending is made of the last bytes of a term and its length.
+func ending(key []byte) uint32 {
+	n := len(key)
+	if n >= 3 {
+		return uint32(key[n-1]) | uint32(key[n-2])<<8 | uint32(key[n-3])<<16 | uint32(n)<<24
+	}
+	return uint32(key[n-1]) | uint32(n)<<24
+}
 
 // key returns term number i: its field in one byte, then its value.
 func (d *dictionary) key(i uint32) []byte {
-	c := &d.chains[i]
+	c := d.chain(i)
 	start := c.text % textPiece
 	return d.text[c.text/textPiece][start : start+uint32(c.len)]
 }
 
 // reserve makes room for n terms.
 func (d *dictionary) reserve(n int) {
-	for 2*(len(d.chains)+n) > len(d.table) {
-		d.grow()
+	size := max(1<<12, len(d.table))
+	for 4*(d.terms+n) > 3*size {
+		size *= 2
+	}
+	if size != len(d.table) {
+		d.grow(size)
 	}
 }
 
-// term returns the number of a term, a new one if need be. There is room for it.
-func (d *dictionary) term(key []byte, hash uint32) uint32 {
-	i := hash & uint32(len(d.table)-1)
-	for d.table[i].number != 0 {
-		if d.table[i].hash == hash && bytes.Equal(d.key(d.table[i].number-1), key) {
-			return d.table[i].number - 1
+// look appends the slots of the terms from first to end-1 of a list, new ones if
+// need be. They are valid until it is called again. Its loop reads memory that has
+// nothing to do with what it has read before, so that the processor need not wait
+// for one at a time.
+func (d *dictionary) look(dst []uint32, l *termList, first, end int) []uint32 {
+	d.reserve(end - first)
+	mask := uint64(len(d.table) - 1)
+	for i := first; i < end; i++ {
+		hash, tail := l.hashes[i], ending(l.key(i))
+		at := hash & mask
+		s := &d.table[at]
+		for s.number != 0 && (s.hash != hash || s.ending != tail) {
+			at = (at + 1) & mask
+			s = &d.table[at]
 		}
-		i = (i + 1) & uint32(len(d.table)-1)
+		if s.number == 0 {
+			s.hash, s.ending, s.number = hash, tail, d.insert(l.key(i))+1
+		}
+		dst = append(dst, uint32(at))
 	}
+	return dst
+}
+
+// insert begins a new term and returns its number.
+func (d *dictionary) insert(key []byte) uint32 {
 	n := d.begin()
-	d.chains[n].text, d.chains[n].len = d.keep(key), uint16(len(key))
-	d.table[i] = slot{hash, n + 1}
+	c := d.chain(n)
+	c.text, c.len = d.keep(key), uint16(len(key))
 	if Field(key[0]) == FieldType {
 		d.types = append(d.types, n)
 	}
 	return n
 }
-
-// look appends the numbers of the terms from first to end-1 of a list, new ones if
-// need be. Each of its loops reads memory that has nothing to do with what the
-// loop has read before, so that the processor need not wait for one at a time.
-func (d *dictionary) look(dst []uint32, l *termList, first, end int) []uint32 {
-	d.reserve(end - first)
-	mask := uint32(len(d.table) - 1)
-	start := len(dst)
-	for _, hash := range l.hashes[first:end] {
-		s := d.table[hash&mask]
-		if s.hash != hash {
-			s.number = 0
-		}
-		dst = append(dst, s.number)
-	}
-	numbers := dst[start:]
-	for i, n := range numbers {
-		if n == 0 || !bytes.Equal(d.key(n-1), l.key(first+i)) {
-			numbers[i] = none
-			continue
-		}
-		numbers[i] = n - 1
-	}
-	for i, n := range numbers {
-		if n == none {
-			numbers[i] = d.term(l.key(first+i), l.hashes[first+i])
-		}
-	}
-	return dst
-}
-
-// none is no number of a term.
-const none = ^uint32(0)
 
 // keep copies a term's text and returns its place.
 func (d *dictionary) keep(key []byte) uint32 {
@@ -106,63 +92,100 @@ func (d *dictionary) keep(key []byte) uint32 {
 	return place
 }
 
-// find returns the number of a term that is there.
-func (d *dictionary) find(key []byte, hash uint32) (uint32, bool) {
+// find returns the slot of a term that is there, nil of another.
+func (d *dictionary) find(key []byte) *slot {
 	if len(d.table) == 0 {
-		return 0, false
+		return nil
 	}
-	for i := hash & uint32(len(d.table)-1); d.table[i].number != 0; i = (i + 1) & uint32(len(d.table)-1) {
-		if d.table[i].hash == hash && bytes.Equal(d.key(d.table[i].number-1), key) {
-			return d.table[i].number - 1, true
+	hash, mask := termHash(key), uint64(len(d.table)-1)
+	for i := hash & mask; ; i = (i + 1) & mask {
+		s := &d.table[i]
+		if s.number == 0 || s.hash == hash && bytes.Equal(d.key(s.number-1), key) {
+			return s.orNil()
 		}
 	}
-	return 0, false
+}
+
+// orNil returns nil for a free slot.
+func (s *slot) orNil() *slot {
+	if s.number == 0 {
+		return nil
+	}
+	return s
 }
 
 // appendKey appends a term as dictionaries have it.
 func appendKey(dst []byte, t Term) []byte { return append(append(dst, byte(t.Field)), t.Value...) }
 
-// grow makes the table four times as large.
-func (d *dictionary) grow() {
+// grow makes the table larger.
+func (d *dictionary) grow(size int) {
 	before := d.table
-	d.table = make([]slot, max(1<<12, 4*len(before)))
-	for _, s := range before {
+	d.table = make([]slot, size)
+	mask := uint64(len(d.table) - 1)
+	for n := range before {
+		s := &before[n]
 		if s.number == 0 {
 			continue
 		}
-		i := s.hash & uint32(len(d.table)-1)
+		i := s.hash & mask
 		for d.table[i].number != 0 {
-			i = (i + 1) & uint32(len(d.table)-1)
+			i = (i + 1) & mask
 		}
-		d.table[i] = s
+		d.table[i] = *s
 	}
 }
 
-// sorted returns the numbers of all terms, in the order of their keys.
-func (d *dictionary) sorted() []uint32 {
-	order := make([]ordered, len(d.chains))
+// sorted returns all terms in the order of their keys.
+func (d *dictionary) sorted() []ordered {
+	order := make([]ordered, d.terms)
+	for i := range d.table {
+		s := &d.table[i]
+		if s.number == 0 {
+			continue
+		}
+		o := &order[s.number-1]
+		if pos, ok := s.single(); ok {
+			o.pos, o.single = pos, true
+		} else {
+			o.slot = uint32(i)
+		}
+	}
 	for i := range order {
+		o := &order[i]
 		key := d.key(uint32(i))
-		order[i] = ordered{high: prefix(key), low: prefix(key[min(8, len(key)):]), number: uint32(i)}
+		o.high, o.low, o.number, o.len = prefix(key), prefix(key[min(8, len(key)):]), uint32(i), uint16(len(key))
 	}
 	slices.SortFunc(order, func(a, b ordered) int {
-		if c := cmp.Or(cmp.Compare(a.high, b.high), cmp.Compare(a.low, b.low)); c != 0 {
-			return c
+		switch {
+		case a.high != b.high:
+			return cmp.Compare(a.high, b.high)
+		case a.low != b.low:
+			return cmp.Compare(a.low, b.low)
 		}
 		return bytes.Compare(d.key(a.number), d.key(b.number))
 	})
-	numbers := make([]uint32, len(order))
-	for i := range order {
-		numbers[i] = order[i].number
-	}
-	return numbers
+	return order
 }
 
-// ordered is a term with the beginning of its key, by which most are told apart
-// without a look at the keys.
+// ordered is a term with the beginning of its key, by which most are told apart,
+// and where its list is, or the position of its only event: then there is no need
+// to look elsewhere.
 type ordered struct {
 	high, low uint64 // 8 bytes each, first ones highest, zeros behind the end
 	number    uint32
+	slot, pos uint32 // one of them
+	len       uint16 // of the key
+	single    bool   // there is one event
+}
+
+// appendKey appends the key of a term of d.
+func (o *ordered) appendKey(dst []byte, d *dictionary) []byte {
+	if o.len > 16 {
+		return append(dst, d.key(o.number)...)
+	}
+	dst = binary.BigEndian.AppendUint64(dst, o.high)
+	dst = binary.BigEndian.AppendUint64(dst, o.low)
+	return dst[:len(dst)-16+int(o.len)]
 }
 
 // prefix returns the first 8 bytes of b as a number that compares as they do.
@@ -177,4 +200,12 @@ func prefix(b []byte) uint64 {
 
 func (d *dictionary) size() int {
 	return d.lists.size() + slotSize*cap(d.table) + textPiece*len(d.text) + 4*cap(d.types)
+}
+
+// growth returns by how much the size rises when the table grows, if that is near.
+func (d *dictionary) growth() int {
+	if 16*d.terms < 11*len(d.table) {
+		return 0
+	}
+	return slotSize * len(d.table)
 }

@@ -29,9 +29,8 @@ type source interface {
 // posting is where a posting list is.
 type posting struct {
 	events int
-	term   uint32 // of a head
-	form   int    // of a chunk, and what follows
-	list   []byte // nil when it lies in another page, from offset on
+	form   int
+	list   []byte // nil when it lies in another page of a chunk, from offset on
 	page   int
 	offset int
 	length int

@@ -2,6 +2,7 @@ package index
 
 import (
 	"context"
+	"runtime"
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
@@ -20,7 +21,7 @@ const (
 type Head struct {
 	mu      sync.RWMutex // guards everything below; held for writing by AddBatch alone
 	dict    dictionary
-	numbers []uint32 // of the terms that are being added
+	slots   []uint32 // of the terms that are being added
 	spans   spans
 	times   []int64 // in milliseconds, by position
 	ids     []uint64
@@ -32,6 +33,16 @@ var _ Part = (*Head)(nil)
 
 // NewHead returns an empty head.
 func NewHead() *Head { return &Head{} }
+
+// Next returns an empty head that expects as many terms as h has: it is quicker
+// than a new one that gets them.
+func (h *Head) Next() *Head {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	var next Head
+	next.dict.reserve(h.dict.terms)
+	return &next
+}
 
 // Add adds an event. Its number is higher than that of the event before.
 func (h *Head) Add(e *Event) {
@@ -52,8 +63,12 @@ func (h *Head) AddBatch(b *Batch) {
 		h.add(events[:n], &b.terms.termList, first)
 		first = events[n-1].terms
 		events = events[n:]
+		runtime.Gosched() // others go first
 	}
 }
+
+// yieldTerms is after how many terms that are sealed others go first.
+const yieldTerms = 256
 
 // lookAhead is how many terms are looked up before the first of them is used. The
 // memory that they lie in is waited for together then, not one after the other.
@@ -61,15 +76,15 @@ const lookAhead = 512
 
 // add adds events whose terms begin with the one numbered first.
 func (h *Head) add(events []batched, terms *termList, first int) {
-	h.numbers = h.dict.look(h.numbers[:0], terms, first, events[len(events)-1].terms)
-	numbers := h.numbers
+	h.slots = h.dict.look(h.slots[:0], terms, first, events[len(events)-1].terms)
+	slots := h.slots
 	for i := range events {
 		e := &events[i]
 		pos := uint32(len(h.times))
-		for _, n := range numbers[:e.terms-first] {
-			h.dict.add(n, pos)
+		for _, n := range slots[:e.terms-first] {
+			h.dict.add(&h.dict.table[n], pos)
 		}
-		numbers, first = numbers[e.terms-first:], e.terms
+		slots, first = slots[e.terms-first:], e.terms
 		h.spans.add(e.seq, e.accepted)
 		if pos == 0 {
 			h.minTime, h.maxTime = e.at, e.at
@@ -99,7 +114,7 @@ func (h *Head) Events() int {
 func (h *Head) Full() bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return len(h.times) >= ChunkEvents || h.size() >= MaxHead
+	return len(h.times) >= ChunkEvents || h.size()+h.dict.growth() >= MaxHead
 }
 
 // Size returns the memory that the head takes, in bytes, roughly.
@@ -152,16 +167,16 @@ func (h *headSource) accepted(_ context.Context, from, to int64) (first, end int
 }
 
 func (h *headSource) lookup(_ context.Context, t Term) (posting, error) {
-	key := appendKey(nil, t)
-	term, ok := h.dict.find(key, termHash(key))
-	if !ok {
+	s := h.dict.find(appendKey(nil, t))
+	if s == nil {
 		return posting{}, nil
 	}
-	return posting{events: h.dict.count(term), term: term}, nil
+	list := h.dict.deltas(s, nil)
+	return posting{events: gaps(list), list: list}, nil
 }
 
 func (h *headSource) or(_ context.Context, p posting, set *bitset) error {
-	return orList(set, listDeltas, p.events, h.dict.deltas(p.term, nil))
+	return orList(set, listDeltas, p.events, p.list)
 }
 
 func (h *headSource) orID(_ context.Context, id uint64, set *bitset) error {
@@ -206,11 +221,12 @@ func (h *headAnswers) types(ctx context.Context, set *bitset, add func(string, i
 			return context.Cause(ctx)
 		}
 		one.clear()
-		if err := orList(one, listDeltas, 0, h.head.dict.deltas(term, nil)); err != nil {
+		key := h.head.dict.key(term)
+		if err := orList(one, listDeltas, 0, h.head.dict.deltas(h.head.dict.find(key), nil)); err != nil {
 			return err
 		}
 		if n := one.countBoth(set); n > 0 {
-			add(string(h.head.dict.key(term)[1:]), n)
+			add(string(key[1:]), n)
 		}
 	}
 	return nil
@@ -225,8 +241,17 @@ func (h *Head) Seal() *Sealed {
 		return nil
 	}
 	w := newWriter(h.info())
-	for _, term := range h.dict.sorted() {
-		w.term(h.dict.key(term), &h.dict.lists, term)
+	var key []byte
+	for i, term := range h.dict.sorted() {
+		if i%yieldTerms == 0 {
+			runtime.Gosched()
+		}
+		key = term.appendKey(key[:0], &h.dict)
+		if term.single {
+			w.single(key, term.pos)
+		} else {
+			w.term(key, &h.dict.lists, &h.dict.table[term.slot])
+		}
 	}
 	w.endTerms()
 	w.times(h.times)

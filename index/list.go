@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -17,10 +18,14 @@ const (
 	listForms  = 4
 )
 
+// noGap is a gap of nothing; other gaps have no such byte.
+var noGap = []byte{0}
+
 // appendList appends a list of events positions below n, which is given in the
-// form listDeltas and has so many runs, in the shortest form, which it returns.
-func appendList(dst, deltas []byte, events, runs, n int) ([]byte, int) {
+// form listDeltas, in the shortest form, which it returns.
+func appendList(dst, deltas []byte, events, n int) ([]byte, int) {
 	bits := (n + 7) / 8
+	runs := events - bytes.Count(deltas[1:], noGap)
 	if 2*runs < min(len(deltas), bits) { // two bytes a run, but mostly more
 		return appendRuns(dst, deltas), listRuns
 	}

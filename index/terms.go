@@ -1,10 +1,10 @@
 package index
 
 import (
-	"bytes"
 	"encoding/binary"
-	"hash/maphash"
 	"iter"
+	"math/bits"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"unicode"
@@ -38,7 +38,7 @@ type Terms struct {
 type termList struct {
 	keys   []byte   // each its field and its value
 	ends   []int    // where each ends in keys
-	hashes []uint32 // of each
+	hashes []uint64 // of each
 }
 
 // key returns term i: its field in one byte, then its value.
@@ -52,11 +52,31 @@ func (l *termList) key(i int) []byte {
 
 func (l *termList) clear() { l.keys, l.ends, l.hashes = l.keys[:0], l.ends[:0], l.hashes[:0] }
 
-// hashSeed makes the hashes of terms differ from process to process: nobody can
+// hashKeys make the hashes of terms differ from process to process: nobody can
 // choose terms that collide.
-var hashSeed = maphash.MakeSeed()
+var hashKeys = [3]uint64{rand.Uint64(), rand.Uint64() | 1, rand.Uint64() | 1}
 
-func termHash(key []byte) uint32 { return uint32(maphash.Bytes(hashSeed, key)) }
+// termHash hashes a term: its field, its value eight bytes at a time, the length.
+// The products of 128 bits are folded, as in wyhash.
+func termHash(key []byte) uint64 {
+	h := hashField(Field(key[0]))
+	for i := 1; i < len(key); i += 8 {
+		h = hashNext(h, eight(key, i))
+	}
+	return hashEnd(h, len(key))
+}
+
+func hashField(f Field) uint64 { return hashKeys[0] ^ uint64(f) }
+
+func hashNext(h, v uint64) uint64 {
+	high, low := bits.Mul64(h^v, hashKeys[1])
+	return high ^ low
+}
+
+func hashEnd(h uint64, n int) uint64 {
+	high, low := bits.Mul64(h^uint64(n), hashKeys[2])
+	return high ^ low
+}
 
 // Read reads the terms of e; those of the event before are gone.
 func (t *Terms) Read(e *Event) {
@@ -144,24 +164,57 @@ func (t *Terms) Has(term Term) bool {
 	return false
 }
 
-// add adds the term of a value, as [NewTerm] makes it.
+// add adds the term of a value, as [NewTerm] makes it. It folds eight bytes of
+// ASCII at once.
 func (t *Terms) add(field Field, value []byte) {
+	if field == FieldToken || len(value) > MaxTermBytes {
+		t.addSlow(field, value)
+		return
+	}
+	start := len(t.keys)
+	keys := append(slices.Grow(t.keys, 1+len(value)+8), byte(field))
+	folded, hash := keys[start+1:start+1+len(value)+8], hashField(field)
+	for i := 0; i < len(value); i += 8 {
+		v := eight(value, i)
+		if v&highBits != 0 {
+			t.addSlow(field, value)
+			return
+		}
+		v = lower(v)
+		binary.LittleEndian.PutUint64(folded[i:], v)
+		hash = hashNext(hash, v)
+	}
+	t.put(keys[:start+1+len(value)], hashEnd(hash, 1+len(value)))
+}
+
+// addSlow is add for any value.
+func (t *Terms) addSlow(field Field, value []byte) {
 	start := len(t.keys)
 	keys := append(t.keys, byte(field))
 	if field == FieldToken {
 		keys = append(keys, value...)
 	} else {
-		keys = appendFolded(keys, value)
+		keys = appendLower(keys, value)
 	}
-	if len(keys)-start-1 > shortTerm {
+	if len(keys)-start-1 > MaxTermBytes {
 		keys = append(keys[:start+1], NewTerm(field, string(value)).Value...)
 	}
-	t.put(keys)
+	t.put(keys, termHash(keys[start:]))
+}
+
+// appendLower appends value as [sluice.FoldNamespace] folds it.
+func appendLower(dst, value []byte) []byte {
+	for len(value) > 0 {
+		r, n := utf8.DecodeRune(value)
+		dst = utf8.AppendRune(dst, unicode.ToLower(r))
+		value = value[n:]
+	}
+	return dst
 }
 
 // put adds the term at the end of keys, which holds the others before it, if it is
 // new and there is room.
-func (t *Terms) put(keys []byte) {
+func (t *Terms) put(keys []byte, hash uint64) {
 	start := len(t.keys)
 	t.keys = keys[:start] // the memory may have grown
 	count, limit := &t.others, MaxEventTerms-MaxEventWords
@@ -171,44 +224,84 @@ func (t *Terms) put(keys []byte) {
 	if *count == limit {
 		return
 	}
-	hash := termHash(keys[start:])
-	i := hash % uint32(len(t.table))
+	i := hash % uint64(len(t.table))
 	for t.table[i] != 0 {
-		if n := t.begin + int(t.table[i]-1); t.hashes[n] == hash && bytes.Equal(t.key(n), keys[start:]) {
-			return
+		if t.hashes[t.begin+int(t.table[i]-1)] == hash {
+			return // see slot
 		}
-		i = (i + 1) % uint32(len(t.table))
+		i = (i + 1) % uint64(len(t.table))
 	}
 	*count++
 	t.keys, t.ends, t.hashes = keys, append(t.ends, len(keys)), append(t.hashes, hash)
 	t.table[i] = uint8(len(t.ends) - t.begin)
 }
 
-// shortTerm is up to where a folded value is a term of any field as it is.
+// shortTerm is up to where words are read here; longer ones are read as any text.
 const shortTerm = 64
 
-// addWords adds the words of a text. It reads each byte once: [NextWord] says the
-// same of words in ASCII, and is asked about all others.
+// addWords adds the words of a text. It reads eight bytes at once: [NextWord] says
+// the same of words in ASCII, and is asked about all others.
 func (t *Terms) addWords(text []byte) {
-	for i := 0; i < len(text) && t.words < MaxEventWords; i++ {
+	for i := 0; i < len(text) && t.words < MaxEventWords; {
 		if wordByte[text[i]] == 0 {
+			i++
 			continue
 		}
 		start, at := i, len(t.keys)
-		keys := append(slices.Grow(t.keys, shortTerm+2), byte(FieldWord))
-		word := keys[at+1 : at+shortTerm+2]
-		n := 0
-		for ; i < len(text) && n < len(word) && wordByte[text[i]]-1 < utf8.RuneSelf-1; i++ {
-			word[n] = wordByte[text[i]]
-			n++
+		keys := append(slices.Grow(t.keys, 1+shortTerm+16), byte(FieldWord))
+		word := keys[at+1 : at+1+shortTerm+16]
+		n, hash := 0, hashField(FieldWord)
+		for n <= shortTerm {
+			folded, length := foldWord(eight(text, i))
+			binary.LittleEndian.PutUint64(word[n:], folded)
+			n += length
+			i += length
+			if length < 8 {
+				if length > 0 {
+					hash = hashNext(hash, folded&(1<<(8*length)-1))
+				}
+				break
+			}
+			hash = hashNext(hash, folded)
 		}
 		if n > shortTerm || i < len(text) && text[i] >= utf8.RuneSelf {
 			i = t.addRun(text, start)
 			continue
 		}
-		keys = keys[:at+1+n]
-		t.put(keys)
+		t.put(keys[:at+1+n], hashEnd(hash, 1+n))
 	}
+}
+
+// eight returns the bytes from i on, the first one lowest, with zeros behind the
+// end.
+func eight(text []byte, i int) uint64 {
+	n := len(text) - i
+	switch {
+	case n >= 8:
+		return binary.LittleEndian.Uint64(text[i:])
+	case len(text) >= 8:
+		return binary.LittleEndian.Uint64(text[len(text)-8:]) >> (64 - 8*n)
+	case n >= 4:
+		return uint64(binary.LittleEndian.Uint32(text[i:])) | uint64(binary.LittleEndian.Uint32(text[len(text)-4:]))<<(8*n-32)
+	}
+	v := uint64(0)
+	for ; n > 0; n-- {
+		v = v<<8 | uint64(text[i+n-1])
+	}
+	return v
+}
+
+// foldWord folds eight bytes and returns how many of them, from the lowest on, are
+// letters and digits of ASCII. The sums have the high bit of each byte that is at
+// least the first and beyond the last one of a range.
+func foldWord(v uint64) (folded uint64, length int) {
+	beyond := v & highBits
+	v &^= highBits
+	digits := (v + (0x80-'0')*eachByte) &^ (v + (0x7f-'9')*eachByte)
+	low := v | 0x20*eachByte
+	letters := (low + (0x80-'a')*eachByte) &^ (low + (0x7f-'z')*eachByte) & highBits
+	others := ^(digits | letters) & highBits
+	return v | letters>>2, bits.TrailingZeros64(others|beyond) / 8
 }
 
 // addRun adds the words of the run that begins at i, of characters of words and of
@@ -227,44 +320,16 @@ func (t *Terms) addRun(text []byte, i int) int {
 	}
 }
 
-// wordByte holds 0 for bytes that end a word, for others of ASCII the folded byte,
-// and utf8.RuneSelf for those beyond.
+// wordByte holds 0 for bytes that end a word; those beyond ASCII may.
 var wordByte = wordBytes()
 
 func wordBytes() (table [256]byte) {
 	for c := range table {
-		if c >= utf8.RuneSelf {
-			table[c] = utf8.RuneSelf
-		} else if _, in := wordRune(string(rune(c))); in {
-			table[c] = byte(unicode.ToLower(rune(c)))
+		if _, in := wordRune(string(rune(c))); in || c >= utf8.RuneSelf {
+			table[c] = 1
 		}
 	}
 	return table
-}
-
-// appendFolded appends value as [sluice.FoldNamespace] folds it.
-func appendFolded(dst, value []byte) []byte {
-	start := len(dst)
-	dst = append(dst, value...)
-	for i := start; i < len(dst); {
-		if len(dst)-i >= 8 {
-			v := binary.LittleEndian.Uint64(dst[i:])
-			if v&highBits == 0 {
-				binary.LittleEndian.PutUint64(dst[i:], lower(v))
-				i += 8
-				continue
-			}
-		}
-		c := dst[i]
-		if c >= utf8.RuneSelf {
-			return appendLower(dst[:i], value[i-start:])
-		}
-		if c-'A' < 26 {
-			dst[i] = c + 'a' - 'A'
-		}
-		i++
-	}
-	return dst
 }
 
 const (
@@ -272,21 +337,10 @@ const (
 	highBits = 0x80 * eachByte
 )
 
-// lower folds eight bytes of ASCII at once: the sums have the high bit of each byte
-// that is at least 'A', and beyond 'Z'.
+// lower folds eight bytes of ASCII at once, as foldWord does.
 func lower(v uint64) uint64 {
 	upper := (v + (0x80-'A')*eachByte) &^ (v + (0x7f-'Z')*eachByte) & highBits
 	return v | upper>>2
-}
-
-// appendLower is appendFolded for other characters than ASCII.
-func appendLower(dst, value []byte) []byte {
-	for len(value) > 0 {
-		r, n := utf8.DecodeRune(value)
-		dst = utf8.AppendRune(dst, unicode.ToLower(r))
-		value = value[n:]
-	}
-	return dst
 }
 
 // view returns the bytes of s, which nobody may change.

@@ -2,6 +2,8 @@ package index
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"slices"
 
 	"github.com/sluicelog/sluice"
@@ -31,12 +33,8 @@ func (w *walker) object(i int, inside bool) int {
 		return i + 1
 	}
 	for w.byteAt(i) == '"' {
-		end := w.pass(i)
-		name := w.src[i+1 : max(i+1, end-1)]
+		name, end := w.str(i)
 		use, field := usage(name)
-		if use == useless && bytes.IndexByte(name, '\\') >= 0 {
-			use, field = usage(w.unescape(name))
-		}
 		i = w.member(end+1, use, field, inside)
 		if w.byteAt(i) != ',' {
 			return i + 1
@@ -162,18 +160,13 @@ func (w *walker) scalar(i int) (text []byte, end int, ok bool) {
 // str reads the string at i, without its quotes and escapes. The text is valid
 // until the next call.
 func (w *walker) str(i int) (text []byte, end int) {
-	end = w.pass(i)
-	return w.unescape(w.src[i+1 : max(i+1, end-1)]), end
-}
-
-// unescape returns what the inside of a string stands for, valid until the next
-// call.
-func (w *walker) unescape(s []byte) []byte {
-	if bytes.IndexByte(s, '\\') < 0 {
-		return s
+	end, slash := w.pass(i)
+	text = w.src[i+1 : max(i+1, end-1)]
+	if slash {
+		w.terms.text = sluice.AppendUnescaped(w.terms.text[:0], text)
+		text = w.terms.text
 	}
-	w.terms.text = sluice.AppendUnescaped(w.terms.text[:0], s)
-	return w.terms.text
+	return text, end
 }
 
 // escaped reports whether the byte at end, of the string from start on, has an
@@ -192,7 +185,7 @@ func (w *walker) skip(i int) int {
 	for i < len(w.src) {
 		switch w.src[i] {
 		case '"':
-			i = w.pass(i)
+			i, _ = w.pass(i)
 		case '{', '[':
 			depth++
 			i++
@@ -213,17 +206,36 @@ func (w *walker) skip(i int) int {
 	return i
 }
 
-// pass passes over the string at i.
-func (w *walker) pass(i int) int {
+// pass passes over the string at i. It says whether there is a backslash in it.
+func (w *walker) pass(i int) (end int, slash bool) {
+	const short = 32 // bytes: it is worth a call to look at more at once
 	start := i + 1
-	for end := start; end < len(w.src); end++ {
+	for end = start; end+8 <= len(w.src) && end < start+short; {
+		v := binary.LittleEndian.Uint64(w.src[end:])
+		quote, back := zeros(v^'"'*eachByte), zeros(v^'\\'*eachByte)
+		if quote == 0 {
+			slash = slash || back != 0
+			end += 8
+			continue
+		}
+		slash = slash || back&(quote-1) != 0 // before the first quote
+		if end += bits.TrailingZeros64(quote) / 8; !slash || !w.escaped(start, end) {
+			return end + 1, slash
+		}
+		end++
+	}
+	for ; end < len(w.src); end++ {
 		n := bytes.IndexByte(w.src[end:], '"')
 		if n < 0 {
 			break
 		}
-		if end += n; w.src[end-1] != '\\' || !w.escaped(start, end) {
-			return end + 1
+		slash = slash || bytes.IndexByte(w.src[end:end+n], '\\') >= 0
+		if end += n; !slash || !w.escaped(start, end) {
+			return end + 1, slash
 		}
 	}
-	return len(w.src)
+	return len(w.src), true
 }
+
+// zeros has the high bit of the lowest byte that is zero, and nothing below it.
+func zeros(v uint64) uint64 { return (v - eachByte) &^ v & highBits }

@@ -65,11 +65,33 @@ func (w *writer) flush(p *pageWriter) {
 	}
 }
 
-// term adds term number n of a head. Terms come in the order of their keys.
-func (w *writer) term(key []byte, l *lists, n uint32) {
+// term adds a term of a head. Terms come in the order of their keys.
+func (w *writer) term(key []byte, l *lists, s *slot) {
 	var form int
-	w.deltas = l.deltas(n, w.deltas[:0])
-	w.list, form = appendList(w.list[:0], w.deltas, l.count(n), int(l.chains[n].runs), w.info.Events)
+	w.deltas = l.deltas(s, w.deltas[:0])
+	events := gaps(w.deltas)
+	w.list, form = appendList(w.list[:0], w.deltas, events, w.info.Events)
+	w.key(key)
+	long := len(w.list) > inline
+	d := append(w.dict.raw, entryKind(form, long))
+	d = binary.AppendUvarint(d, uint64(events))
+	d = binary.AppendUvarint(d, uint64(len(w.list)))
+	if long {
+		d = w.long(d)
+	} else {
+		d = append(d, w.list...)
+	}
+	w.end(d)
+}
+
+// single adds a term that has one event.
+func (w *writer) single(key []byte, pos uint32) {
+	w.key(key)
+	w.end(binary.AppendUvarint(append(w.dict.raw, entrySingle), uint64(pos)))
+}
+
+// key adds the key of an entry.
+func (w *writer) key(key []byte) {
 	shared := 0
 	if len(w.dict.raw) == 0 {
 		w.dict.page = w.reserve()
@@ -78,24 +100,13 @@ func (w *writer) term(key []byte, l *lists, n uint32) {
 		shared = commonPrefix(w.last, key)
 	}
 	d := appendShared(w.dict.raw, shared, len(key)-shared)
-	d = append(d, key[shared:]...)
-	long := len(w.list) > inline
-	if l.count(n) == 1 && form == listDeltas {
-		d = append(append(d, entrySingle), w.list...)
-	} else {
-		d = append(d, entryKind(form, long))
-		d = binary.AppendUvarint(d, uint64(l.count(n)))
-		d = binary.AppendUvarint(d, uint64(len(w.list)))
-	}
-	switch {
-	case l.count(n) == 1 && form == listDeltas:
-	case long:
-		d = w.long(d)
-	default:
-		d = append(d, w.list...)
-	}
-	w.dict.raw, w.last = d, append(w.last[:0], key...)
-	if len(d) >= pageSize {
+	w.dict.raw = append(d, key[shared:]...)
+	w.last = append(w.last[:0], key...)
+}
+
+// end takes the page with another entry.
+func (w *writer) end(raw []byte) {
+	if w.dict.raw = raw; len(raw) >= pageSize {
 		w.flush(&w.dict)
 	}
 }

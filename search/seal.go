@@ -32,7 +32,7 @@ func (ix *indexer) seal(ctx context.Context) error {
 		return err
 	}
 	full := &sealing{head: ix.head, pos: index.Position{Log: ix.s.log.ID(), Format: index.Format, Seq: ix.seq}, done: make(chan struct{})}
-	ix.full, ix.head = full, index.NewHead()
+	ix.full, ix.head = full, ix.head.Next()
 	ix.sh.kept.Store(ix.sh.memory.Swap(0))
 	ix.publish()
 	part := ix.part
