@@ -20,10 +20,10 @@ func TestPacer(t *testing.T) {
 		want   time.Duration
 	}{
 		{true, 0, 0}, {true, much, 0}, {true, much, 0}, // seen to post, too little work to rest for
-		{true, much, 6 * time.Millisecond}, {true, 0, 0}, {true, 0, 6 * time.Millisecond}, // until it looks again
+		{true, much, 2400 * time.Microsecond}, {true, 0, 0}, {true, 0, 2400 * time.Microsecond}, // until it looks again
 		{true, 0, 0}, {true, little, 0}, {true, little, 0}, // little is posted
 		{false, much, 0}, {false, much, 0}, {false, much, 0}, {false, much, 0}, // the processors have time
-		{true, much, 0}, {true, much, 6 * time.Millisecond},
+		{true, much, 0}, {true, much, 2400 * time.Microsecond},
 	} {
 		busy = c.busy
 		if got := step(c.posted); got != c.want {
