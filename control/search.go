@@ -97,7 +97,7 @@ func (s *Service) searchQuery(p Principal, namespace, phrase string) (index.Quer
 		return q, err
 	}
 	if s.cfg.Search == nil {
-		return q, sluice.Errorf(sluice.Unsupported, "this server keeps no search index").WithHint("its operator can start it with --index")
+		return q, sluice.Errorf(sluice.Unsupported, "this server keeps no search index").WithHint("it was started with --index=false")
 	}
 	q.Scope = index.Everything()
 	if namespace != sluice.Instance {

@@ -56,7 +56,7 @@ func searching() Scenario {
 		extraMeasure(wrongAnswers, "0", report.AtMost(0)),
 		memory(200))
 	return Scenario{Name: "index", Title: "the search index of many events", Once: true, Measures: measures,
-		Test: &Variant{Name: "sluice, index", Server: Sluice, Index: true, Data: searchedData, Steps: searchLog}}
+		Test: &Variant{Name: "sluice, index", Server: Sluice, Data: searchedData, Steps: searchLog}}
 }
 
 func extraMeasure(name, target string, reached func(float64) bool) report.Measure {
@@ -73,7 +73,7 @@ func indexCorpus(env *Env) corpus.Spec {
 func beside() Scenario {
 	config := plain(16, 100)
 	variant := func(name string, index bool, steps func(context.Context, *session) error) *Variant {
-		return &Variant{Name: name, Server: Sluice, Index: index, Destinations: healthy(1, 1), Load: config, Steps: steps}
+		return &Variant{Name: name, Server: Sluice, NoIndex: !index, Destinations: healthy(1, 1), Load: config, Steps: steps}
 	}
 	return Scenario{Name: "flat100-index", Title: "requests of 100, destinations: 1, without and with a search index",
 		Base: variant("sluice", false, nil), Test: variant("sluice, index", true, loadAndCatchUp),

@@ -123,7 +123,7 @@ func (s *session) again(ctx context.Context, part string, index bool) error {
 	if err := s.stopServer(); err != nil {
 		return err
 	}
-	s.sluice.Config.Index, s.sluice.Config.Profile = index, s.profile(part)
+	s.sluice.Config.NoIndex, s.sluice.Config.Profile = !index, s.profile(part)
 	return s.sluice.Restart(ctx)
 }
 
@@ -156,7 +156,7 @@ func buildIndex(ctx context.Context, s *session) error {
 	if err := os.RemoveAll(s.indexFolder()); err != nil {
 		return err
 	}
-	s.sluice.Config.Index, s.sluice.Config.Profile = true, s.profile("-build")
+	s.sluice.Config.NoIndex, s.sluice.Config.Profile = false, s.profile("-build")
 	if err := s.sluice.Restart(ctx); err != nil {
 		return err
 	}

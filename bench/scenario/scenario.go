@@ -45,9 +45,9 @@ type Env struct {
 
 // A Variant is one way to run a server.
 type Variant struct {
-	Name   string // in the table
-	Server string // Floor or Sluice
-	Index  bool   // keep a search index; Sluice only
+	Name    string // in the table
+	Server  string // Floor or Sluice
+	NoIndex bool   // keep no search index; Sluice only
 	// Receiver is who gets the events, by its name in package receiver; "" is the
 	// sink.
 	Receiver string

@@ -85,7 +85,7 @@ func (s *session) start(ctx context.Context) (err error) {
 		}
 		return err
 	}
-	config.Binary, config.Index, config.Profile = s.env.Sluice, s.variant.Index, s.profile("")
+	config.Binary, config.NoIndex, config.Profile = s.env.Sluice, s.variant.NoIndex, s.profile("")
 	if s.sluice, err = target.StartSluice(ctx, config, destinations); err == nil {
 		s.server = s.sluice
 	}

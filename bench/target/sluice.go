@@ -29,8 +29,8 @@ const (
 
 func serveArgs(c *Config, address string) []string {
 	args := []string{"serve", "--data", c.Dir, "--listen", address, "--allow-private-destinations"}
-	if c.Index {
-		args = append(args, "--index")
+	if c.NoIndex {
+		args = append(args, "--index=false")
 	}
 	return args
 }

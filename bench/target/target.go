@@ -32,7 +32,7 @@ type Config struct {
 	Dir     string    // absent or empty, or what the server left there; belongs to it
 	Log     io.Writer // gets what the server writes to standard error
 	Profile string    // file for a CPU profile; "" for none. Sluice only
-	Index   bool      // keep a search index. Sluice only
+	NoIndex bool      // keep no search index. Sluice only
 }
 
 // A Server is a started server.

@@ -53,7 +53,7 @@ type Config struct {
 	// deliver to. Link-local, multicast and unspecified addresses never can be.
 	// Default: none, so only public addresses.
 	AllowDestinations []netip.Prefix
-	// Index keeps a search index; none by default.
+	// Index keeps a search index, as it does by default.
 	Index bool
 	// AllowPrivateDestinations allows all private and loopback networks, and
 	// plain HTTP where a kind of destination insists on TLS. Default: false.
@@ -136,6 +136,7 @@ func defaultConfig() Config {
 		Data:            "sluice-data",
 		Listen:          "127.0.0.1:8080",
 		SegmentSize:     64 * mib,
+		Index:           true,
 		RetentionAudit:  180 * day,
 		RetentionGit:    7 * day,
 		MaxEvent:        mib,

@@ -220,7 +220,7 @@ func TestDrawBar(t *testing.T) {
 
 // What was posted is exported, in every format, compressed on the wire or not.
 func TestExportEndToEnd(t *testing.T) {
-	s := startServer(t, t.TempDir(), http.DefaultClient, "--index")
+	s := startServer(t, t.TempDir(), http.DefaultClient)
 	var body strings.Builder
 	for i := range 1000 {
 		fmt.Fprintf(&body, `{"id":"e%d","event_type":"project_created","entity_path":"acme/web","author_name":"nadia"}`+"\n", i)
@@ -249,7 +249,7 @@ func TestExportEndToEnd(t *testing.T) {
 // when it is back.
 func TestStopEndsExports(t *testing.T) {
 	data := t.TempDir()
-	s := startServer(t, data, http.DefaultClient, "--index", "--shutdown-timeout", "20m")
+	s := startServer(t, data, http.DefaultClient, "--shutdown-timeout", "20m")
 	const events = 30 // more than fits into what lies between server and client
 	for i := range events {
 		body := fmt.Sprintf(`{"id":"e%d","event_type":"project_created","entity_path":"acme","text":"%s"}`, i, strings.Repeat("x", 900_000))
@@ -281,7 +281,7 @@ func TestStopEndsExports(t *testing.T) {
 	if whole == 0 || whole == events {
 		t.Fatalf("got %d of %d events, want some", whole, events)
 	}
-	s = startServer(t, data, http.DefaultClient, "--index")
+	s = startServer(t, data, http.DefaultClient)
 	wait(t, "the rest, for which the index has to be open", func() bool {
 		res, err := export(s, fmt.Sprintf("&after_id=e%d", whole-1))
 		if err != nil {

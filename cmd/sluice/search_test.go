@@ -34,7 +34,7 @@ func (r *running) found(n int, args ...string) string {
 // What was posted is found, also after a restart, and over many pages.
 func TestSearchEndToEnd(t *testing.T) {
 	data := t.TempDir()
-	s := startServer(t, data, http.DefaultClient, "--index")
+	s := startServer(t, data, http.DefaultClient)
 	var body strings.Builder
 	for i := range 1200 {
 		fmt.Fprintf(&body, `{"id":"e%d","event_type":"project_created","entity_path":"acme/web","author_name":"nadia"}`+"\n", i)
@@ -59,7 +59,7 @@ func TestSearchEndToEnd(t *testing.T) {
 		}
 		s.stop()
 		then()
-		s = startServer(t, data, http.DefaultClient, "--index")
+		s = startServer(t, data, http.DefaultClient)
 	}
 }
 
@@ -90,7 +90,7 @@ func TestFit(t *testing.T) {
 // The path of events is shared by those who post and those who search: what each
 // method is answered names all of them.
 func TestMethodsOfEvents(t *testing.T) {
-	s := startServer(t, t.TempDir(), http.DefaultClient, "--index")
+	s := startServer(t, t.TempDir(), http.DefaultClient)
 	for _, method := range []string{"PUT", "DELETE"} {
 		req, err := http.NewRequestWithContext(t.Context(), method, s.url+"/api/v1/events", http.NoBody)
 		if err != nil {

@@ -47,7 +47,7 @@ func (c *Config) settings() []setting {
 		{name: "smtp-password", value: secretValue{&c.SMTPPassword}, secret: true, usage: "the password at the mail server"},
 		{name: "smtp-allow-plain", value: boolValue{&c.SMTPAllowPlain}, usage: "allow a mail server beyond loopback without STARTTLS"},
 		{name: "segment-size", value: sizeValue{&c.SegmentSize}, usage: "`SIZE` of the log's files"},
-		{name: "index", value: boolValue{&c.Index}, usage: "keep a search index, for sluice search and GET /api/v1/events"},
+		{name: "index", value: boolValue{&c.Index}, usage: "keep a search index, for sluice search, export and tail; --index=false saves its memory and processor time"},
 		{name: "free-floor", value: sizeValue{&c.FreeFloor}, usage: "free disk space (`SIZE`) below which events are refused with 507; 0 is the least that is safe"},
 		{name: "retention-audit", value: durationValue{&c.RetentionAudit}, usage: "`SPAN` that audit events are kept"},
 		{name: "retention-git", value: durationValue{&c.RetentionGit}, usage: "`SPAN` that Git events are kept"},

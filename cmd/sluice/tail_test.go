@@ -51,7 +51,7 @@ func TestTail(t *testing.T) {
 
 // What is posted is shown by a tail that runs, until the server stops.
 func TestTailEndToEnd(t *testing.T) {
-	s := startServer(t, t.TempDir(), http.DefaultClient, "--index")
+	s := startServer(t, t.TempDir(), http.DefaultClient)
 	ctx, cancel := context.WithCancel(t.Context())
 	var out lockedBuffer
 	var problems bytes.Buffer
