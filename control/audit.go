@@ -80,11 +80,7 @@ func composeAs(id string, at time.Time, p Principal, a act) told {
 		e.Details[name] = value
 	}
 	e.Details["custom_message"], e.Details["author_name"] = a.Message, p.Name
-	e.Details["author_class"], e.Details["author_token"] = "Token", p.ID
-	if p.ID == "" {
-		e.Details["author_class"] = "Sluice"
-		delete(e.Details, "author_token")
-	}
+	p.sign(e.Details)
 	if len(a.Changes) > 0 {
 		e.Details["changes"] = bounded(a.Changes)
 	}
@@ -96,6 +92,21 @@ func composeAs(id string, at time.Time, p Principal, a act) told {
 		panic(fmt.Sprintf("control: encode event %s: %v", a.Type, err)) // its parts are JSON or plain values
 	}
 	return told{ID: id, Payload: payload}
+}
+
+// sign adds what p is to the details of an event.
+func (p Principal) sign(details map[string]any) {
+	class, token := "Token", p.ID
+	switch {
+	case p.Kind == KindUser:
+		class, token = "User", p.Credential
+	case p.ID == "":
+		class = "Sluice"
+	}
+	details["author_class"] = class
+	if token != "" {
+		details["author_token"] = token
+	}
 }
 
 // bounded replaces values that are too long for an event by their digest.

@@ -131,7 +131,7 @@ func checkFilter(f *sluice.Filter, namespace string) error {
 // checkConfig returns the configuration in canonical form.
 func (s *Service) checkConfig(ctx context.Context, p Principal, kind destination.Kind, config json.RawMessage, secrets destination.Secrets) (json.RawMessage, error) {
 	rules := s.cfg.Rules
-	rules.Administrator = p.Kind == KindAdmin && p.Namespace == sluice.Instance
+	rules.Administrator = p.Administrator()
 	canonical, err := kind.Check(config, secrets, rules)
 	if err != nil {
 		return nil, err

@@ -8,68 +8,69 @@ import (
 const (
 	KindAdmin    = "admin"    // may do everything in its namespace
 	KindProducer = "producer" // may post events
+	KindUser     = "user"     // may do what its roles allow
 )
 
-// Principal is who makes a request, as its token says.
-type Principal struct {
-	ID   string // of the token; the author of what the principal does
-	Kind string // KindAdmin or KindProducer
-	// Namespace is the top-level namespace the principal is bound to, folded;
-	// "" is the instance: all of them.
-	Namespace string
-	Name      string
-	number    int64 // of the token, 0 for Sluice itself
-}
-
-// action is something that a principal may be allowed to do in a namespace.
-type action string
+// Role is what a user is in a top-level namespace.
+type Role string
 
 const (
-	actionPost            action = "post events"
-	actionReadStreams     action = "read streams"
-	actionManageStreams   action = "change streams"
-	actionManageTokens    action = "manage tokens"
-	actionReadNamespaces  action = "read namespaces"
-	actionManageNamespace action = "declare namespaces"
-	actionOperate         action = "read metrics"
-	actionManageNotices   action = "change notices"
-	actionManageKeys      action = "manage sealing keys"
+	Owner   Role = "owner"   // manages streams, tokens and members, reads the log
+	Auditor Role = "auditor" // reads the log, and streams without their secrets
 )
 
-// may is the one place that decides who may do what. The namespace is folded;
-// "" is the instance.
-func may(p Principal, a action, namespace string) bool {
-	if !sluice.Within(namespace, p.Namespace) {
-		return false
-	}
+// Principal is who makes a request, as the token or session says. It holds for
+// that request: the next one may find other rights.
+type Principal struct {
+	ID   string // of the token or the user; the author of what the principal does
+	Kind string // KindAdmin, KindProducer or KindUser
+	// Namespace is the top-level namespace the principal is bound to, folded;
+	// "" is the instance: all of them. For a user it is the namespace that is
+	// meant when none is named: the only one with a role, else "".
+	Namespace string
+	Name      string
+	// Credential is the id of a user's token; "" with a session.
+	Credential string
+	number     int64    // of the token or user, 0 for Sluice itself
+	account    *account // of a user
+	scopes     scopes   // what a user's token leaves of its rights
+	session    digest   // of the session's cookie
+}
+
+// account is what a user may do. It never changes: a change makes a new one.
+type account struct {
+	administrator bool
+	roles         map[string]Role // by folded top-level namespace
+}
+
+// Administrator reports whether p may do everything everywhere, as far as the
+// scopes of its token go.
+func (p Principal) Administrator() bool {
 	switch p.Kind {
 	case KindAdmin:
-		return true
-	case KindProducer:
-		return a == actionPost
+		return p.Namespace == sluice.Instance
+	case KindUser:
+		return p.account != nil && p.account.administrator
 	}
 	return false
 }
 
-// authorize returns nil when p may do a in the namespace. One who may do it
-// nowhere is told so; what others own looks to p like what does not exist.
-func authorize(p Principal, a action, namespace string) error {
-	if may(p, a, namespace) {
-		return nil
+// Role returns what a user is in a namespace or the one above it, "" without a
+// role there. Administrators need none.
+func (p Principal) Role(namespace string) Role {
+	if p.account == nil {
+		return ""
 	}
-	if !may(p, a, p.Namespace) {
-		return sluice.Errorf(sluice.Forbidden, "this token may not %s", a).WithHint("use an administrator's token")
-	}
-	return errNotFound()
+	return p.account.roles[sluice.TopLevel(sluice.FoldNamespace(namespace))]
 }
 
-func errNotFound() *sluice.Error {
-	return sluice.Errorf(sluice.NotFound, "there is no such thing here").
-		WithHint("check the path and the id; it may have been deleted, or belong to somebody else")
+// userID returns the id of the user that p is, "" for tokens of other kinds.
+func (p Principal) userID() string {
+	if p.Kind != KindUser {
+		return ""
+	}
+	return p.ID
 }
-
-// Operator returns nil when p may see figures of the whole installation.
-func Operator(p Principal) error { return authorize(p, actionOperate, sluice.Instance) }
 
 // sluiceItself is the author of what nobody asked for.
 func sluiceItself() Principal { return Principal{Kind: KindAdmin, Name: "Sluice"} }

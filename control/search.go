@@ -10,8 +10,6 @@ import (
 	"github.com/sluicelog/sluice/search"
 )
 
-const actionReadEvents action = "read events"
-
 // Orders of events, by time of acceptance.
 const (
 	NewestFirst = "desc"
