@@ -54,7 +54,7 @@ func searching() Scenario {
 		extraMeasure(countMillis+", largest ms", "<= 20", report.AtMost(indexSlow)),
 		extraMeasure(exportRate, ">= 300,000", report.AtLeast(300_000)),
 		extraMeasure(wrongAnswers, "0", report.AtMost(0)),
-		memory(200))
+		memory(indexed))
 	return Scenario{Name: "index", Title: "the search index of many events", Once: true, Measures: measures,
 		Test: &Variant{Name: "sluice, index", Server: Sluice, Data: searchedData, Steps: searchLog}}
 }
@@ -81,7 +81,7 @@ func beside() Scenario {
 			ratio("acked / without the index", 0.8, rateAcked), ratio("delivered / without the index", 0.8, rateDelivered), drained(1),
 			extraMeasure(indexBehind, "<= 10", report.AtMost(10)),
 			extraMeasure(indexedCPU, "<= 16", report.AtMost(16)),
-			memory(200)}}
+			memory(indexed)}}
 }
 
 // loadAndCatchUp measures the load, and how long the index takes to follow.

@@ -25,7 +25,7 @@ func kind(name, title string, config load.Config, v Variant, measures ...report.
 			show("cpu s for a million", func(_, test *report.Result) float64 { return test.CPU }),
 			show("cpu / http", func(base, test *report.Result) float64 { return over(test.CPU, base.CPU) }),
 			show("receiver's cpu s for a million", func(_, test *report.Result) float64 { return test.SinkCPU }),
-			memory(150))}
+			memory(indexed))}
 }
 
 // one returns the destination of a kind whose events are awaited at path.

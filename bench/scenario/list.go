@@ -13,7 +13,8 @@ import (
 // All returns every scenario, in the order in which they run.
 func All() []Scenario {
 	return []Scenario{
-		hundred(1, append(cpu(), ratio("acked / floor", 1, rateAcked))...),
+		hundred(1, atMostCPU(16), ratio("acked / floor", 1, rateAcked)),
+		plainHundred(),
 		hundred(5),
 		twenty(),
 		single(16), single(256),
@@ -27,6 +28,10 @@ func All() []Scenario {
 		beside(), searching(),
 	}
 }
+
+// indexed is how much memory a server with a search index takes at most, in MiB,
+// unless thousands of streams are busy.
+const indexed = 200
 
 func plain(connections, perRequest int) load.Config {
 	return load.Config{Connections: connections, PerRequest: perRequest, Corpus: corpus.Spec{Kind: corpus.Plain, Seed: 1}}
@@ -53,19 +58,27 @@ func against(name, title string, n int, config load.Config, measures ...report.M
 
 func hundred(n int, more ...report.Measure) Scenario {
 	return against(fmt.Sprintf("flat100-d%d", n), fmt.Sprintf("requests of 100, destinations: %d", n), n, plain(16, 100),
-		append(more, ratio("delivered / floor", 1.1, rateDelivered), drained(1), memory(150))...)
+		append(more, ratio("delivered / floor", 1.1, rateDelivered), drained(1), memory(indexed))...)
+}
+
+// plainHundred leaves the search index out.
+func plainHundred() Scenario {
+	s := against("flat100-noindex", "requests of 100, destinations: 1, no search index", 1, plain(16, 100),
+		append(cpu(), ratio("acked / floor", 1, rateAcked), ratio("delivered / floor", 1.1, rateDelivered), drained(1), memory(150))...)
+	s.Test.NoIndex = true
+	return s
 }
 
 func twenty() Scenario {
 	return against("flat100-d20", "requests of 100, destinations: 20", 20, plain(16, 100),
 		report.Measure{Name: "acked per second", Target: ">= 45,000",
 			Value: func(_, test *report.Result) float64 { return test.Acked }, Reached: report.AtLeast(45_000)},
-		ratio("delivered / floor", 1.2, rateDelivered), drained(1), memory(150))
+		ratio("delivered / floor", 1.2, rateDelivered), drained(1), memory(indexed))
 }
 
 func single(connections int) Scenario {
 	return against(fmt.Sprintf("flat1-c%d", connections), fmt.Sprintf("one event a request, %d connections", connections), 1,
-		plain(connections, 1), ratio("acked / floor", 0.85, rateAcked), ratio("delivered / floor", 0.85, rateDelivered), drained(1), memory(150))
+		plain(connections, 1), ratio("acked / floor", 0.85, rateAcked), ratio("delivered / floor", 0.85, rateDelivered), drained(1), memory(indexed))
 }
 
 func steady() Scenario {
@@ -77,7 +90,7 @@ func steady() Scenario {
 		report.Measure{Name: "e2e p99 / (10 ms or 1.5 floor)", Target: "<= 1",
 			Value:   func(base, test *report.Result) float64 { return test.E2EP99 / math.Max(10, 1.5*base.E2EP99) },
 			Reached: report.AtMost(1)},
-		memory(150))
+		memory(indexed))
 }
 
 // tenants returns a stream for each tenant, all to one path.
@@ -116,7 +129,7 @@ func paused() Scenario {
 			ratio("acked / without paused streams", 0.95, rateAcked),
 			{Name: "acked while catching up / before", Target: ">= 0.7", Reached: report.AtLeast(0.7),
 				Value: func(_, test *report.Result) float64 { return over(test.Extra[resumedAcked], test.Acked) }},
-			memory(150)}}
+			memory(indexed)}}
 }
 
 // slowMilliseconds is how long the slow destination takes for an answer.
@@ -143,7 +156,7 @@ func deadAndSlow() Scenario {
 		Measures: []report.Measure{
 			atMost("healthy e2e p50 / all healthy", 1.1, func(r *report.Result) float64 { return r.E2EP50 }),
 			atMost("healthy e2e p99 / all healthy", 1.1, func(r *report.Result) float64 { return r.E2EP99 }),
-			memory(150)}}
+			memory(indexed)}}
 }
 
 func restart() Scenario {
