@@ -12,7 +12,7 @@ import (
 
 // maxHeads is how much memory all heads take, in bytes, before the largest of them
 // is stored although it is not full.
-const maxHeads = 48 << 20
+const maxHeads = 40 << 20
 
 // sealing is a full head on its way into the index.
 type sealing struct {
