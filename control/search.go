@@ -23,8 +23,17 @@ type EventQuery struct {
 	Namespace string
 	Phrase    string // see [index.ParsePhrase]; "" asks for all
 	Class     string // "audit" or "git"; "" is both
-	Order     string // NewestFirst, also when it is "", or OldestFirst
-	Limit     int    // 1 to 1,000; 0 is 50
+	// Exact leaves out events of what lies below Namespace, which is set.
+	Exact bool
+	// Kind and Entity are the kind of what the events concern, as in
+	// [sluice.Envelope], and its id; "" is any. An id needs a kind.
+	Kind, Entity string
+	// From and To bound when the events happened: not before From, before To. A zero
+	// time is open.
+	From, To time.Time
+	Skip     int    // events to pass over first, 0 to [search.MaxSkip]
+	Order    string // NewestFirst, also when it is "", or OldestFirst
+	Limit    int    // 1 to 1,000; 0 is 50
 	// After and Before are the Next and Previous of an answer to the same query,
 	// or "". At most one of them is set.
 	After, Before string
@@ -59,7 +68,13 @@ func (s *Service) Events(ctx context.Context, p Principal, q EventQuery) (FoundE
 	if err != nil {
 		return FoundEvents{}, err
 	}
-	o := search.PageOptions{Limit: q.Limit, After: q.After, Before: q.Before}
+	if query.Clauses, err = q.narrow(query.Clauses); err != nil {
+		return FoundEvents{}, err
+	}
+	o := search.PageOptions{Limit: q.Limit, Skip: q.Skip, After: q.After, Before: q.Before}
+	if q.Exact {
+		o.Exact = sluice.FoldNamespace(q.Namespace)
+	}
 	if o.Partition, err = s.partitionOf(q.Class); err != nil {
 		return FoundEvents{}, err
 	}
@@ -80,9 +95,48 @@ func (s *Service) Events(ctx context.Context, p Principal, q EventQuery) (FoundE
 		LagSeconds: lag.Seconds(), Missing: page.Missing, Incomplete: page.Incomplete,
 	}
 	for i, e := range page.Events {
-		out.Events[i] = FoundEvent{Event: e.Payload, Partition: e.Partition, Seq: e.Seq, AcceptedAt: e.Accepted.UTC(), Source: e.Source}
+		out.Events[i] = foundEvent(e)
 	}
 	return out, nil
+}
+
+func foundEvent(e search.Event) FoundEvent {
+	return FoundEvent{Event: e.Payload, Partition: e.Partition, Seq: e.Seq, AcceptedAt: e.Accepted.UTC(), Source: e.Source}
+}
+
+// narrow adds what is asked for besides the phrase.
+func (q *EventQuery) narrow(list []index.Clause) ([]index.Clause, error) {
+	switch {
+	case q.Exact && q.Namespace == sluice.Instance:
+		return nil, sluice.Errorf(sluice.Invalid, "a namespace is needed to leave out what lies below it")
+	case q.Entity != "" && q.Kind == "":
+		return nil, sluice.Errorf(sluice.Invalid, "the id of an entity needs its kind")
+	case q.Entity != "":
+		list = append(list, index.Clause{Terms: []index.Term{index.NewTerm(index.FieldEntity, q.Kind+"/"+q.Entity)}})
+	case q.Kind != "":
+		list = append(list, index.Clause{Terms: []index.Term{index.NewTerm(index.FieldKind, q.Kind)}})
+	}
+	if !q.From.IsZero() || !q.To.IsZero() {
+		list = append(list, index.Clause{Ranges: []index.Range{{From: q.From, To: q.To}}})
+	}
+	return list, nil
+}
+
+// EventAt returns the event with a number in a partition, if it lies in the
+// namespace ("" is all that the caller may see).
+func (s *Service) EventAt(ctx context.Context, p Principal, namespace, partition string, seq uint64) (FoundEvent, error) {
+	query, err := s.searchQuery(p, namespace, "")
+	if err != nil {
+		return FoundEvent{}, err
+	}
+	e, ok, err := s.cfg.Search.Event(ctx, query, partition, seq)
+	if err != nil {
+		return FoundEvent{}, err
+	}
+	if !ok {
+		return FoundEvent{}, errNotFound()
+	}
+	return foundEvent(e), nil
 }
 
 // searchQuery is the one place where the scope of a query is decided.

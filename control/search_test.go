@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
@@ -154,4 +155,82 @@ func TestBadEventQueries(t *testing.T) {
 			t.Errorf("without an index: got figures %+v", list)
 		}
 	})
+}
+
+// Conditions beside the phrase, and single events, as other APIs ask for them.
+func TestEventsByEntity(t *testing.T) {
+	searching(t, func(t *testing.T, w *controltest.World) {
+		ctx := t.Context()
+		w.PostRaw(
+			`{"id":"1","event_type":"group_created","entity_type":"Group","entity_id":7,"entity_path":"acme","created_at":"2026-03-01T10:00:00Z"}`,
+			`{"id":"2","event_type":"group_created","entity_type":"Group","entity_id":8,"entity_path":"acme/platform","created_at":"2026-03-02T10:00:00Z"}`,
+			`{"id":"3","event_type":"project_created","entity_type":"Project","entity_id":7,"entity_path":"acme/platform/api","created_at":"2026-03-03T10:00:00Z"}`,
+			`{"id":"4","event_type":"group_created","entity_type":"Group","entity_id":7,"entity_path":"umbra","created_at":"2026-03-04T10:00:00Z"}`)
+		synctest.Wait()
+		acme := bound("acme")
+		day := func(n int) time.Time { return time.Date(2026, time.March, n, 10, 0, 0, 0, time.UTC) }
+		for query, want := range map[control.EventQuery]string{
+			{}:                                        "321",
+			{Kind: sluice.KindGroup}:                  "21",
+			{Kind: "group", Entity: "7"}:              "1",
+			{Kind: "Project", Entity: "7"}:            "3",
+			{Namespace: "acme", Exact: true}:          "1",
+			{Namespace: "ACME/Platform"}:              "32",
+			{Namespace: "acme/Platform", Exact: true}: "2",
+			{From: day(2)}:                            "32",
+			{To: day(2)}:                              "1",
+			{From: day(2), To: day(3)}:                "2",
+			{From: day(3), To: day(2)}:                "",
+			{Skip: 1}:                                 "21",
+			{Skip: 3}:                                 "",
+			{Skip: 1, Limit: 1}:                       "2",
+			{Kind: "Group", Phrase: "namespace:acme/platform"}: "2",
+		} {
+			found, err := w.Service.Events(ctx, acme, query)
+			if got := idsIn(t, found.Events...); err != nil || got != want {
+				t.Errorf("%+v: got events %q and error %v, want %q", query, got, err, want)
+			}
+		}
+		for _, query := range []control.EventQuery{{Entity: "7"}, {Skip: -1}, {Skip: search.MaxSkip + 1}} {
+			_, err := w.Service.Events(ctx, acme, query)
+			wantError(t, "a wrong condition", err, sluice.Invalid)
+		}
+		_, err := w.Service.Events(ctx, bound(""), control.EventQuery{Exact: true})
+		wantError(t, "exactly everything", err, sluice.Invalid)
+
+		all, err := w.Service.Events(ctx, bound(""), control.EventQuery{Phrase: "-source:sluice"})
+		if err != nil || len(all.Events) != 4 {
+			t.Errorf("all: got %d events and error %v, want 4", len(all.Events), err)
+		}
+		for _, e := range all.Events {
+			got, err := w.Service.EventAt(ctx, bound(""), "", e.Partition, e.Seq)
+			if err != nil || string(got.Event) != string(e.Event) {
+				t.Errorf("event %s %d: got %s and error %v, want %s", e.Partition, e.Seq, got.Event, err, e.Event)
+			}
+			if _, err = w.Service.EventAt(ctx, acme, "", e.Partition, e.Seq); idsIn(t, e) == "4" {
+				wantError(t, "an event of others", err, sluice.NotFound)
+			} else if err != nil {
+				t.Errorf("event %s %d of the tenant: %v", e.Partition, e.Seq, err)
+			}
+		}
+		_, err = w.Service.EventAt(ctx, acme, "", "audit", 99)
+		wantError(t, "an event that is not there", err, sluice.NotFound)
+		_, err = w.Service.EventAt(ctx, acme, "umbra", "audit", 1)
+		wantError(t, "within others", err, sluice.NotFound)
+	})
+}
+
+// idsIn returns the ids of events one behind the other.
+func idsIn(t *testing.T, events ...control.FoundEvent) (ids string) {
+	t.Helper()
+	for _, e := range events {
+		var fields struct {
+			ID string `json:"id"`
+		}
+		if err := json.Unmarshal(e.Event, &fields); err != nil {
+			t.Fatal(err)
+		}
+		ids += fields.ID
+	}
+	return ids
 }

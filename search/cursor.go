@@ -117,9 +117,9 @@ func digestOf(q *index.Query, order Order) (d [digestSize]byte) {
 	return d
 }
 
-// digestOfPart returns the digest of a query to one partition.
-func digestOfPart(d [digestSize]byte, partition string) [digestSize]byte {
-	sum := sha256.Sum256(append(d[:], partition...))
+// digestWithin returns the digest of a query to one partition, or namespace, only.
+func digestWithin(d [digestSize]byte, narrower string) [digestSize]byte {
+	sum := sha256.Sum256(append(d[:], narrower...))
 	copy(d[:], sum[:])
 	return d
 }

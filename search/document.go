@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ type Event struct {
 // whether few hits lie in a block or many.
 type reader struct {
 	s       *Service
+	exact   string // leaves out events of other namespaces, "" none
 	blocks  map[string]*eventlog.Outline
 	terms   index.Terms
 	event   index.Event
@@ -45,13 +47,17 @@ func (r *reader) read(ctx context.Context, v *view, hit index.Hit) (e Event, ok 
 		r.lost(v, hit.Seq, b)
 		return Event{}, false, nil
 	}
-	payload, err := b.Event(int(hit.Seq - b.First))
+	i := int(hit.Seq - b.First)
+	if r.exact != "" && b.Namespaces[b.Entries[i].Namespace].Folded != r.exact {
+		return Event{}, false, nil
+	}
+	payload, err := b.Event(i)
 	if err != nil {
 		r.s.cfg.Logger.WarnContext(ctx, "event cannot be read", "partition", v.sh.name, "seq", hit.Seq, "err", err)
 		r.miss(v)
 		return Event{}, false, nil
 	}
-	describe(&r.event, &b.Header, b.Directory, int(hit.Seq-b.First), payload)
+	describe(&r.event, &b.Header, b.Directory, i, payload)
 	r.terms.Read(&r.event)
 	if !v.q.Matches(r.terms.Has, string(r.event.ID), time.UnixMicro(r.event.Time), b.Accepted) {
 		return Event{}, false, nil
@@ -60,6 +66,26 @@ func (r *reader) read(ctx context.Context, v *view, hit index.Hit) (e Event, ok 
 		Partition: v.sh.name, Seq: hit.Seq, Accepted: b.Accepted, Source: strings.Clone(r.event.Source),
 		Payload: bytes.Clone(payload), // not the frame with it
 	}, true, nil
+}
+
+// Event returns the event with a number, if the log has it, it meets q and retention
+// does not hide it.
+func (s *Service) Event(ctx context.Context, q index.Query, partition string, seq uint64) (e Event, ok bool, err error) {
+	i := slices.IndexFunc(s.shelves, func(sh *shelf) bool { return sh.name == partition })
+	if i < 0 {
+		return Event{}, false, nil
+	}
+	v := &view{sh: s.shelves[i], q: s.clip(&q, partition)}
+	r := reader{s: s}
+	b, err := r.block(ctx, partition, seq)
+	if err != nil || b == nil || seq < b.First {
+		return Event{}, false, err
+	}
+	j := judge{q: &v.q}
+	if !j.may(b, int(seq-b.First)) {
+		return Event{}, false, nil
+	}
+	return r.read(ctx, v, index.Hit{Seq: seq})
 }
 
 // block returns the block with an event, or one behind it when the log lacks it;

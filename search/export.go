@@ -51,7 +51,7 @@ func (s *Service) Export(ctx context.Context, q index.Query, o ExportOptions) (*
 	}
 	e := &Export{s: s, q: &q, digest: digestOf(&q, Oldest), whole: o.After+o.AfterID == ""}
 	if o.Partition != "" {
-		e.digest = digestOfPart(e.digest, o.Partition)
+		e.digest = digestWithin(e.digest, o.Partition)
 	}
 	begin := cut{}
 	var err error

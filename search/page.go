@@ -23,6 +23,10 @@ type PageOptions struct {
 	Order     Order
 	Limit     int    // most events, 1 to MaxLimit; 0 is DefaultLimit
 	Partition string // events of this one only; "" is all
+	// Exact, a folded path, leaves out events of other namespaces, also of those
+	// below it; "" leaves none out.
+	Exact string
+	Skip  int // events to pass over first, 0 to MaxSkip
 	// After is the Next of a page, Before the Previous of one; not both. The page
 	// then follows, or comes before, that one.
 	After, Before string
@@ -80,6 +84,9 @@ type walk struct {
 	order  Order
 	limit  int
 	only   string // the partition, "" for all
+	exact  string // the namespace, "" for all
+	first  int    // events to pass over
+	skip   int    // of those, what is left
 	up     bool   // towards newer events
 	start  cut    // nil without a cursor
 
@@ -100,9 +107,14 @@ func (s *Service) newWalk(q *index.Query, o PageOptions) (*walk, error) {
 	if o.After != "" && o.Before != "" {
 		return nil, sluice.Errorf(sluice.Invalid, "after and before exclude each other").WithHint("send one of them")
 	}
-	w := &walk{s: s, q: q, digest: digestOf(q, o.Order), order: o.Order, limit: o.Limit, only: o.Partition, up: (o.Order == Oldest) == (o.Before == "")}
-	if o.Partition != "" {
-		w.digest = digestOfPart(w.digest, o.Partition)
+	if o.Skip < 0 || o.Skip > MaxSkip {
+		return nil, sluice.Errorf(sluice.Invalid, "only the first %d events can be passed over", MaxSkip).WithHint("go on with cursors, or ask for a shorter time")
+	}
+	w := &walk{s: s, q: q, digest: digestOf(q, o.Order), order: o.Order, limit: o.Limit, only: o.Partition, exact: o.Exact, first: o.Skip, up: (o.Order == Oldest) == (o.Before == "")}
+	for _, narrower := range []string{o.Partition, o.Exact} {
+		if narrower != "" {
+			w.digest = digestWithin(w.digest, narrower)
+		}
 	}
 	if text := o.After + o.Before; text != "" {
 		var err error
@@ -120,7 +132,7 @@ func (w *walk) run(ctx, all context.Context) error {
 	if w.views, err = w.s.look(w.q, w.only); err != nil {
 		return err
 	}
-	w.reader, w.events, w.bytes = reader{s: w.s}, nil, 0
+	w.reader, w.events, w.bytes, w.skip = reader{s: w.s, exact: w.exact}, nil, 0, w.first
 	for _, v := range w.views {
 		v.start(w.start, w.up)
 	}
@@ -139,7 +151,7 @@ func (w *walk) moved() bool {
 
 // round adds what is found next, as far as the log has it.
 func (w *walk) round(ctx, all context.Context) error {
-	need := w.limit - len(w.events)
+	need := w.limit - len(w.events) + min(w.skip, MaxLimit)
 	var slow error
 	for _, v := range w.views {
 		err := v.collect(ctx, need+1)
@@ -157,12 +169,21 @@ func (w *walk) round(ctx, all context.Context) error {
 		if v == nil {
 			break
 		}
+		if w.skip > 0 && w.exact == "" { // no need to read it
+			w.skip--
+			v.pass()
+			continue
+		}
 		e, ok, err := w.reader.read(all, v, v.hits[0])
 		if err != nil {
 			return err
 		}
 		v.pass()
-		if ok {
+		switch {
+		case !ok:
+		case w.skip > 0:
+			w.skip--
+		default:
 			w.events = append(w.events, e)
 			w.bytes += len(e.Payload)
 		}

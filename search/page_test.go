@@ -70,6 +70,54 @@ func TestPagesWhileEventsArrive(t *testing.T) {
 	})
 }
 
+// Events can be passed over, and what lies below a namespace left out; a cursor
+// goes on with the same namespaces only.
+func TestPagesByNumber(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		for i := range 5 {
+			w.post(numbered("acme", fmt.Sprint("g", i, "-"), 3)...)
+			w.post(numbered("acme/web", fmt.Sprint("p", i, "-"), 4)...)
+		}
+		group := reversed(w.inLog(func(e event) bool { return e.ns == "acme" }))
+		all := reversed(w.inLog(nil))
+		for _, c := range []struct {
+			exact string
+			want  []string
+		}{{"", all}, {"acme", group}} {
+			for skip := range len(c.want) + 2 {
+				p := w.want(below("acme"), PageOptions{Limit: 4, Skip: skip, Exact: c.exact})
+				at := min(skip, len(c.want))
+				wantSame(t, fmt.Sprintf("%q from %d", c.exact, skip), idsOf(p), c.want[at:min(at+4, len(c.want))])
+			}
+		}
+		first := w.want(below("acme"), PageOptions{Limit: 6, Exact: "acme"})
+		second := w.want(below("acme"), PageOptions{Limit: 100, Exact: "acme", After: first.Next})
+		wantSame(t, "by cursor", append(idsOf(first), idsOf(second)...), group)
+		for _, o := range []PageOptions{{After: first.Next}, {Skip: -1}, {Skip: MaxSkip + 1}} {
+			if _, err := w.Page(t.Context(), below("acme"), o); !isCode(err, sluice.Invalid) {
+				t.Errorf("%+v: got %v, want an error that says so", o, err)
+			}
+		}
+	})
+}
+
+// One event is found by its number, within the scope and what is shown.
+func TestEventByNumber(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.post(numbered("acme/web", "a", 3)...)
+		w.post(numbered("umbra", "u", 2)...)
+		for seq, want := range map[uint64]bool{0: false, 1: true, 2: true, 3: false, 4: false, 5: false, 1 << 60: false} {
+			e, ok, err := w.Event(t.Context(), below("acme"), "audit", seq)
+			if err != nil || ok != want || ok && e.Seq != seq {
+				t.Errorf("event %d: got %v, %d and %v, want %v", seq, ok, e.Seq, err, want)
+			}
+		}
+		if _, ok, err := w.Event(t.Context(), everything(), "other", 1); ok || err != nil {
+			t.Errorf("in a partition that is none: got %v and %v", ok, err)
+		}
+	})
+}
+
 // A page of one partition has its events alone, and its cursor goes on there only.
 func TestPagesOfOnePartition(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {

@@ -32,6 +32,7 @@ import (
 const (
 	DefaultLimit = 50   // events of a page
 	MaxLimit     = 1000 // events of a page
+	MaxSkip      = 50_000
 	MaxPageBytes = 8 << 20
 	maxQueries   = 8               // under way at once; others wait
 	grace        = 2 * time.Second // for what is left to do when a query ran out of time
