@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicelog/sluice/graphql"
 	"github.com/sluicelog/sluice/ingest"
 	"github.com/sluicelog/sluice/rest"
 	"github.com/sluicelog/sluice/secret"
@@ -169,6 +170,7 @@ func (s *server) handlers() (main, metricsOnly http.Handler, endless func()) {
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/events", in)
 	mux.Handle("GET /api/v1/events", api)
+	mux.Handle("/api/graphql", graphql.New(graphql.Config{Service: s.parts.control, Logger: s.lg}))
 	mux.Handle("/", api)
 	metrics := http.NewServeMux()
 	metrics.Handle("/metrics", api.Metrics())

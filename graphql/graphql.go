@@ -1,0 +1,175 @@
+// Package graphql serves GitLab's GraphQL API for audit event streaming at
+// /api/graphql: the whole of its schema, the legacy and the consolidated
+// generation, groups and the instance. It is a translation onto package control,
+// which decides everything: each of GitLab's objects is a view of a stream, so
+// that what is made in one generation is there in the other and in the native
+// API.
+//
+// The global id of an object is its class and a number: for destinations the
+// stream's id, for headers and namespace filters one that is derived from the
+// stream's id and the header's name or the namespace's path (see part).
+//
+// Three of GitLab's ways are not taken over: a destination that is not active
+// is a paused stream, which sends later what it did not send; limits are those
+// of streams; and a filter on a group includes everything below it.
+package graphql
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	gql "github.com/graph-gophers/graphql-go"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/control"
+)
+
+// Limits of a request. What a query resolves is bounded by budget.
+const (
+	maxBody       = 1 << 20 // bytes
+	maxQuery      = 10_000  // characters
+	maxBatch      = 20      // queries in one request
+	maxDepth      = 20
+	maxSelections = 1000 // of one operation, fragments written out
+	maxOverlaps   = 20_000
+	maxErrors     = 5 // shown of one query
+	maxTime       = 30 * time.Second
+)
+
+//go:embed schema.graphql
+var schemaText string
+
+// Config says what an API works with.
+type Config struct {
+	Service *control.Service // required
+	Logger  *slog.Logger     // failures are logged, and access at debug level; never tokens
+}
+
+// API is the GraphQL API, a handler of the one path. It may be used by several
+// goroutines at once.
+type API struct {
+	service   *control.Service
+	logger    *slog.Logger
+	schema    *gql.Schema
+	catalogue []definition
+	// editing is held while a list in a stream is read and written, by the
+	// stream's id: so two requests do not undo each other's additions.
+	editing [64]sync.Mutex
+}
+
+// New returns the API. It panics when the resolvers do not match the schema,
+// which are both part of the program.
+func New(cfg Config) *API {
+	a := &API{service: cfg.Service, logger: cfg.Logger, catalogue: readCatalogue()}
+	if a.logger == nil {
+		a.logger = slog.New(slog.DiscardHandler)
+	}
+	a.schema = gql.MustParseSchema(schemaText, &root{a}, gql.UseStringDescriptions(), gql.MaxDepth(maxDepth),
+		gql.MaxSelections(maxSelections), gql.OverlapValidationLimit(maxOverlaps), gql.DisableFieldSelections(),
+		gql.Logger(panicLogger{a.logger}))
+	return a
+}
+
+// root resolves the fields of Query and Mutation.
+type root struct{ *API }
+
+// panicLogger tells the server's log of a resolver that panicked.
+type panicLogger struct{ *slog.Logger }
+
+// LogPanic implements the library's interface for loggers. The value may hold
+// anything, so that its type alone is logged.
+func (l panicLogger) LogPanic(ctx context.Context, value any) {
+	l.ErrorContext(ctx, "resolver panicked", "type", fmt.Sprintf("%T", value))
+}
+
+// ServeHTTP implements [http.Handler].
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	ctx, cancel := context.WithTimeout(r.Context(), maxTime)
+	defer cancel()
+	status, body := a.answer(ctx, w, r)
+	out, err := json.Marshal(body)
+	if err != nil {
+		a.logger.ErrorContext(ctx, "answer not encoded", "err", err)
+		status, out = http.StatusServiceUnavailable, []byte(`{"errors":[{"message":"the answer cannot be written"}]}`)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(append(out, '\n')) // the caller is gone
+	a.logger.DebugContext(ctx, "request answered", "method", r.Method, "path", r.URL.Path, "status", status, "took", time.Since(began))
+}
+
+// answer returns the status and what to encode as the body.
+func (a *API) answer(ctx context.Context, w http.ResponseWriter, r *http.Request) (int, any) {
+	c, err := a.authenticate(ctx, r)
+	if err != nil {
+		return a.refused(ctx, err)
+	}
+	queries, batch, err := read(w, r)
+	if err != nil {
+		return a.refused(ctx, err)
+	}
+	ctx = context.WithValue(ctx, callerKey{}, c)
+	answers := make([]*gql.Response, len(queries))
+	for i, q := range queries {
+		answers[i] = a.run(ctx, q)
+		if c.refused.Load() {
+			return http.StatusUnprocessableEntity, problem(textGet)
+		}
+	}
+	if batch {
+		return http.StatusOK, answers
+	}
+	return http.StatusOK, answers[0]
+}
+
+// run answers one query.
+func (a *API) run(ctx context.Context, q query) (out *gql.Response) {
+	defer func() {
+		if v := recover(); v != nil {
+			panicLogger{a.logger}.LogPanic(ctx, v)
+			out = &gql.Response{Errors: queryErrors(textInternal)}
+		}
+	}()
+	if q.Query == "" {
+		return &gql.Response{Errors: queryErrors("there is no query in the request")}
+	}
+	out = a.schema.Exec(ctx, q.Query, q.OperationName, q.Variables)
+	if len(out.Errors) > maxErrors {
+		out.Errors = out.Errors[:maxErrors]
+	}
+	return out
+}
+
+// refused answers a request whose queries are not run.
+func (a *API) refused(ctx context.Context, err error) (int, any) {
+	e := asError(err)
+	switch e.Code {
+	case sluice.Unauthorized:
+		return http.StatusUnauthorized, problem("Invalid token")
+	case sluice.Invalid:
+		return http.StatusBadRequest, problem(e.Message)
+	case sluice.TooLarge:
+		return http.StatusRequestEntityTooLarge, problem(e.Message)
+	case codeQueryTooLarge:
+		return http.StatusUnprocessableEntity, problem(e.Message)
+	case codeMethod:
+		return http.StatusMethodNotAllowed, problem(e.Message)
+	}
+	a.logger.ErrorContext(ctx, "request failed", "err", err)
+	return http.StatusServiceUnavailable, problem(textInternal)
+}
+
+// problem is the body of an answer that has no data.
+func problem(message string) any { return &gql.Response{Errors: queryErrors(message)} }

@@ -1,0 +1,187 @@
+package graphql
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/control"
+)
+
+// Codes of requests that are refused as such.
+const (
+	codeQueryTooLarge sluice.Code = "query_too_large"
+	codeMethod        sluice.Code = "method_not_allowed"
+)
+
+// query is one query of a request.
+type query struct {
+	Query         string
+	OperationName string
+	Variables     map[string]any
+}
+
+// budget is what one request may resolve: a node of a list, a look-up and a
+// kilobyte of configuration count one each. Depth and selections are bounded
+// too, but lists within lists multiply.
+const budget = 20_000
+
+type callerKey struct{}
+
+// caller is who makes a request, and what is left of its budget.
+type caller struct {
+	by      control.Principal
+	known   bool        // there was a token; without one everything is null
+	get     bool        // queries only
+	refused atomic.Bool // a mutation was in a GET request
+	left    atomic.Int64
+}
+
+func callerOf(ctx context.Context) *caller { return ctx.Value(callerKey{}).(*caller) }
+
+// spend takes n from the budget of the request.
+func (c *caller) spend(n int) error {
+	if c.left.Add(-int64(n)) < 0 {
+		return sluice.Errorf(sluice.TooLarge, "the query asks for too much: ask for less at once")
+	}
+	return nil
+}
+
+// authenticate finds out who makes a request. Nobody in particular may ask, too.
+func (a *API) authenticate(ctx context.Context, r *http.Request) (*caller, error) {
+	c := &caller{get: r.Method == http.MethodGet || r.Method == http.MethodHead}
+	c.left.Store(budget)
+	text := token(r)
+	if text == "" {
+		return c, nil
+	}
+	var err error
+	c.by, err = a.service.Authenticate(ctx, text)
+	c.known = err == nil
+	return c, err
+}
+
+// token returns the token of a request, "" without one.
+func token(r *http.Request) string {
+	if h := r.Header.Get("Authorization"); h != "" {
+		if scheme, text, _ := strings.Cut(h, " "); strings.EqualFold(scheme, "Bearer") {
+			return strings.TrimSpace(text)
+		}
+	}
+	if h := r.Header.Get("Private-Token"); h != "" {
+		return h
+	}
+	q := r.URL.Query()
+	if text := q.Get("private_token"); text != "" {
+		return text
+	}
+	return q.Get("access_token")
+}
+
+// read returns the queries of a request, and whether they came as an array.
+func read(w http.ResponseWriter, r *http.Request) (list []query, batch bool, err error) {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		list, err = readForm(r.URL.Query())
+	case http.MethodPost:
+		list, batch, err = readBody(w, r)
+	default:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		return nil, false, sluice.Errorf(codeMethod, "use POST, or GET for queries")
+	}
+	for i := range list {
+		if utf8.RuneCountInString(list[i].Query) > maxQuery {
+			return nil, false, sluice.Errorf(codeQueryTooLarge, "Query too large")
+		}
+	}
+	return list, batch, err
+}
+
+func readForm(form url.Values) ([]query, error) {
+	q := query{Query: form.Get("query"), OperationName: form.Get("operationName")}
+	var err error
+	q.Variables, err = readVariables(form.Get("variables"))
+	return []query{q}, err
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]query, bool, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return nil, false, sluice.Errorf(sluice.TooLarge, "the body has more than %d bytes", maxBody)
+	}
+	if err != nil {
+		return nil, false, sluice.Errorf(sluice.Invalid, "the body cannot be read")
+	}
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch media {
+	case "application/x-www-form-urlencoded":
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			return nil, false, sluice.Errorf(sluice.Invalid, "the form cannot be read")
+		}
+		list, err := readForm(form)
+		return list, false, err
+	case "application/graphql":
+		return []query{{Query: string(body)}}, false, nil
+	}
+	return readJSON(body)
+}
+
+// sent is a query as JSON has it.
+type sent struct {
+	Query         string `json:"query"`
+	OperationName string `json:"operationName"`
+	Variables     any    `json:"variables"`
+}
+
+func readJSON(body []byte) (list []query, batch bool, err error) {
+	var all []sent
+	if text := strings.TrimSpace(string(body)); strings.HasPrefix(text, "[") {
+		batch = true
+		err = json.Unmarshal(body, &all)
+	} else {
+		all = make([]sent, 1)
+		err = json.Unmarshal(body, &all[0])
+	}
+	switch {
+	case err != nil:
+		return nil, batch, sluice.Errorf(sluice.Invalid, "the body must be a JSON object with the member query, or an array of such objects")
+	case len(all) == 0 || len(all) > maxBatch:
+		return nil, batch, sluice.Errorf(sluice.Invalid, "an array must have 1 to %d queries", maxBatch)
+	}
+	for _, s := range all {
+		q := query{Query: s.Query, OperationName: s.OperationName}
+		if q.Variables, err = readVariables(s.Variables); err != nil {
+			return nil, batch, err
+		}
+		list = append(list, q)
+	}
+	return list, batch, nil
+}
+
+// readVariables takes an object, or a text that holds one.
+func readVariables(v any) (map[string]any, error) {
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case map[string]any:
+		return v, nil
+	case string:
+		if strings.TrimSpace(v) == "" {
+			return nil, nil
+		}
+		var out map[string]any
+		if json.Unmarshal([]byte(v), &out) == nil {
+			return out, nil
+		}
+	}
+	return nil, sluice.Errorf(sluice.Invalid, "variables must be a JSON object")
+}
