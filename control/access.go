@@ -17,15 +17,18 @@ const (
 	actionReadStreams     action = "read streams"
 	actionReadSecrets     action = "read verification tokens and header values"
 	actionManageStreams   action = "change streams"
+	actionReadTokens      action = "read tokens"
 	actionManageTokens    action = "manage tokens"
 	actionReadNamespaces  action = "read namespaces"
 	actionManageNamespace action = "declare namespaces"
 	actionManageNotices   action = "change notices"
+	actionReadMembers     action = "read members"
 	actionManageMembers   action = "manage members"
 	actionReadSelf        action = "read its own account"
 	actionManageSelf      action = "change its own account"
 	actionOperate         action = "read metrics"
 	actionManageKeys      action = "manage sealing keys"
+	actionReadUsers       action = "read users"
 	actionManageUsers     action = "manage users"
 )
 
@@ -70,15 +73,18 @@ var access = map[action]rule{
 	actionReadStreams:     {owner: true, auditor: true, scopes: reading | scopeAdminEnterprise},
 	actionReadSecrets:     {owner: true, scopes: reading | scopeAdminEnterprise, shown: actionReadStreams},
 	actionManageStreams:   {owner: true, scopes: changing | scopeAdminEnterprise, shown: actionReadStreams},
+	actionReadTokens:      {owner: true, scopes: reading},
 	actionManageTokens:    {owner: true, scopes: changing},
 	actionReadNamespaces:  {owner: true, auditor: true, scopes: reading},
 	actionManageNamespace: {owner: true, scopes: changing, shown: actionReadNamespaces},
 	actionManageNotices:   {owner: true, scopes: changing, shown: actionReadNamespaces},
+	actionReadMembers:     {owner: true, scopes: reading, shown: actionReadNamespaces},
 	actionManageMembers:   {owner: true, scopes: changing, shown: actionReadNamespaces},
 	actionReadSelf:        {anyone: true, scopes: reading | scopeReadAuditLog | scopeAdminEnterprise},
 	actionManageSelf:      {anyone: true, scopes: changing},
 	actionOperate:         {scopes: reading},
 	actionManageKeys:      {scopes: changing},
+	actionReadUsers:       {scopes: reading},
 	actionManageUsers:     {scopes: changing},
 }
 

@@ -78,6 +78,10 @@ type Config struct {
 	FreeSpace func() (uint64, error)
 	Floor     uint64
 
+	// PasswordMemory is what a digest of a password costs, in KiB; 19 MiB by
+	// default. Tests take less.
+	PasswordMemory uint32
+
 	// MaxStreams bounds the streams of a namespace; 100 by default.
 	MaxStreams int
 	// MaxLearned bounds the namespaces learned from events below one top-level
@@ -98,6 +102,11 @@ type Service struct {
 	kindList []string // in the order of Config.Kinds
 
 	tokens     tokens
+	people     people
+	sessions   sessions
+	hasher     *hasher
+	throttle   *throttle // of signing in
+	uses       uses
 	namespaces namespaces
 	streams    streams
 	space      space
@@ -123,6 +132,9 @@ func New(cfg Config) *Service {
 	if cfg.Floor == 0 {
 		cfg.Floor = 64 << 20
 	}
+	if cfg.PasswordMemory == 0 {
+		cfg.PasswordMemory = passwordMemory
+	}
 	if cfg.MaxStreams == 0 {
 		cfg.MaxStreams = 100
 	}
@@ -134,8 +146,9 @@ func New(cfg Config) *Service {
 	}
 	s := &Service{
 		cfg: cfg, log: cfg.Log, store: cfg.Store, logger: cfg.Logger, now: cfg.Now,
-		kinds:   map[string]destination.Kind{},
-		checks:  make(chan struct{}, maxChecks),
+		kinds:  map[string]destination.Kind{},
+		checks: make(chan struct{}, maxChecks),
+		hasher: newHasher(cfg.PasswordMemory), throttle: newThrottle(),
 		exports: newTurnstile("exports", maxExports, maxTenantExports),
 		readers: newTurnstile("live readers", maxLive, maxTenantLive),
 	}
@@ -144,6 +157,9 @@ func New(cfg Config) *Service {
 		s.kindList = append(s.kindList, k.Name())
 	}
 	s.tokens.init()
+	s.people.init()
+	s.sessions.init()
+	s.uses.init()
 	s.namespaces.init()
 	s.streams.init()
 	s.outboxes.init()
@@ -163,6 +179,12 @@ func (s *Service) Open(ctx context.Context) error {
 			return fmt.Errorf("load counts: %w", err)
 		}
 		s.counters = append(s.counters, c)
+	}
+	if err := s.loadUsers(ctx); err != nil {
+		return fmt.Errorf("load users: %w", err)
+	}
+	if err := s.loadSessions(ctx); err != nil {
+		return fmt.Errorf("load sessions: %w", err)
 	}
 	if err := s.loadTokens(ctx); err != nil {
 		return fmt.Errorf("load tokens: %w", err)
@@ -192,6 +214,8 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.runReseal(ctx) })
 	wg.Go(func() { s.runHealth(ctx) })
 	wg.Go(func() { s.runNotices(ctx) })
+	wg.Go(func() { s.runUses(ctx) })
+	wg.Go(func() { s.runSessions(ctx) })
 	for _, p := range s.log.Partitions() {
 		wg.Go(func() { s.runLearner(ctx, p) })
 	}

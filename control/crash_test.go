@@ -3,6 +3,7 @@ package control_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -138,7 +139,9 @@ func cutAfter(w *controltest.World, n int64, late bool) {
 // Whenever the power goes, a change is in force and told once, or neither; and
 // what was answered is in force.
 func TestEveryChangeIsToldOnce(t *testing.T) {
-	for name, c := range changes() {
+	all := changes()
+	maps.Copy(all, changesOfPeople())
+	for name, c := range all {
 		for _, late := range []bool{false, true} {
 			for n := range int64(12) {
 				t.Run(fmt.Sprintf("%s/%d/%v", name, n, late), func(t *testing.T) {

@@ -19,11 +19,18 @@ type Producer struct {
 }
 
 // Producer returns who posts events with the token, or an error with code
-// Unauthorized. Administrators may post for the instance.
+// Unauthorized. Administrators may post for the instance, users may not.
 func (s *Service) Producer(ctx context.Context, token string) (*Producer, error) {
 	t, err := s.authenticate(token)
 	if err != nil {
 		return nil, err
+	}
+	if t.producer == nil {
+		p, err := s.personal(t)
+		if err != nil {
+			return nil, err
+		}
+		return nil, errForbidden(p, actionPost)
 	}
 	return t.producer, nil
 }

@@ -119,6 +119,12 @@ func (s *Service) drain(ctx context.Context, key string) error {
 		return drain(ctx, s, key, s.buryStream)
 	case strings.HasPrefix(key, tokenRecords):
 		return drain(ctx, s, key, s.buryToken)
+	case strings.HasPrefix(key, userRecords):
+		return drain(ctx, s, key, func(context.Context, string, *userRecord) {})
+	case strings.HasPrefix(key, memberRecords):
+		return drain(ctx, s, key, func(context.Context, string, *memberRecord) {})
+	case strings.HasPrefix(key, sessionRecords):
+		return drain(ctx, s, key, func(context.Context, string, *sessionRecord) {})
 	case strings.HasPrefix(key, noticeRecords):
 		return drain(ctx, s, key, func(context.Context, string, *noticeRecord) {})
 	default:

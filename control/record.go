@@ -14,6 +14,7 @@ import (
 // Rules of claims: what must be unique, or bounded by numbered slots.
 const (
 	ruleToken        = "token"              // digest of a token's text
+	ruleUser         = "user-name"          // folded name of a user
 	ruleName         = "stream-name"        // namespace/name of a stream
 	ruleVerification = "verification-token" // namespace/digest of a stream's verification token
 	ruleSlot         = "stream-slot"        // namespace/1 to Config.MaxStreams
@@ -61,11 +62,15 @@ func (s *Service) release(ctx context.Context, rule, value, owner string) {
 func (s *Service) holds(ctx context.Context, rule, value, owner string) (bool, error) {
 	uses := false
 	var err error
-	if strings.HasPrefix(owner, streamRecords) {
+	switch {
+	case strings.HasPrefix(owner, streamRecords):
 		var r streamRecord
 		r, _, err = store.Load[streamRecord](ctx, s.store, owner)
 		uses = !r.Ended && (rule != ruleName || r.nameClaim() == value)
-	} else {
+	case strings.HasPrefix(owner, userRecords):
+		_, _, err = store.Load[userRecord](ctx, s.store, owner)
+		uses = true // users stay
+	default:
 		var r tokenRecord
 		r, _, err = store.Load[tokenRecord](ctx, s.store, owner)
 		uses = !r.gone()

@@ -50,6 +50,11 @@ type tokenRecord struct {
 	Preset    bool      `json:"preset,omitempty"` // chosen by the operator's environment
 	Created   time.Time `json:"created_at"`
 	Revoked   time.Time `json:"revoked_at,omitzero"`
+	// Of a personal access token:
+	Owner   string    `json:"owner,omitempty"`  // id of the user
+	Scopes  []string  `json:"scopes,omitempty"` // what is left of the user's rights
+	Expires time.Time `json:"expires_at,omitzero"`
+	Used    time.Time `json:"last_used_at,omitzero"` // up to an hour too early
 	outbox
 }
 
@@ -57,11 +62,13 @@ func (r *tokenRecord) gone() bool { return !r.Revoked.IsZero() }
 
 func tokenKey(id string) string { return tokenRecords + id }
 
-// token is a live token. It never changes.
+// token is a live token. It never changes, but for the time of its last use.
 type token struct {
 	record    tokenRecord
-	principal Principal
-	producer  *Producer
+	principal Principal // not of a personal token
+	producer  *Producer // nil of a personal token
+	scopes    scopes    // of a personal token
+	used      lastTime  // of a personal token
 }
 
 // tokens holds the live tokens.
@@ -154,7 +161,14 @@ func (s *Service) admitToken(rec tokenRecord) error {
 	tok := &token{
 		record:    rec,
 		principal: Principal{ID: rec.ID, Kind: rec.Kind, Namespace: sluice.FoldNamespace(rec.Namespace), Name: rec.Name, number: rec.Number},
-		producer:  &Producer{Source: rec.ID, Namespace: rec.Namespace, limit: newBucket(rec.Rate, s.now())},
+	}
+	if rec.Kind == KindPersonal {
+		if tok.scopes, err = scopesOf(rec.Scopes); err != nil {
+			return err
+		}
+		tok.used.set(rec.Used)
+	} else {
+		tok.producer = &Producer{Source: rec.ID, Namespace: rec.Namespace, limit: newBucket(rec.Rate, s.now())}
 	}
 	s.tokens.add(tok, d)
 	return nil
@@ -165,6 +179,9 @@ func (s *Service) Authenticate(ctx context.Context, text string) (Principal, err
 	t, err := s.authenticate(text)
 	if err != nil {
 		return Principal{}, err
+	}
+	if t.record.Kind == KindPersonal {
+		return s.personal(t)
 	}
 	return t.principal, nil
 }
@@ -180,14 +197,19 @@ func (s *Service) authenticate(text string) (*token, error) {
 	t := s.tokens.byHash[d]
 	s.tokens.mu.RUnlock()
 	if t == nil {
-		return nil, sluice.Errorf(sluice.Unauthorized, "the token is not valid").WithHint("it may have been revoked, or cut when it was copied")
+		return nil, errInvalidToken()
 	}
 	return t, nil
 }
 
+func errInvalidToken() *sluice.Error {
+	return sluice.Errorf(sluice.Unauthorized, "the token is not valid").
+		WithHint("it may have expired or been revoked, or been cut when it was copied")
+}
+
 // TokenSpec describes a token to be made.
 type TokenSpec struct {
-	Kind string `json:"kind"` // KindProducer by default
+	Kind string `json:"kind"` // KindProducer by default, KindAdmin or KindPersonal
 	// Namespace is the top-level namespace that a producer is bound to, "" for
 	// the instance. An unknown one is declared.
 	Namespace string `json:"namespace"`
@@ -196,6 +218,11 @@ type TokenSpec struct {
 	// Token is the text itself, 16 to 255 visible ASCII characters, for
 	// producers that choose their own; "" to have one made.
 	Token secret.Text `json:"token"`
+	// Of a personal access token: whose it is, by id or name, the caller's by
+	// default; what it leaves of the user's rights; when it ends, never by default.
+	User      string     `json:"user"`
+	Scopes    []string   `json:"scopes"`
+	ExpiresAt *time.Time `json:"expires_at"`
 }
 
 // Token is a token as administrators see it.
@@ -206,16 +233,28 @@ type Token struct {
 	Name      string    `json:"name"`
 	RateLimit int       `json:"rate_limit"`
 	CreatedAt time.Time `json:"created_at"`
+	// Of a personal access token:
+	User       string     `json:"user,omitempty"` // id
+	Scopes     []string   `json:"scopes,omitempty"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
+	Expired    bool       `json:"expired,omitempty"`
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 	// Text is the token itself; only the answer to its creation has it.
 	Text string `json:"token,omitempty"`
 }
 
 func (t *tokenRecord) view() Token {
-	return Token{ID: t.ID, Kind: t.Kind, Namespace: t.Namespace, Name: t.Name, RateLimit: t.Rate, CreatedAt: t.Created}
+	return Token{
+		ID: t.ID, Kind: t.Kind, Namespace: t.Namespace, Name: t.Name, RateLimit: t.Rate, CreatedAt: t.Created,
+		User: t.Owner, Scopes: t.Scopes, ExpiresAt: timeOrNil(t.Expires), LastUsedAt: timeOrNil(t.Used),
+	}
 }
 
 // CreateToken makes a token. The answer alone holds its text.
 func (s *Service) CreateToken(ctx context.Context, p Principal, spec TokenSpec) (Token, error) {
+	if spec.Kind == KindPersonal {
+		return s.createPersonal(ctx, p, spec)
+	}
 	if err := authorize(p, actionManageTokens, sluice.FoldNamespace(spec.Namespace)); err != nil {
 		return Token{}, err
 	}
@@ -236,7 +275,9 @@ func (s *Service) CreateToken(ctx context.Context, p Principal, spec TokenSpec) 
 func (spec *TokenSpec) check() error {
 	switch {
 	case spec.Kind != KindAdmin && spec.Kind != KindProducer:
-		return sluice.Errorf(sluice.Invalid, "kind must be %q or %q", KindProducer, KindAdmin)
+		return sluice.Errorf(sluice.Invalid, "kind must be %q, %q or %q", KindProducer, KindAdmin, KindPersonal)
+	case spec.User != "" || len(spec.Scopes) > 0 || spec.ExpiresAt != nil:
+		return sluice.Errorf(sluice.Invalid, "user, scopes and expires_at are for kind %q", KindPersonal)
 	case spec.Kind == KindAdmin && spec.Namespace != sluice.Instance:
 		return sluice.Errorf(sluice.Invalid, "an administrator's token is not bound to a namespace").WithHint("leave namespace out")
 	case spec.Kind == KindAdmin && spec.Token != "":
@@ -296,6 +337,10 @@ func (s *Service) makeToken(ctx context.Context, p Principal, spec TokenSpec, pr
 	rec := tokenRecord{
 		ID: "t" + strconv.FormatInt(number, 10), Number: number, Kind: spec.Kind, Namespace: spec.Namespace, Name: spec.Name,
 		Hash: d.String(), Rate: spec.RateLimit, Preset: preset, Created: s.now().UTC(),
+		Owner: spec.User, Scopes: spec.Scopes,
+	}
+	if spec.ExpiresAt != nil {
+		rec.Expires = spec.ExpiresAt.UTC()
 	}
 	if rec.Name == "" {
 		rec.Name = "token " + rec.ID
@@ -308,7 +353,7 @@ func (s *Service) makeToken(ctx context.Context, p Principal, spec TokenSpec, pr
 	}
 	rec.add(s.compose(p, act{
 		Type: "token.create", Namespace: rec.Namespace, TargetType: "Token", TargetID: rec.ID, Target: rec.Name,
-		Message: "Created a token", Fields: map[string]any{"kind": rec.Kind, "namespace": rec.Namespace, "rate_limit": rec.Rate},
+		Message: "Created a token", Fields: rec.fields(),
 	}))
 	if err := s.create(ctx, tokenKey(rec.ID), &rec); err != nil {
 		if errors.Is(err, errNotCreated) {
@@ -333,40 +378,6 @@ func newTokenText() string {
 	return tokenPrefix + base64.RawURLEncoding.EncodeToString(b)
 }
 
-// Tokens lists the tokens that p may manage, without their texts.
-func (s *Service) Tokens(ctx context.Context, p Principal) ([]Token, error) {
-	if err := authorize(p, actionManageTokens, p.Namespace); err != nil {
-		return nil, err
-	}
-	out := []Token{}
-	for _, t := range s.tokens.list() {
-		if may(p, actionManageTokens, t.principal.Namespace) {
-			out = append(out, t.record.view())
-		}
-	}
-	return out, nil
-}
-
-// RevokeToken ends a token at once. The last administrator's token stays.
-func (s *Service) RevokeToken(ctx context.Context, p Principal, id string) error {
-	s.tokens.revoking.Lock()
-	defer s.tokens.revoking.Unlock()
-	if err := authorize(p, actionManageTokens, p.Namespace); err != nil {
-		return err
-	}
-	t := s.tokens.get(id)
-	if t == nil {
-		return errNotFound()
-	}
-	if err := authorize(p, actionManageTokens, t.principal.Namespace); err != nil {
-		return err
-	}
-	if t.record.Kind == KindAdmin && s.admins() == 1 {
-		return sluice.Errorf(sluice.Conflict, "this is the only administrator's token").WithHint("create another one first")
-	}
-	return s.revoke(ctx, p, id)
-}
-
 func (s *Service) admins() (n int) {
 	for _, t := range s.tokens.list() {
 		if t.record.Kind == KindAdmin {
@@ -384,7 +395,7 @@ func (s *Service) revoke(ctx context.Context, p Principal, id string) error {
 		rec.Revoked = s.now().UTC()
 		rec.add(s.compose(p, act{
 			Type: "token.revoke", Namespace: rec.Namespace, TargetType: "Token", TargetID: rec.ID, Target: rec.Name,
-			Message: "Revoked a token", Fields: map[string]any{"kind": rec.Kind, "namespace": rec.Namespace},
+			Message: "Revoked a token", Fields: rec.fields(),
 		}))
 		return rec.room()
 	})

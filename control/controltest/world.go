@@ -110,7 +110,8 @@ func (w *World) Start() {
 	must(t, w.Deliver.Load(ctx))
 	cfg := control.Config{
 		Log: w.Log, Store: w.Store, Deliver: w.Deliver, Kinds: []destination.Kind{w.Kind}, Ring: w.Ring, Logger: w.Logger(),
-		Senders: map[string]notice.Sender{notice.HTTP: w.Sender, notice.Email: w.Sender},
+		PasswordMemory: 64,
+		Senders:        map[string]notice.Sender{notice.HTTP: w.Sender, notice.Email: w.Sender},
 		Env: destination.Env{UserAgent: "Sluice/test", Dialer: destination.NewDialer(destination.DialerConfig{
 			Resolver: destination.Hosts{"meta.example": {netip.MustParseAddr("169.254.169.254")}, "sink.example": {netip.MustParseAddr("203.0.114.7")}},
 		})},

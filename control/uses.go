@@ -1,0 +1,117 @@
+package control
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicelog/sluice/store"
+)
+
+// How often, at most, the last use of a thing is stored.
+const (
+	tokenUseEvery   = time.Hour
+	sessionUseEvery = 10 * time.Minute
+)
+
+// lastTime is a time that many set at once.
+type lastTime struct{ nanos, stored atomic.Int64 }
+
+func (l *lastTime) set(t time.Time) {
+	if !t.IsZero() {
+		l.nanos.Store(t.UnixNano())
+		l.stored.Store(t.UnixNano())
+	}
+}
+
+// get returns the time, zero when none was set.
+func (l *lastTime) get() time.Time {
+	if n := l.nanos.Load(); n != 0 {
+		return time.Unix(0, n).UTC()
+	}
+	return time.Time{}
+}
+
+// touch sets the time and reports whether it is to be stored, which is so once
+// in a period.
+func (l *lastTime) touch(now time.Time, period time.Duration) bool {
+	l.nanos.Store(now.UnixNano())
+	stored := l.stored.Load()
+	return now.Sub(time.Unix(0, stored)) >= period && l.stored.CompareAndSwap(stored, now.UnixNano())
+}
+
+// uses are what is to be stored about things that were used, beside the requests
+// that used them: those need not wait for the disk. What is not stored when the
+// process ends is forgotten.
+type uses struct {
+	mu     sync.Mutex
+	at     map[string]time.Time // by key of the record
+	signal chan struct{}
+}
+
+func (u *uses) init() { u.at, u.signal = map[string]time.Time{}, make(chan struct{}, 1) }
+
+func (u *uses) note(key string, at time.Time) {
+	u.mu.Lock()
+	u.at[key] = at
+	u.mu.Unlock()
+	select {
+	case u.signal <- struct{}{}:
+	default:
+	}
+}
+
+func (u *uses) take() map[string]time.Time {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	at := u.at
+	u.at = map[string]time.Time{}
+	return at
+}
+
+// runUses stores uses until ctx ends.
+func (s *Service) runUses(ctx context.Context) {
+	for {
+		select {
+		case <-s.uses.signal:
+		case <-ctx.Done():
+			return
+		}
+		for key, at := range s.uses.take() {
+			if err := s.storeUse(ctx, key, at); err != nil && ctx.Err() == nil {
+				s.logger.WarnContext(ctx, "last use not stored", "record", key, "err", err)
+			}
+		}
+	}
+}
+
+func (s *Service) storeUse(ctx context.Context, key string, at time.Time) (err error) {
+	switch {
+	case strings.HasPrefix(key, tokenRecords):
+		err = updateFound(ctx, s, key, func(r *tokenRecord) { r.Used = at.UTC() })
+	case strings.HasPrefix(key, sessionRecords):
+		err = updateFound(ctx, s, key, func(r *sessionRecord) { r.Used = at.UTC() })
+	case strings.HasPrefix(key, userRecords):
+		err = updateFound(ctx, s, key, func(r *userRecord) {
+			r.add(s.compose(sluiceItself(), userAct(r, "user.sign_in_delayed", "Delayed signing in after failures", map[string]any{"failures": freeFailures})))
+		})
+		s.outboxes.wake(key)
+	}
+	return err
+}
+
+// updateFound changes a record that is there; one that is gone stays so.
+func updateFound[T any, R mortal[T]](ctx context.Context, s *Service, key string, edit func(R)) error {
+	_, err := store.Update(ctx, s.store, key, func(r *T, found bool) error {
+		if !found {
+			return errNotFound()
+		}
+		if !R(r).gone() && R(r).box().room() == nil {
+			edit(r)
+		}
+		return nil
+	})
+	return err
+}
