@@ -20,6 +20,7 @@ import (
 	"github.com/sluicelog/sluice/destination/splunk"
 	"github.com/sluicelog/sluice/destination/webhook"
 	"github.com/sluicelog/sluice/graphql"
+	"github.com/sluicelog/sluice/secret"
 )
 
 // client sends requests to an API without a network.
@@ -46,7 +47,7 @@ func newWorld(t *testing.T) *controltest.World {
 	w := controltest.New(t, func(cfg *control.Config) {
 		cfg.Kinds = append(cfg.Kinds, webhook.Kind{}, cloudlogging.New(), s3.Kind{}, splunk.New())
 		cfg.Env.Dialer = destination.NewDialer(destination.DialerConfig{Resolver: destination.Hosts{
-			"mydomain.io": address, "www.mydomain.io": address, "sink.example": address, "logging.googleapis.com": address,
+			"sink.example": address, "siem.example": address, "logging.googleapis.com": address,
 			"oauth2.googleapis.com": address, "test-bucket.s3.us-east-1.amazonaws.com": address, "s3.us-east-1.amazonaws.com": address,
 			"hec.example": address, "meta.example": {netip.MustParseAddr("169.254.169.254")},
 		}})
@@ -184,4 +185,8 @@ func TestTooMuch(t *testing.T) {
 			}
 		}
 	})
+}
+
+func secretTexts(name, value string) map[string]secret.Text {
+	return map[string]secret.Text{name: secret.Text(value)}
 }
