@@ -11,6 +11,7 @@ import (
 const (
 	Producer = "producer" // may post events
 	Admin    = "admin"    // may do everything
+	Personal = "personal" // acts for a user
 )
 
 // TokenSpec describes a token to be made.
@@ -22,6 +23,11 @@ type TokenSpec struct {
 	RateLimit int `json:"rate_limit,omitempty"`
 	// Token is the secret itself, "" to have one made.
 	Token string `json:"token,omitempty"`
+	// Of a personal one: whose it is, by id or name, the caller's by default; what
+	// it leaves of the user's rights; when it ends, in RFC 3339, "" for never.
+	User      string   `json:"user,omitempty"`
+	Scopes    []string `json:"scopes,omitempty"`
+	ExpiresAt string   `json:"expires_at,omitempty"`
 }
 
 // Token is a token as the server shows it.
@@ -32,6 +38,12 @@ type Token struct {
 	Name      string  `json:"name"`
 	RateLimit int     `json:"rate_limit"`
 	CreatedAt string  `json:"created_at,omitempty"`
+	// Of a personal one:
+	User       string   `json:"user,omitempty"` // id
+	Scopes     []string `json:"scopes,omitempty"`
+	ExpiresAt  string   `json:"expires_at,omitempty"`
+	Expired    bool     `json:"expired,omitempty"`
+	LastUsedAt string   `json:"last_used_at,omitempty"`
 	// Token is the secret; only the answer to its creation has it.
 	Token string `json:"token,omitempty"`
 }

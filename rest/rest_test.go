@@ -431,7 +431,7 @@ func TestManual(t *testing.T) {
 	}
 	for _, path := range []string{"/api/v1/streams", "/api/v1/streams/check", "/api/v1/streams/preview", "/api/v1/streams/{id}", "/api/v1/streams/{id}/check", "/api/v1/streams/{id}/pause",
 		"/api/v1/streams/{id}/resume", "/api/v1/streams/{id}/retry", "/api/v1/kinds", "/api/v1/streams/{id}/quarantine", "/api/v1/streams/{id}/quarantine/redeliver", "/api/v1/streams/{id}/quarantine/drop",
-		"/api/v1/tokens", "/api/v1/tokens/{id}", "/api/v1/namespaces", "/healthz", "/readyz", "/metrics"} {
+		"/api/v1/tokens", "/api/v1/tokens/{id}", "/api/v1/users", "/api/v1/users/{id}", "/api/v1/members", "/api/v1/me", "/api/v1/namespaces", "/healthz", "/readyz", "/metrics"} {
 		if !strings.Contains(string(manual), path) {
 			t.Errorf("the manual does not name %s", path)
 		}

@@ -89,7 +89,22 @@ func newAPI(t *testing.T) *api {
 		"POST /api/v1/tokens":        a.createToken,
 		"GET /api/v1/tokens":         a.tokens,
 		"DELETE /api/v1/tokens/{id}": func(*http.Request, []byte) (int, any) { return 204, nil },
-		"POST /api/v1/namespaces":    a.createNamespace,
+		"POST /api/v1/users":         a.user,
+		"PATCH /api/v1/users/{id}":   a.user,
+		"GET /api/v1/users": func(*http.Request, []byte) (int, any) {
+			return 200, map[string]any{"users": []client.User{{ID: "u1", Name: "jane", Administrator: true, Roles: map[string]string{"acme": "owner"}}}}
+		},
+		"GET /api/v1/members": func(*http.Request, []byte) (int, any) {
+			return 200, map[string]any{"members": []client.Member{{Namespace: "acme", User: "u1", Name: "jane", Role: "owner"}}}
+		},
+		"POST /api/v1/members": func(*http.Request, []byte) (int, any) {
+			return 200, client.Member{Namespace: "acme", User: "u1", Name: "jane", Role: "owner"}
+		},
+		"DELETE /api/v1/members": func(*http.Request, []byte) (int, any) { return 200, map[string]string{} },
+		"GET /api/v1/me": func(*http.Request, []byte) (int, any) {
+			return 200, client.Me{Kind: "user", ID: "u1", Name: "jane", Roles: map[string]string{"acme": "owner"}, Token: "t3", Scopes: []string{"api"}}
+		},
+		"POST /api/v1/namespaces": a.createNamespace,
 		"GET /api/v1/namespaces": func(*http.Request, []byte) (int, any) {
 			return 200, []client.Namespace{{ID: 1, Path: "acme", Kind: "group"}}
 		},
@@ -99,6 +114,22 @@ func newAPI(t *testing.T) *api {
 	a.Server = httptest.NewServer(mux)
 	t.Cleanup(a.Close)
 	return a
+}
+
+// user answers with the user that is named; one without a password gets one.
+func (a *api) user(r *http.Request, body []byte) (int, any) {
+	var in struct{ Name, Password *string }
+	if err := json.Unmarshal(body, &in); err != nil {
+		a.t.Error(err)
+	}
+	out := client.User{ID: "u1", Name: r.PathValue("id")}
+	if in.Name != nil {
+		out.Name = *in.Name
+	}
+	if in.Name != nil && in.Password == nil || in.Password != nil && *in.Password == "" {
+		out.Password = "made-password"
+	}
+	return 200, out
 }
 
 func (a *api) wrap(handle func(*http.Request, []byte) (int, any)) http.HandlerFunc {

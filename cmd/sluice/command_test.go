@@ -175,7 +175,7 @@ func TestComplete(t *testing.T) {
 		{"stream u", "update"},
 		{"stream update 1 --se", "--secret-env --secret-file --server --set"},
 		{"stream update 1 --header-file ", ":files"},
-		{"token create --kind ", "producer admin"},
+		{"token create --kind ", "producer admin personal"},
 		{"emit --follow ", ":files"},
 		{"serve --data ", ":files"},
 		{"git install-hook ", ":files"},

@@ -11,6 +11,8 @@ func commands() []command {
 	table = append(table, serverCommands()...)
 	table = append(table, streamCommands()...)
 	table = append(table, tokenCommands()...)
+	table = append(table, userCommands()...)
+	table = append(table, memberCommands()...)
 	table = append(table, noticeCommands()...)
 	table = append(table, secretsCommands()...)
 	table = append(table, searchCommands()...)
@@ -122,11 +124,13 @@ func tokenCommands() []command {
 		{name: "token", short: "Create, list and revoke tokens"},
 		{name: "token create", short: "Create a token and print it once", flags: tokenCreateFlags,
 			long: `A producer token may only post events, of its top-level namespace or, with an
-empty one, of the whole instance. The token goes to standard output alone, so
-that it can be redirected into a file.`,
+empty one, of the whole instance. A personal token acts for a user, as far as its
+scopes go. The token goes to standard output alone, so that it can be redirected
+into a file.`,
 			examples: []example{
 				{"A token for the producers of acme", "sluice token create --namespace acme --name ci > acme.token"},
 				{"Another administrator", "sluice token create --kind admin --name bob > bob.token"},
+				{"One for Jane's scripts, which only read", "sluice token create --kind personal --user jane --scope read_api --expires 2027-01-31 > jane.token"},
 			}},
 		{name: "token list", short: "List tokens, without their secrets", flags: tokenListFlags},
 		{name: "token revoke", args: "ID...", min: 1, max: -1, short: "End tokens at once", flags: tokenRevokeFlags},
