@@ -47,6 +47,7 @@ func layers() map[string][]string {
 		"search":                        {"", "eventlog", "index"},
 		"ingest":                        {"", "control", "eventlog"},
 		"rest":                          {"", "control", "deliver", "destination", "ingest", "secret"},
+		"gitlab":                        {"", "control"},
 		"graphql":                       {"", "control", "secret"},
 		"control/controltest":           {"", "control", "deliver", "destination", "eventlog", "notice", "secret", "store"},
 		"client":                        nouns,

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicelog/sluice/gitlab"
 	"github.com/sluicelog/sluice/graphql"
 	"github.com/sluicelog/sluice/ingest"
 	"github.com/sluicelog/sluice/rest"
@@ -170,6 +171,7 @@ func (s *server) handlers() (main, metricsOnly http.Handler, endless func()) {
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/events", in)
 	mux.Handle("GET /api/v1/events", api)
+	mux.Handle("/api/v4/", gitlab.New(gitlab.Config{Service: s.parts.control, Logger: s.lg}))
 	mux.Handle("/api/graphql", graphql.New(graphql.Config{Service: s.parts.control, Logger: s.lg}))
 	mux.Handle("/", api)
 	metrics := http.NewServeMux()
