@@ -23,7 +23,8 @@ func (s *Service) FindNamespace(_ context.Context, p Principal, path string) (Na
 	return k.view(), nil
 }
 
-// ChangesInstance returns nil when p may change the streams of the instance.
-func ChangesInstance(p Principal) error {
-	return authorize(p, actionManageStreams, sluice.Instance)
+// ChangesStreams returns nil when p may change the streams of a namespace, "" for
+// the instance, so that surfaces need not judge a request of one who may not.
+func ChangesStreams(p Principal, namespace string) error {
+	return authorize(p, actionManageStreams, sluice.FoldNamespace(namespace))
 }

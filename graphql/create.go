@@ -16,6 +16,9 @@ import (
 func (r *root) create(ctx context.Context, c class, in input) (*payload, error) {
 	return r.mutate(ctx, c, in, func() (payload, error) {
 		spec, err := in.spec(c)
+		if refused := control.ChangesStreams(callerOf(ctx).by, spec.Namespace); refused != nil {
+			err = refused
+		}
 		if err != nil {
 			return payload{}, err
 		}

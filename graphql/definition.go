@@ -105,7 +105,7 @@ func (a *API) definitions(ctx context.Context) ([]*definition, error) {
 		return out, err
 	}
 	scopes := []string{sluice.Instance}
-	if control.ChangesInstance(c.by) != nil {
+	if control.ChangesStreams(c.by, sluice.Instance) != nil {
 		scopes = nil
 		all, err := a.service.Namespaces(ctx, c.by, sluice.Instance)
 		if err != nil {

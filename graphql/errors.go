@@ -92,7 +92,7 @@ func legacyNames(text string) string {
 	return strings.NewReplacer("config.url", "destinationUrl", "config.project_id", "googleProjectIdName",
 		"config.client_email", "clientEmail", "config.log_id", "logIdName", "config.bucket", "bucketName", "config.region", "awsRegion",
 		"config.access_key_id", "accessKeyXid", "secrets.verification_token", "verificationToken", "secrets.private_key", "privateKey",
-		"secrets.secret_access_key", "secretAccessKey").Replace(text)
+		"secrets.secret_access_key", "secretAccessKey", "header name", "key", "header value", "value").Replace(text)
 }
 
 // consolidatedNames are the names that fields have in the consolidated

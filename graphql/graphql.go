@@ -49,6 +49,9 @@ var schemaText string
 type Config struct {
 	Service *control.Service // required
 	Logger  *slog.Logger     // failures are logged, and access at debug level; never tokens
+	// Session returns the text of the session's cookie, "" without one. It counts
+	// only when a request has no token. Nil: there are no sessions.
+	Session func(*http.Request) string
 }
 
 // API is the GraphQL API, a handler of the one path. It may be used by several
@@ -57,6 +60,8 @@ type API struct {
 	service   *control.Service
 	logger    *slog.Logger
 	schema    *gql.Schema
+	session   func(*http.Request) string
+	guard     *http.CrossOriginProtection // of requests with a cookie
 	catalogue []definition
 	// editing is held while a list in a stream is read and written, by the
 	// stream's id: so two requests do not undo each other's additions.
@@ -66,7 +71,7 @@ type API struct {
 // New returns the API. It panics when the resolvers do not match the schema,
 // which are both part of the program.
 func New(cfg Config) *API {
-	a := &API{service: cfg.Service, logger: cfg.Logger, catalogue: readCatalogue()}
+	a := &API{service: cfg.Service, logger: cfg.Logger, session: cfg.Session, guard: http.NewCrossOriginProtection(), catalogue: readCatalogue()}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
@@ -158,6 +163,8 @@ func (a *API) refused(ctx context.Context, err error) (int, any) {
 	switch e.Code {
 	case sluice.Unauthorized:
 		return http.StatusUnauthorized, problem("Invalid token")
+	case sluice.Forbidden:
+		return http.StatusForbidden, problem(e.Message)
 	case sluice.Invalid:
 		return http.StatusBadRequest, problem(e.Message)
 	case sluice.TooLarge:

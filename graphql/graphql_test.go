@@ -37,9 +37,13 @@ func simulate(t *testing.T, f func(t *testing.T, c *client)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		f(t, &client{World: w, t: t, api: graphql.New(graphql.Config{Service: w.Service, Logger: w.Logger()}), token: w.AdminToken})
+		f(t, newClient(t, w))
 		w.Stop()
 	})
+}
+
+func newClient(t *testing.T, w *controltest.World) *client {
+	return &client{World: w, t: t, api: graphql.New(graphql.Config{Service: w.Service, Logger: w.Logger()}), token: w.AdminToken}
 }
 
 func newWorld(t *testing.T) *controltest.World {

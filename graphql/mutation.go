@@ -90,7 +90,7 @@ func (r *root) mutate(ctx context.Context, c class, in input, do func() (payload
 	if err := who.spend(1); err != nil {
 		return nil, err
 	}
-	if c == instanceHTTP && (!who.known || control.ChangesInstance(who.by) != nil) {
+	if c == instanceHTTP && (!who.known || control.ChangesStreams(who.by, sluice.Instance) != nil) {
 		return nil, &topLevel{textDenied}
 	}
 	if !who.known {
@@ -126,6 +126,9 @@ func (r *root) edit(ctx context.Context, c class, id sluice.StreamID, change fun
 	lock.Lock()
 	defer lock.Unlock()
 	d, err := r.findStream(ctx, c, id)
+	if err == nil {
+		err = control.ChangesStreams(callerOf(ctx).by, d.stream.Namespace)
+	}
 	if err != nil {
 		return nil, err
 	}

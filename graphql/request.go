@@ -59,12 +59,23 @@ func (c *caller) spend(n int) error {
 func (a *API) authenticate(ctx context.Context, r *http.Request) (*caller, error) {
 	c := &caller{get: r.Method == http.MethodGet || r.Method == http.MethodHead}
 	c.left.Store(budget)
-	text := token(r)
+	var err error
+	if text := token(r); text != "" {
+		c.by, err = a.service.Authenticate(ctx, text)
+		c.known = err == nil
+		return c, err
+	}
+	if a.session == nil {
+		return c, nil
+	}
+	text := a.session(r)
 	if text == "" {
 		return c, nil
 	}
-	var err error
-	c.by, err = a.service.Authenticate(ctx, text)
+	if err := a.guard.Check(r); err != nil {
+		return c, sluice.Errorf(sluice.Forbidden, "a page of another site sent this request")
+	}
+	c.by, err = a.service.Session(ctx, text)
 	c.known = err == nil
 	return c, err
 }
