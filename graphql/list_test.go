@@ -1,0 +1,102 @@
+package graphql_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// page is what the tests read of a connection.
+type page struct {
+	Nodes    []struct{ Name string }
+	PageInfo struct {
+		StartCursor, EndCursor       *string
+		HasNextPage, HasPreviousPage bool
+	}
+}
+
+func (c *client) definitions(arguments string) page {
+	c.t.Helper()
+	var out struct {
+		Data struct{ AuditEventDefinitions page }
+	}
+	got := c.run(`{ auditEventDefinitions(`+arguments+`) { nodes { name } pageInfo { startCursor endCursor hasNextPage hasPreviousPage } } }`, nil)
+	if err := json.Unmarshal([]byte(got), &out); err != nil {
+		c.t.Fatal(err)
+	}
+	return out.Data.AuditEventDefinitions
+}
+
+// TestPages walks the definitions forwards and backwards.
+func TestPages(t *testing.T) {
+	simulate(t, func(t *testing.T, c *client) {
+		c.prepare()
+		var forwards, backwards []string
+		for cursor := ""; ; {
+			p := c.definitions(fmt.Sprintf("first: 97, after: %q", cursor))
+			if cursor == "" {
+				p = c.definitions("first: 97")
+			}
+			for _, n := range p.Nodes {
+				forwards = append(forwards, n.Name)
+			}
+			if !p.PageInfo.HasNextPage || len(forwards) > 10_000 {
+				break
+			}
+			cursor = *p.PageInfo.EndCursor
+		}
+		for cursor := ""; ; {
+			p := c.definitions(fmt.Sprintf("last: 100, before: %q", cursor))
+			if cursor == "" {
+				p = c.definitions("last: 100")
+			}
+			for _, n := range slices.Backward(p.Nodes) {
+				backwards = append(backwards, n.Name)
+			}
+			if !p.PageInfo.HasPreviousPage || len(backwards) > 10_000 {
+				break
+			}
+			cursor = *p.PageInfo.StartCursor
+		}
+		slices.Reverse(backwards)
+		if !slices.Equal(forwards, backwards) || !slices.IsSorted(forwards) {
+			t.Errorf("got %d names forwards and %d backwards, want the same in order", len(forwards), len(backwards))
+		}
+		for _, name := range []string{"member_created", "repository_git_operation", "stream.create", "repo.create", "git.push", "seen.before"} {
+			if !slices.Contains(forwards, name) {
+				t.Errorf("the definitions lack %s", name)
+			}
+		}
+		if got := c.definitions("first: 500"); len(got.Nodes) != 100 {
+			t.Errorf("first 500: got %d nodes, want 100", len(got.Nodes))
+		}
+		if got := c.run(`{ auditEventDefinitions(first: -1) { nodes { name } } }`, nil); !strings.Contains(got, "must not be negative") {
+			t.Errorf("first -1: got %s, want an error", got)
+		}
+	})
+}
+
+// TestAdditionsAtOnce adds to the same stream from several requests.
+func TestAdditionsAtOnce(t *testing.T) {
+	simulate(t, func(t *testing.T, c *client) {
+		c.run(`mutation { externalAuditEventDestinationCreate(input: { destinationUrl: "https://siem.example/ingest", groupPath: "my-group" }) { errors } }`, nil)
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				c.run(fmt.Sprintf(`mutation { auditEventsStreamingHeadersCreate(input: { destinationId: "gid://gitlab/AuditEvents::ExternalAuditEventDestination/1", key: "h%d", value: "v" }) { errors } }`, i), nil)
+			})
+		}
+		wg.Wait()
+		got := c.run(`{ group(fullPath: "my-group") { externalAuditEventDestinations { nodes { headers { nodes { id key } } } } } }`, nil)
+		if n := strings.Count(got, `"key"`); n != 20 {
+			t.Errorf("got %d headers in %s, want 20", n, got)
+		}
+		got = c.run(`mutation { auditEventsStreamingHeadersCreate(input: { destinationId: "gid://gitlab/AuditEvents::ExternalAuditEventDestination/1", key: "h20", value: "v" }) { errors header { id } } }`, nil)
+		if !strings.Contains(got, `more than 20 headers`) || !strings.Contains(got, `"header":null`) {
+			t.Errorf("21 headers: got %s, want an error", got)
+		}
+	})
+}
