@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicelog/sluice/github"
 	"github.com/sluicelog/sluice/gitlab"
 	"github.com/sluicelog/sluice/graphql"
 	"github.com/sluicelog/sluice/ingest"
@@ -171,6 +172,10 @@ func (s *server) handlers() (main, metricsOnly http.Handler, endless func()) {
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/events", in)
 	mux.Handle("GET /api/v1/events", api)
+	hub := github.New(github.Config{Service: s.parts.control, Logger: s.lg})
+	for _, path := range append(github.Roots(), github.Prefix+"/") {
+		mux.Handle(path, hub)
+	}
 	mux.Handle("/api/v4/", gitlab.New(gitlab.Config{Service: s.parts.control, Logger: s.lg}))
 	mux.Handle("/api/graphql", graphql.New(graphql.Config{Service: s.parts.control, Logger: s.lg}))
 	mux.Handle("/", api)

@@ -1,0 +1,142 @@
+package github
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/control"
+)
+
+const (
+	defaultPerPage = 30
+	maxPerPage     = 100
+)
+
+// enterpriseLog answers for a top-level namespace, by its path or number.
+func (a *API) enterpriseLog(c *call) error {
+	return a.log(c, func(n control.Namespace) bool {
+		return !strings.Contains(n.Path, "/") && named(n, n.Path, c.PathValue("enterprise"))
+	})
+}
+
+// orgLog answers for an organization, which lies below an enterprise, or is a
+// top-level namespace itself.
+func (a *API) orgLog(c *call) error {
+	return a.log(c, func(n control.Namespace) bool {
+		name := n.Path
+		if top, below, ok := strings.Cut(n.Path, "/"); ok && top != "" {
+			name = below
+		}
+		return !strings.Contains(name, "/") && named(n, name, c.PathValue("org"))
+	})
+}
+
+// named reports whether a namespace is meant by a name or number.
+func named(n control.Namespace, name, asked string) bool {
+	return sluice.FoldNamespace(name) == sluice.FoldNamespace(asked) || strconv.FormatInt(n.ID, 10) == asked
+}
+
+// log answers with a page of the log of the namespace that is meant. Of several
+// with one name the first by path is: a token that sees one only has no choice.
+func (a *API) log(c *call, meant func(control.Namespace) bool) error {
+	known, err := a.service.Namespaces(c.Context(), c.by, "")
+	if err != nil {
+		return err
+	}
+	path := ""
+	for _, n := range known {
+		if meant(n) {
+			path = n.Path
+			break
+		}
+	}
+	if path == "" {
+		return errNotFound
+	}
+	q, err := readQuery(c.URL.Query())
+	if err != nil {
+		return err
+	}
+	q.Namespace = path
+	found, err := a.service.Events(c.Context(), c.by, q)
+	if err != nil {
+		return err
+	}
+	out := make([]entry, len(found.Events))
+	for i := range found.Events {
+		out[i] = present(&found.Events[i])
+	}
+	if links := links(c.Request, &q, &found); links != "" {
+		c.w.Header().Set("Link", links)
+	}
+	writeJSON(c.w, http.StatusOK, out)
+	return nil
+}
+
+func readQuery(values url.Values) (q control.EventQuery, err error) {
+	q = control.EventQuery{Phrase: values.Get("phrase"), Limit: defaultPerPage, After: values.Get("after"), Before: values.Get("before")}
+	wrong := func(text string) error {
+		return &problem{http.StatusUnprocessableEntity, "Validation Failed", []string{text}}
+	}
+	switch values.Get("include") {
+	case "", "web":
+		q.Class = string(sluice.Audit)
+	case "git":
+		q.Class = string(sluice.Git)
+	case "all":
+	default:
+		return q, wrong("include must be web, git or all")
+	}
+	switch values.Get("order") {
+	case "", "desc":
+	case "asc":
+		q.Order = control.OldestFirst
+	default:
+		return q, wrong("order must be asc or desc")
+	}
+	page := 1
+	for name, to := range map[string]*int{"per_page": &q.Limit, "page": &page} {
+		if text := values.Get(name); text != "" {
+			if *to, err = strconv.Atoi(text); err != nil || *to < 1 {
+				return q, wrong(name + " must be a positive integer")
+			}
+		}
+	}
+	q.Limit = min(q.Limit, maxPerPage)
+	q.Skip = min(page-1, 1<<20) * q.Limit
+	return q, nil
+}
+
+// links leads to the neighbours of a page. Clients read one line of it.
+func links(r *http.Request, q *control.EventQuery, found *control.FoundEvents) string {
+	var list []string
+	back := q.Before != ""
+	if found.More || back {
+		list = append(list, link(r, "next", "after", found.Next))
+	}
+	list = append(list, link(r, "first", "after", ""))
+	if found.More && back || q.After != "" {
+		list = append(list, link(r, "prev", "before", found.Previous))
+	}
+	return strings.Join(list, ", ")
+}
+
+func link(r *http.Request, rel, name, cursor string) string {
+	q := r.URL.Query()
+	q.Del("page")
+	for _, other := range []string{"after", "before"} {
+		q.Set(other, "")
+	}
+	q.Set(name, cursor)
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	to := url.URL{Scheme: scheme, Host: r.Host, RawQuery: q.Encode()}
+	path, _, _ := strings.Cut(r.RequestURI, "?") // as it was asked, with or without the prefix
+	to.Path = path
+	return "<" + to.String() + `>; rel="` + rel + `"`
+}
