@@ -66,13 +66,6 @@ func (m *people) putMember(r memberRecord) {
 	}
 }
 
-// member returns a user's role in a folded namespace, nil without one.
-func (m *people) member(folded, user string) *membership {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.members[user][folded]
-}
-
 func (m *people) listMembers() []memberRecord {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
