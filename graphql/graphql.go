@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -149,6 +150,11 @@ func (a *API) run(ctx context.Context, q query) (out *gql.Response) {
 	}()
 	if q.Query == "" {
 		return &gql.Response{Errors: queryErrors("there is no query in the request")}
+	}
+	if n := 4*strings.Count(q.Query, "__schema") + strings.Count(q.Query, "__type") - strings.Count(q.Query, "__typename"); n > 0 {
+		if err := callerOf(ctx).spend(n * introspection / 4); err != nil {
+			return &gql.Response{Errors: queryErrors(err.Error())}
+		}
 	}
 	out = a.schema.Exec(ctx, q.Query, q.OperationName, q.Variables)
 	if len(out.Errors) > maxErrors {

@@ -156,10 +156,21 @@ func TestIntrospection(t *testing.T) {
 	simulate(t, func(t *testing.T, c *client) {
 		c.want(`{ __type(name: "GroupAuditEventStreamingDestination") { kind interfaces { name } } }`,
 			`{"data":{"__type":{"kind":"OBJECT","interfaces":[{"name":"AuditEventStreamingDestinationInterface"}]}}}`)
-		got := c.run(`{ __schema { queryType { name } mutationType { fields { name } } types { name kind fields { name type { name ofType { name } } } } } }`, nil)
+		query, err := os.ReadFile("testdata/introspection.graphql") // as clients send it
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := c.run(string(query), nil)
 		schema, err := os.ReadFile("schema.graphql")
 		if err != nil {
 			t.Fatal(err)
+		}
+		many, err := json.Marshal(map[string]string{"query": string(query)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.post("[" + strings.Repeat(string(many)+",", 9) + string(many) + "]").Body.String(); !strings.Contains(got, "asks for too much") {
+			t.Errorf("10 introspections at once: got %.200s, want an error", got)
 		}
 		for line := range strings.Lines(string(schema)) {
 			if kind, rest, _ := strings.Cut(line, " "); kind == "type" || kind == "input" || kind == "interface" || kind == "scalar" {

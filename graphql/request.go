@@ -34,6 +34,10 @@ type query struct {
 // too, but lists within lists multiply.
 const budget = 20_000
 
+// introspection is what a look at the whole schema counts, which is some 30 ms
+// of a processor.
+const introspection = budget / 4
+
 type callerKey struct{}
 
 // caller is who makes a request, and what is left of its budget.
