@@ -132,7 +132,7 @@ func (s *Service) SignIn(ctx context.Context, name string, password secret.Text,
 	}
 	s.sessions.put(d, rec)
 	s.outboxes.wake(sessionKey(d))
-	s.boundSessions(ctx, u.record.ID)
+	s.boundSessions(ctx, u.record.ID, d)
 	return SignedIn{Cookie: secret.Text(text), Expires: now.Add(SessionLife), User: s.viewUser(u)}, nil
 }
 

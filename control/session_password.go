@@ -54,9 +54,9 @@ func (s *Service) keepSession(ctx context.Context, p Principal, epoch int64) err
 }
 
 // boundSessions ends the sessions of a user that are too many, those first that
-// were not used for longest. One that cannot be ended now is ended by a later
-// call.
-func (s *Service) boundSessions(ctx context.Context, user string) {
+// were not used for longest, but for the newest one. One that cannot be ended now
+// is ended by a later call.
+func (s *Service) boundSessions(ctx context.Context, user string, newest digest) {
 	for {
 		n, oldest := 0, digest{}
 		var last *session
@@ -65,7 +65,10 @@ func (s *Service) boundSessions(ctx context.Context, user string) {
 			if m.record.User != user {
 				continue
 			}
-			if n++; last == nil || m.used.get().Before(last.used.get()) {
+			if n++; d == newest {
+				continue
+			}
+			if last == nil || m.used.get().Before(last.used.get()) {
 				oldest, last = d, m
 			}
 		}

@@ -378,6 +378,28 @@ func TestSessions(t *testing.T) {
 	})
 }
 
+// A user has 20 sessions at most: further ones end those that rest for longest.
+func TestSessionsAreBounded(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		addUser(t, w, "jane", "", "")
+		var cookies []string
+		for range 22 {
+			time.Sleep(time.Second)
+			cookie, _ := signIn(t, w, "jane")
+			cookies = append(cookies, cookie)
+		}
+		for i, cookie := range cookies {
+			if _, err := w.Service.Session(t.Context(), cookie); (err == nil) != (i >= 2) {
+				t.Errorf("session %d of 22: got error %v", i, err)
+			}
+		}
+		synctest.Wait()
+		if got := strings.Count(w.Records(), "\nsession/"); got != 20 {
+			t.Errorf("got %d records, want 20", got)
+		}
+	})
+}
+
 func TestSignInIsThrottled(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, w *controltest.World) {
 		ctx := t.Context()

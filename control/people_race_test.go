@@ -1,0 +1,57 @@
+package control_test
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/control/controltest"
+)
+
+// People at once, for the race detector; what is known follows what is stored.
+func TestConcurrentPeople(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		ctx := t.Context()
+		addUser(t, w, "jane", "acme", control.Owner)
+		token, _ := personal(t, w, "jane", "api")
+		var wg sync.WaitGroup
+		for i := range 6 {
+			wg.Go(func() {
+				for n := range 10 {
+					role := []control.Role{control.Owner, control.Auditor}[(i+n)%2]
+					if _, err := w.Service.SetMember(ctx, w.Admin, control.MemberSpec{Namespace: "acme", User: "jane", Role: role}); err != nil {
+						t.Error(err)
+					}
+					if i == 0 && n%3 == 0 {
+						_ = w.Service.RemoveMember(ctx, w.Admin, "acme", "jane") // another call may have been first
+					}
+					if _, err := w.Service.Authenticate(ctx, token.Text); err != nil {
+						t.Error(err)
+					}
+					in, err := w.Service.SignIn(ctx, "jane", janesPassword, home)
+					if err != nil {
+						continue // many at once count as failures until they succeed
+					}
+					_, _ = w.Service.Session(ctx, in.Cookie.Reveal()) // others may have ended it: there are too many
+					if n%2 == 0 {
+						if err := w.Service.SignOut(ctx, in.Cookie.Reveal()); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			})
+		}
+		wg.Wait()
+		synctest.Wait()
+		before, err := w.Service.Users(ctx, w.Admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Restart()
+		after, err := w.Service.Users(ctx, w.Admin)
+		if err != nil || len(after) != 1 || after[0].Roles["acme"] != before[0].Roles["acme"] {
+			t.Errorf("roles: known %v, stored %v (error %v)", before, after, err)
+		}
+	})
+}
