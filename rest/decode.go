@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sluicelog/sluice"
@@ -178,6 +179,9 @@ func decodeError(err error) error {
 			field = "the body"
 		}
 		return sluice.Errorf(sluice.Invalid, "%s must be %s", field, inJSON(e.Type))
+	}
+	if _, ok := errors.AsType[*time.ParseError](err); ok {
+		return sluice.Errorf(sluice.Invalid, "a time cannot be read").WithHint("for example 2027-01-31T00:00:00Z")
 	}
 	if _, name, ok := strings.Cut(err.Error(), "unknown field "); ok {
 		return sluice.Errorf(sluice.Invalid, "there is no field %s", shorten(name)).WithHint("see the manual of the API")

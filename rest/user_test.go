@@ -39,6 +39,9 @@ func TestPeople(t *testing.T) {
 		c.wantProblem(404, "not_found", "GET", "/api/v1/members?namespace=umbra", "")
 		c.wantProblem(403, "forbidden", "GET", "/api/v1/users", "")
 		end := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+		if e := c.wantProblem(400, "invalid", "POST", "/api/v1/tokens", `{"kind":"personal","scopes":["api"],"expires_at":"tomorrow"}`); e["message"] != "a time cannot be read" {
+			t.Errorf("got %v, want that the time is wrong", e)
+		}
 		own := c.want(201, "POST", "/api/v1/tokens", `{"kind":"personal","scopes":["read_api"],"expires_at":"`+end+`"}`)
 		if own["user"] != "u1" || own["expires_at"] != end {
 			t.Errorf("got %v, want a token of u1 until %s", own, end)
