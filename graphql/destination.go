@@ -37,7 +37,7 @@ func (a *API) destinations(ctx context.Context, c class, path string) ([]*destin
 	if err != nil {
 		return nil, err
 	}
-	if err := who.spend(10 + len(list)); err != nil {
+	if err := who.spend(50 + len(list)); err != nil {
 		return nil, err
 	}
 	out := []*destination{}

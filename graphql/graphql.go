@@ -7,7 +7,7 @@
 //
 // The global id of an object is its class and a number: for destinations the
 // stream's id, for headers and namespace filters one that is derived from the
-// stream's id and the header's name or the namespace's path (see part).
+// stream's id and the header's name or the namespace's path (see parts).
 //
 // Three of GitLab's ways are not taken over: a destination that is not active
 // is a paused stream, which sends later what it did not send; limits are those

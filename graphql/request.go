@@ -30,7 +30,7 @@ type query struct {
 }
 
 // budget is what one request may resolve: a node of a list, a look-up and a
-// kilobyte of configuration count one each. Depth and selections are bounded
+// kilobyte of configuration count one each, and making a list 50. Depth and selections are bounded
 // too, but lists within lists multiply.
 const budget = 20_000
 
