@@ -47,7 +47,7 @@ func layers() map[string][]string {
 		"search":                        {"", "eventlog", "index"},
 		"ingest":                        {"", "control", "eventlog"},
 		"rest":                          {"", "control", "deliver", "destination", "ingest", "secret"},
-		"github":                        {"", "control"},
+		"github":                        {"", "control", "secret"},
 		"gitlab":                        {"", "control"},
 		"graphql":                       {"", "control", "secret"},
 		"control/controltest":           {"", "control", "deliver", "destination", "eventlog", "notice", "secret", "store"},

@@ -57,6 +57,12 @@ func streamOperations() map[string]operation {
 		"Streams/all": {need: "read streams", do: plain(func(m *matrix, p control.Principal) ([]control.Stream, error) {
 			return m.Service.Streams(m.t.Context(), p, nil)
 		})},
+		"BoxKey": {need: "change streams", at: everywhere(), do: in(func(m *matrix, p control.Principal, namespace string) (control.BoxKey, error) {
+			return m.Service.BoxKey(m.t.Context(), p, namespace)
+		})},
+		"OpenBox": {need: "change streams", at: everywhere(), do: in(func(m *matrix, p control.Principal, namespace string) (secret.Text, error) {
+			return m.Service.OpenBox(m.t.Context(), p, namespace, "token", "none", "bm9uZQ==")
+		})},
 		"CreateStream": {need: "change streams", at: everywhere(), do: in(func(m *matrix, p control.Principal, namespace string) (control.Stream, error) {
 			return m.Service.CreateStream(m.t.Context(), p, bad(namespace))
 		})},

@@ -1,6 +1,6 @@
 // Package github serves the audit log of GitHub's REST API for clients that were
-// made for it: the logs of an enterprise and of an organization, and what such
-// clients ask besides. It translates onto package control, which decides
+// made for it: the logs of an enterprise and of an organization, the streams of an
+// enterprise, and what such clients ask besides. It translates onto package control, which decides
 // everything. docs/api/github.md is its manual.
 //
 // Source: GitHub's documentation, "REST API endpoints for enterprise audit logs",
@@ -46,13 +46,16 @@ func New(cfg Config) *API {
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
-	for path, do := range map[string]func(*call) error{
-		"/enterprises/{enterprise}/audit-log": a.enterpriseLog,
-		"/orgs/{org}/audit-log":               a.orgLog,
-		"/meta":                               a.meta,
-		"/rate_limit":                         a.rateLimit,
+	for path, m := range map[string]methods{
+		"/enterprises/{enterprise}/audit-log":                  {"GET": a.enterpriseLog},
+		"/enterprises/{enterprise}/audit-log/stream-key":       {"GET": a.streamKey},
+		"/enterprises/{enterprise}/audit-log/streams":          {"GET": a.listStreams, "POST": a.createStream},
+		"/enterprises/{enterprise}/audit-log/streams/{stream}": {"GET": a.getStream, "PUT": a.updateStream, "DELETE": a.deleteStream},
+		"/orgs/{org}/audit-log":                                {"GET": a.orgLog},
+		"/meta":                                                {"GET": a.meta},
+		"/rate_limit":                                          {"GET": a.rateLimit},
 	} {
-		a.mux.HandleFunc(path, a.handle(do))
+		a.mux.HandleFunc(path, a.handle(m))
 	}
 	a.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { writeProblem(w, errNotFound) })
 	return a
@@ -107,10 +110,18 @@ func token(r *http.Request) string {
 	return ""
 }
 
-func (a *API) handle(do func(*call) error) http.HandlerFunc {
+// methods are the ways to use a path.
+type methods map[string]func(*call) error
+
+func (a *API) handle(m methods) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		limits(w.Header())
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		do := m[method]
+		if do == nil {
 			writeProblem(w, errNotFound)
 			return
 		}
@@ -134,7 +145,6 @@ func limits(h http.Header) {
 	h.Set("X-RateLimit-Remaining", n)
 	h.Set("X-RateLimit-Used", "0")
 	h.Set("X-RateLimit-Reset", strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10))
-	h.Set("X-RateLimit-Resource", "audit_log")
 }
 
 func (a *API) rateLimit(c *call) error {
@@ -175,6 +185,8 @@ func (a *API) explain(r *http.Request, err error) *problem {
 	case sluice.NotFound:
 		return errNotFound
 	case sluice.Invalid:
+		return &problem{http.StatusUnprocessableEntity, "Validation Failed", []string{e.Message}}
+	case sluice.Conflict:
 		return &problem{http.StatusUnprocessableEntity, "Validation Failed", []string{e.Message}}
 	case sluice.Busy:
 		return &problem{status: http.StatusServiceUnavailable, text: e.Message}

@@ -2,6 +2,8 @@ package github_test
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,9 +17,13 @@ import (
 	"time"
 
 	client "github.com/google/go-github/v89/github"
+	"golang.org/x/crypto/nacl/box"
 
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/control/controltest"
+	"github.com/sluicelog/sluice/destination/eventhubs"
+	"github.com/sluicelog/sluice/destination/s3"
+	"github.com/sluicelog/sluice/destination/splunk"
 	"github.com/sluicelog/sluice/github"
 	"github.com/sluicelog/sluice/index"
 	"github.com/sluicelog/sluice/search"
@@ -37,6 +43,7 @@ func simulate(t *testing.T, f func(w *world)) {
 		cw := controltest.New(t, func(c *control.Config) {
 			s = search.New(search.Config{Log: c.Log, Engine: index.NewMemory()})
 			c.Search = s
+			c.Kinds = append(c.Kinds, splunk.New(), s3.Kind{}, eventhubs.Kind{})
 		})
 		ctx, stop := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
@@ -232,6 +239,125 @@ func TestRoots(t *testing.T) {
 				if rec.Code != http.StatusOK {
 					t.Errorf("%s%s: got status %d", root, path, rec.Code)
 				}
+			}
+		}
+	})
+}
+
+// Streams are made, listed, changed and deleted by the client, with sealed secrets.
+func TestStreamsWithTheOfficialClient(t *testing.T) {
+	simulate(t, func(w *world) {
+		t, ctx := w.t, w.t.Context()
+		w.fill()
+		api := w.client(w.AdminToken).Enterprise
+		key, _, err := api.GetAuditLogStreamKey(ctx, "acme")
+		if err != nil {
+			t.Errorf("stream key: %v", err)
+			return
+		}
+		seal := func(text string) string { return sealFor(t, key.Key, text) }
+		var first int64
+		for _, c := range []struct {
+			config  *client.AuditLogStreamConfig
+			details string
+		}{
+			{client.NewSplunkStreamConfig(true, &client.SplunkConfig{Domain: "splunk.example.com", Port: 8088, KeyID: key.KeyID, EncryptedToken: seal("f3a1"), SSLVerify: true}), "splunk.example.com:8088"},
+			{client.NewHecStreamConfig(false, &client.HecConfig{Domain: "hec.example.com", Port: 443, KeyID: key.KeyID, EncryptedToken: seal("f3a2"), Path: "/hec/event", SSLVerify: true}), "hec.example.com:443"},
+			{client.NewAzureHubStreamConfig(true, &client.AzureHubConfig{Name: "audit", KeyID: key.KeyID, EncryptedConnstring: seal("Endpoint=sb://acme.servicebus.windows.net/;SharedAccessKeyName=send;SharedAccessKey=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")}), "audit"},
+			{client.NewAmazonS3AccessKeysStreamConfig(true, &client.AmazonS3AccessKeysConfig{Bucket: "acme-audit", Region: "eu-central-1", KeyID: key.KeyID, AuthenticationType: "access_keys",
+				EncryptedSecretKey: seal("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), EncryptedAccessKeyID: seal("AKIAIOSFODNN7EXAMPLE")}), "acme-audit"},
+		} {
+			made, _, err := api.CreateAuditLogStream(ctx, "acme", *c.config)
+			if err != nil || made.StreamType != c.config.StreamType || made.StreamDetails != c.details || made.Enabled != c.config.Enabled || (made.PausedAt == nil) != made.Enabled {
+				t.Errorf("%s: got %+v and error %v, want a stream to %s", c.config.StreamType, made, err, c.details)
+				continue
+			}
+			got, _, err := api.GetAuditLogStream(ctx, "acme", made.ID)
+			if err != nil || got.ID != made.ID || got.StreamDetails != c.details {
+				t.Errorf("%s: got %+v and error %v, want the one that was made", c.config.StreamType, got, err)
+			}
+			if first == 0 {
+				first = made.ID
+			}
+		}
+		change := client.NewSplunkStreamConfig(false, &client.SplunkConfig{Domain: "other.example.com", Port: 8088, KeyID: key.KeyID, EncryptedToken: seal("f3a3")})
+		if got, _, err := api.UpdateAuditLogStream(ctx, "acme", first, *change); err != nil || got.Enabled || got.StreamDetails != "other.example.com:8088" {
+			t.Errorf("change: got %+v and error %v, want a paused stream elsewhere", got, err)
+		}
+		if list, _, err := api.ListAuditLogStreams(ctx, "acme"); err != nil || len(list) != 4 {
+			t.Errorf("list: got %d streams and error %v, want 4", len(list), err)
+		}
+		if list, _, err := api.ListAuditLogStreams(ctx, "umbra"); err != nil || len(list) != 0 {
+			t.Errorf("list of another enterprise: got %d streams and error %v, want none", len(list), err)
+		}
+		other := seal("f3a4")
+		refused := func(what string, status int, err error) {
+			t.Helper()
+			if e, ok := errors.AsType[*client.ErrorResponse](err); !ok || e.Response.StatusCode != status || e.Message == "" {
+				t.Errorf("%s: got error %v, want status %d", what, err, status)
+			}
+		}
+		_, _, err = api.UpdateAuditLogStream(ctx, "umbra", first, *change)
+		refused("change as another enterprise", 404, err)
+		_, _, err = api.UpdateAuditLogStream(ctx, "acme", first, *client.NewAzureHubStreamConfig(true, &client.AzureHubConfig{Name: "a", KeyID: key.KeyID, EncryptedConnstring: other}))
+		refused("change of the type", 422, err)
+		for what, c := range map[string]*client.AuditLogStreamConfig{
+			"a box for another key": client.NewSplunkStreamConfig(true, &client.SplunkConfig{Domain: "a.example.com", Port: 1, KeyID: "v1", EncryptedToken: other}),
+			"no box":                client.NewSplunkStreamConfig(true, &client.SplunkConfig{Domain: "a.example.com", Port: 1, KeyID: key.KeyID, EncryptedToken: "token in plain"}),
+			"a wrong domain":        client.NewSplunkStreamConfig(true, &client.SplunkConfig{Domain: "https://a.example.com", Port: 1, KeyID: key.KeyID, EncryptedToken: other}),
+			"Datadog":               client.NewDatadogStreamConfig(true, &client.DatadogConfig{EncryptedToken: other, Site: "US", KeyID: key.KeyID}),
+			"Azure Blob":            client.NewAzureBlobStreamConfig(true, &client.AzureBlobConfig{KeyID: key.KeyID, EncryptedSASURL: other, Container: "c"}),
+			"Google Cloud Storage":  client.NewGoogleCloudStreamConfig(true, &client.GoogleCloudConfig{Bucket: "b", KeyID: key.KeyID, EncryptedJSONCredentials: other}),
+			"OpenID Connect":        client.NewAmazonS3OIDCStreamConfig(true, &client.AmazonS3OIDCConfig{Bucket: "b", KeyID: key.KeyID, AuthenticationType: "oidc", ArnRole: "arn"}),
+		} {
+			_, _, err := api.CreateAuditLogStream(ctx, "acme", *c)
+			refused(what, 422, err)
+		}
+		_, err = api.DeleteAuditLogStream(ctx, "umbra", first)
+		refused("delete as another enterprise", 404, err)
+		if _, err := api.DeleteAuditLogStream(ctx, "acme", first); err != nil {
+			t.Errorf("delete: %v", err)
+		}
+		_, _, err = api.GetAuditLogStream(ctx, "acme", first)
+		refused("a deleted stream", 404, err)
+		if list, _, err := api.ListAuditLogStreams(ctx, "acme"); err != nil || len(list) != 3 {
+			t.Errorf("list at the end: got %d streams and error %v, want 3", len(list), err)
+		}
+	})
+}
+
+// sealFor seals a text as libsodium does.
+func sealFor(t *testing.T, key, text string) string {
+	t.Helper()
+	raw, err := base64.StdEncoding.DecodeString(key)
+	if err != nil || len(raw) != 32 {
+		t.Errorf("key %q: %d bytes and error %v, want 32", key, len(raw), err)
+		return ""
+	}
+	public := [32]byte(raw)
+	sealed, err := box.SealAnonymous(nil, []byte(text), &public, rand.Reader)
+	if err != nil {
+		t.Error(err)
+	}
+	return base64.StdEncoding.EncodeToString(sealed)
+}
+
+// Bodies that are none are refused.
+func TestBodies(t *testing.T) {
+	simulate(t, func(w *world) {
+		t := w.t
+		w.fill()
+		for body, want := range map[string]int{
+			"": 400, "{": 400, "[]": 400, "{}": 422, `{"enabled":true}`: 422, `{"enabled":"yes","stream_type":"Splunk","vendor_specific":{}}`: 400,
+			`{"enabled":true,"stream_type":"Splunk","vendor_specific":[]}`: 422, `{"enabled":true,"stream_type":"Splunk","vendor_specific":{"port":"x"}}`: 422,
+			strings.Repeat(" ", 300<<10) + "{}": 413,
+		} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/enterprises/acme/audit-log/streams", strings.NewReader(body))
+			r.Header.Set("Authorization", "Bearer "+w.AdminToken)
+			rec := httptest.NewRecorder()
+			w.api.ServeHTTP(rec, r)
+			if rec.Code != want {
+				t.Errorf("%.60q: got status %d with %s, want %d", body, rec.Code, rec.Body, want)
 			}
 		}
 	})

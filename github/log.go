@@ -15,23 +15,36 @@ const (
 	maxPerPage     = 100
 )
 
-// enterpriseLog answers for a top-level namespace, by its path or number.
-func (a *API) enterpriseLog(c *call) error {
-	return a.log(c, func(n control.Namespace) bool {
+// enterprise returns the top-level namespace that the path names, by its name or
+// number.
+func (a *API) enterprise(c *call) (string, error) {
+	return a.namespace(c, func(n control.Namespace) bool {
 		return !strings.Contains(n.Path, "/") && named(n, n.Path, c.PathValue("enterprise"))
 	})
+}
+
+func (a *API) enterpriseLog(c *call) error {
+	path, err := a.enterprise(c)
+	if err != nil {
+		return err
+	}
+	return a.log(c, path)
 }
 
 // orgLog answers for an organization, which lies below an enterprise, or is a
 // top-level namespace itself.
 func (a *API) orgLog(c *call) error {
-	return a.log(c, func(n control.Namespace) bool {
+	path, err := a.namespace(c, func(n control.Namespace) bool {
 		name := n.Path
 		if top, below, ok := strings.Cut(n.Path, "/"); ok && top != "" {
 			name = below
 		}
 		return !strings.Contains(name, "/") && named(n, name, c.PathValue("org"))
 	})
+	if err != nil {
+		return err
+	}
+	return a.log(c, path)
 }
 
 // named reports whether a namespace is meant by a name or number.
@@ -39,23 +52,23 @@ func named(n control.Namespace, name, asked string) bool {
 	return sluice.FoldNamespace(name) == sluice.FoldNamespace(asked) || strconv.FormatInt(n.ID, 10) == asked
 }
 
-// log answers with a page of the log of the namespace that is meant. Of several
-// with one name the first by path is: a token that sees one only has no choice.
-func (a *API) log(c *call, meant func(control.Namespace) bool) error {
+// namespace returns the one that is meant, of those that the caller sees. Of several
+// with one name it is the first by path.
+func (a *API) namespace(c *call, meant func(control.Namespace) bool) (string, error) {
 	known, err := a.service.Namespaces(c.Context(), c.by, "")
 	if err != nil {
-		return err
+		return "", err
 	}
-	path := ""
 	for _, n := range known {
 		if meant(n) {
-			path = n.Path
-			break
+			return n.Path, nil
 		}
 	}
-	if path == "" {
-		return errNotFound
-	}
+	return "", errNotFound
+}
+
+// log answers with a page of the log of a namespace.
+func (a *API) log(c *call, path string) error {
 	q, err := readQuery(c.URL.Query())
 	if err != nil {
 		return err
@@ -78,9 +91,6 @@ func (a *API) log(c *call, meant func(control.Namespace) bool) error {
 
 func readQuery(values url.Values) (q control.EventQuery, err error) {
 	q = control.EventQuery{Phrase: values.Get("phrase"), Limit: defaultPerPage, After: values.Get("after"), Before: values.Get("before")}
-	wrong := func(text string) error {
-		return &problem{http.StatusUnprocessableEntity, "Validation Failed", []string{text}}
-	}
 	switch values.Get("include") {
 	case "", "web":
 		q.Class = string(sluice.Audit)
@@ -88,20 +98,20 @@ func readQuery(values url.Values) (q control.EventQuery, err error) {
 		q.Class = string(sluice.Git)
 	case "all":
 	default:
-		return q, wrong("include must be web, git or all")
+		return q, invalid("include must be web, git or all")
 	}
 	switch values.Get("order") {
 	case "", "desc":
 	case "asc":
 		q.Order = control.OldestFirst
 	default:
-		return q, wrong("order must be asc or desc")
+		return q, invalid("order must be asc or desc")
 	}
 	page := 1
 	for name, to := range map[string]*int{"per_page": &q.Limit, "page": &page} {
 		if text := values.Get(name); text != "" {
 			if *to, err = strconv.Atoi(text); err != nil || *to < 1 {
-				return q, wrong(name + " must be a positive integer")
+				return q, invalid(name + " must be a positive integer")
 			}
 		}
 	}
