@@ -75,7 +75,7 @@ var access = map[action]rule{
 	actionManageStreams:   {owner: true, scopes: changing | scopeAdminEnterprise, shown: actionReadStreams},
 	actionReadTokens:      {owner: true, scopes: reading},
 	actionManageTokens:    {owner: true, scopes: changing},
-	actionReadNamespaces:  {owner: true, auditor: true, scopes: reading},
+	actionReadNamespaces:  {owner: true, auditor: true, scopes: reading | scopeReadAuditLog | scopeAdminEnterprise},
 	actionManageNamespace: {owner: true, scopes: changing, shown: actionReadNamespaces},
 	actionManageNotices:   {owner: true, scopes: changing, shown: actionReadNamespaces},
 	actionReadMembers:     {owner: true, scopes: reading, shown: actionReadNamespaces},

@@ -37,7 +37,7 @@ func needs() map[string]need {
 		"read streams":    {owner: true, auditor: true, scopes: enterprise(read)},
 		"read secrets":    {owner: true, scopes: enterprise(read)},
 		"change streams":  {owner: true, scopes: enterprise(change), shown: "read streams"},
-		"read namespaces": {owner: true, auditor: true, scopes: read},
+		"read namespaces": {owner: true, auditor: true, scopes: all},
 		"manage":          {owner: true, scopes: change, shown: "read namespaces"},
 		"read members":    {owner: true, scopes: read, shown: "read namespaces"},
 		"manage tokens":   {owner: true, scopes: change},

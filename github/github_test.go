@@ -362,3 +362,57 @@ func TestBodies(t *testing.T) {
 		}
 	})
 }
+
+// Members read and manage what is theirs, as far as role and scopes go, and learn
+// nothing of others.
+func TestMembers(t *testing.T) {
+	simulate(t, func(w *world) {
+		t, ctx := w.t, w.t.Context()
+		w.fill()
+		owner, auditor := w.member("acme", control.Owner, "admin:enterprise"), w.member("acme", control.Auditor, "read:audit_log")
+		for _, token := range []string{owner, auditor} {
+			api := w.client(token)
+			if got, _, err := api.Enterprise.GetAuditLog(ctx, "acme", nil); err != nil || len(got) != 30 {
+				t.Errorf("their enterprise: got %d events and error %v, want 30", len(got), err)
+			}
+			for what, err := range map[string]error{
+				"another enterprise":              second(api.Enterprise.GetAuditLog(ctx, "umbra", nil)),
+				"another organization":            second(api.Organizations.GetAuditLog(ctx, "dark", nil)),
+				"streams of another enterprise":   second(api.Enterprise.ListAuditLogStreams(ctx, "umbra")),
+				"the key of another enterprise":   second(api.Enterprise.GetAuditLogStreamKey(ctx, "umbra")),
+				"an enterprise that is not there": second(api.Enterprise.GetAuditLogStreamKey(ctx, "nobody")),
+			} {
+				if e, ok := errors.AsType[*client.ErrorResponse](err); !ok || e.Response.StatusCode != http.StatusNotFound {
+					t.Errorf("%s: got error %v, want not found", what, err)
+				}
+			}
+		}
+		if _, _, err := w.client(owner).Enterprise.GetAuditLogStreamKey(ctx, "acme"); err != nil {
+			t.Errorf("the owner's stream key: %v", err)
+		}
+		e, ok := errors.AsType[*client.ErrorResponse](second(w.client(auditor).Enterprise.GetAuditLogStreamKey(ctx, "acme")))
+		if !ok || e.Response.StatusCode != http.StatusForbidden {
+			t.Errorf("an auditor's stream key: got error %v, want forbidden", e)
+		}
+	})
+}
+
+func second[T any](_ T, _ *client.Response, err error) error { return err }
+
+// member returns a token of a user with a role in a top-level namespace.
+func (w *world) member(namespace string, role control.Role, scopes ...string) string {
+	w.t.Helper()
+	ctx := w.t.Context()
+	u, err := w.Service.CreateUser(ctx, w.Admin, control.UserSpec{Name: string(role) + "." + namespace, Password: "a password of some length"})
+	if err == nil {
+		_, err = w.Service.SetMember(ctx, w.Admin, control.MemberSpec{Namespace: namespace, User: u.ID, Role: role})
+	}
+	var tok control.Token
+	if err == nil {
+		tok, err = w.Service.CreateToken(ctx, w.Admin, control.TokenSpec{Kind: control.KindPersonal, User: u.ID, Scopes: scopes})
+	}
+	if err != nil {
+		w.t.Errorf("a member of %s: %v", namespace, err)
+	}
+	return tok.Text
+}

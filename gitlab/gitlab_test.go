@@ -245,3 +245,53 @@ func TestRefusals(t *testing.T) {
 		}
 	})
 }
+
+// Members read what is theirs, and learn nothing of others.
+func TestMembers(t *testing.T) {
+	simulate(t, func(w *world) {
+		t := w.t
+		w.fill()
+		for _, token := range []string{w.member("acme", control.Owner, "read_api"), w.member("acme", control.Auditor, "read_api")} {
+			api := w.client(token).AuditEvents
+			if got, _, err := api.ListGroupAuditEvents("acme", nil); err != nil || len(got) != 20 {
+				t.Errorf("their group: got %d events and error %v, want 20", len(got), err)
+			}
+			if got, _, err := api.ListGroupAuditEvents(22, nil); err != nil || len(got) != 20 {
+				t.Errorf("their group by number: got %d events and error %v, want 20", len(got), err)
+			}
+			for what, err := range map[string]error{
+				"another group":             refusal(api.ListGroupAuditEvents("umbra", nil)),
+				"another group by number":   refusal(api.ListGroupAuditEvents(30, nil)),
+				"a group that is not there": refusal(api.ListGroupAuditEvents("nobody", nil)),
+			} {
+				if !errors.Is(err, client.ErrNotFound) {
+					t.Errorf("%s: got error %v, want not found", what, err)
+				}
+			}
+			e, ok := errors.AsType[*client.ErrorResponse](refusal(api.ListInstanceAuditEvents(nil)))
+			if !ok || e.Response.StatusCode != http.StatusForbidden {
+				t.Errorf("the installation: got error %v, want forbidden", e)
+			}
+		}
+	})
+}
+
+func refusal(_ []*client.AuditEvent, _ *client.Response, err error) error { return err }
+
+// member returns a token of a user with a role in a top-level namespace.
+func (w *world) member(namespace string, role control.Role, scopes ...string) string {
+	w.t.Helper()
+	ctx := w.t.Context()
+	u, err := w.Service.CreateUser(ctx, w.Admin, control.UserSpec{Name: string(role) + "." + namespace, Password: "a password of some length"})
+	if err == nil {
+		_, err = w.Service.SetMember(ctx, w.Admin, control.MemberSpec{Namespace: namespace, User: u.ID, Role: role})
+	}
+	var tok control.Token
+	if err == nil {
+		tok, err = w.Service.CreateToken(ctx, w.Admin, control.TokenSpec{Kind: control.KindPersonal, User: u.ID, Scopes: scopes})
+	}
+	if err != nil {
+		w.t.Errorf("a member of %s: %v", namespace, err)
+	}
+	return tok.Text
+}
