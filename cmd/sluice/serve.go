@@ -172,6 +172,9 @@ func (s *server) handlers() (main, metricsOnly http.Handler, endless func()) {
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/events", in)
 	mux.Handle("GET /api/v1/events", api)
+	collector := in.Collector()
+	mux.Handle("/services/collector", collector)
+	mux.Handle("/services/collector/", collector)
 	hub := github.New(github.Config{Service: s.parts.control, Logger: s.lg})
 	for _, path := range append(github.Roots(), github.Prefix+"/") {
 		mux.Handle(path, hub)
