@@ -46,6 +46,7 @@ type FoundEvent struct {
 	Seq        uint64          `json:"seq"`
 	AcceptedAt time.Time       `json:"accepted_at"`
 	Source     string          `json:"source"`
+	Namespace  string          `json:"-"` // the path where it lies, "" for the instance
 }
 
 // FoundEvents is a page of events.
@@ -101,7 +102,7 @@ func (s *Service) Events(ctx context.Context, p Principal, q EventQuery) (FoundE
 }
 
 func foundEvent(e search.Event) FoundEvent {
-	return FoundEvent{Event: e.Payload, Partition: e.Partition, Seq: e.Seq, AcceptedAt: e.Accepted.UTC(), Source: e.Source}
+	return FoundEvent{Event: e.Payload, Partition: e.Partition, Seq: e.Seq, AcceptedAt: e.Accepted.UTC(), Source: e.Source, Namespace: e.Namespace}
 }
 
 // narrow adds what is asked for besides the phrase.

@@ -33,15 +33,13 @@ func present(e *control.FoundEvent) entry {
 	out.fill("_document_id", string(env.ID))
 	out.fill("action", string(env.Type))
 	out.fill("actor", string(env.Actor))
-	parts := strings.Split(string(env.Namespace), "/")
-	if out["business"] == nil {
-		out.fill("business", parts[0])
-		if n := len(parts); n > 1 {
-			out.fill("org", parts[1])
-			if n > 2 && string(env.Kind) == sluice.KindProject {
-				out.fill("repo", strings.Join(parts[1:], "/"))
-			}
-		}
+	parts := strings.Split(e.Namespace, "/")
+	out.fill("business", parts[0])
+	if len(parts) > 1 {
+		out.fill("org", parts[1])
+	}
+	if len(parts) > 2 && string(env.Kind) == sluice.KindProject {
+		out.fill("repo", strings.Join(parts[1:], "/"))
 	}
 	return out
 }

@@ -168,6 +168,12 @@ func TestEntriesWithTheOfficialClient(t *testing.T) {
 		if e := byID["odd"]; e == nil || e.GetActor() != "ada" || e.ActorID != nil || e.GetOrg() != "web" || e.GetCreatedAt().UnixMilli() != 1772355600000 {
 			t.Errorf("an odd event: got %+v", e)
 		}
+		w.PostRaw(`{"_document_id":"group","event_type":"group_created","entity_type":"Group","entity_path":"acme/web","entity_id":1,"created_at":"2026-03-01T09:00:01Z"}`)
+		synctest.Wait()
+		one, _, err := c.Enterprise.GetAuditLog(ctx, "acme", &client.GetAuditLogOptions{ListCursorOptions: client.ListCursorOptions{PerPage: 1}})
+		if err != nil || len(one) != 1 || one[0].GetBusiness() != "acme" || one[0].GetOrg() != "web" || one[0].AdditionalFields["repo"] != nil {
+			t.Errorf("an event of an organization: got %+v and error %v", one, err)
+		}
 		if e := byID["w39"]; e == nil || e.GetOrgID() != 7 || e.GetActorID() != 99 || e.AdditionalFields["repository_public"] != true {
 			t.Errorf("an event: got %+v", e)
 		}

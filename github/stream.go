@@ -44,9 +44,11 @@ type stream struct {
 }
 
 func presentStream(s *control.Stream) stream {
-	out := stream{ID: s.ID, Type: typeOf(s), Details: detailsOf(s), Enabled: s.Active, CreatedAt: s.CreatedAt, UpdatedAt: s.CreatedAt, PausedAt: s.PausedAt}
+	made := s.CreatedAt.UTC().Truncate(time.Second)
+	out := stream{ID: s.ID, Type: typeOf(s), Details: detailsOf(s), Enabled: s.Active, CreatedAt: made, UpdatedAt: made}
 	if s.PausedAt != nil {
-		out.UpdatedAt = *s.PausedAt
+		paused := s.PausedAt.UTC().Truncate(time.Second)
+		out.UpdatedAt, out.PausedAt = paused, &paused
 	}
 	return out
 }

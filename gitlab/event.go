@@ -61,7 +61,7 @@ func present(e *control.FoundEvent) entity {
 	out.CreatedAt = out.CreatedAt.UTC().Truncate(time.Millisecond)
 	out.AuthorID = number(members, -1, "author_id", "actor_id")
 	out.EntityID = number(members, 0, "entity_id", "repo_id", "repository_id", "org_id", "business_id")
-	out.Details = details(members, string(env.Actor), string(env.Namespace))
+	out.Details = details(members, string(env.Actor), e.Namespace)
 	return out
 }
 

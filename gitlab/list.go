@@ -137,9 +137,7 @@ func concerns(e *control.FoundEvent, out *entity, q *control.EventQuery) bool {
 	if q.Namespace == "" {
 		return strconv.FormatInt(out.EntityID, 10) == q.Entity+strings.TrimPrefix(q.Phrase, phraseOf(q.Kind))
 	}
-	var scanner sluice.Scanner
-	_, env, _, err := scanner.Scan(nil, e.Event)
-	return err == nil && sluice.FoldNamespace(string(env.Namespace)) == sluice.FoldNamespace(q.Namespace)
+	return sluice.FoldNamespace(e.Namespace) == sluice.FoldNamespace(q.Namespace)
 }
 
 // list answers with a page.

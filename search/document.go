@@ -20,6 +20,7 @@ type Event struct {
 	Seq       uint64
 	Accepted  time.Time
 	Source    string
+	Namespace string // its path, "" for the instance
 	Payload   []byte // as it was accepted
 }
 
@@ -63,7 +64,7 @@ func (r *reader) read(ctx context.Context, v *view, hit index.Hit) (e Event, ok 
 		return Event{}, false, nil
 	}
 	return Event{
-		Partition: v.sh.name, Seq: hit.Seq, Accepted: b.Accepted, Source: strings.Clone(r.event.Source),
+		Partition: v.sh.name, Seq: hit.Seq, Accepted: b.Accepted, Source: strings.Clone(r.event.Source), Namespace: strings.Clone(r.event.Namespace),
 		Payload: bytes.Clone(payload), // not the frame with it
 	}, true, nil
 }
