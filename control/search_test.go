@@ -33,6 +33,7 @@ func searchingWith(t *testing.T, configure func(*control.Config), f func(t *test
 		ctx, stop := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
 		wg.Go(func() { _ = s.Run(ctx) })
+		synctest.Wait() // Sluice's own events of the start are in the log
 		f(t, w)
 		stop()
 		wg.Wait()

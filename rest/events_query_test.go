@@ -29,6 +29,7 @@ func searching(t *testing.T, f func(t *testing.T, c *client)) {
 		ctx, stop := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
 		wg.Go(func() { _ = s.Run(ctx) })
+		synctest.Wait() // Sluice's own events of the start are in the log
 		f(t, c)
 		stop()
 		wg.Wait()
