@@ -189,6 +189,28 @@ func TestEntriesWithTheOfficialClient(t *testing.T) {
 	})
 }
 
+// A name wins over a number: an enterprise may be called like the number of another.
+func TestNumbers(t *testing.T) {
+	simulate(t, func(w *world) {
+		t, ctx := w.t, w.t.Context()
+		w.fill()
+		known, err := w.Service.Namespaces(ctx, w.Admin, "umbra")
+		if err != nil || len(known) == 0 {
+			t.Errorf("namespaces: got %d and error %v", len(known), err)
+			return
+		}
+		number := fmt.Sprint(known[0].ID)
+		for _, want := range []string{"umbra", number} {
+			entries, _, err := w.client(w.AdminToken).Enterprise.GetAuditLog(ctx, number, nil)
+			if err != nil || len(entries) != 1 || entries[0].GetBusiness() != want {
+				t.Errorf("enterprise %s: got %d entries and error %v, want one of %s", number, len(entries), err, want)
+			}
+			w.PostRaw(fmt.Sprintf(`{"_document_id":"n","action":"repo.create","business":"%s"}`, number))
+			synctest.Wait()
+		}
+	})
+}
+
 // What cannot be answered is refused in GitHub's form.
 func TestRefusals(t *testing.T) {
 	simulate(t, func(w *world) {

@@ -18,9 +18,9 @@ const (
 // enterprise returns the top-level namespace that the path names, by its name or
 // number.
 func (a *API) enterprise(c *call) (string, error) {
-	return a.namespace(c, func(n control.Namespace) bool {
-		return !strings.Contains(n.Path, "/") && named(n, n.Path, c.PathValue("enterprise"))
-	})
+	return a.namespace(c, func(n control.Namespace) (string, bool) {
+		return n.Path, !strings.Contains(n.Path, "/")
+	}, c.PathValue("enterprise"))
 }
 
 func (a *API) enterpriseLog(c *call) error {
@@ -34,37 +34,45 @@ func (a *API) enterpriseLog(c *call) error {
 // orgLog answers for an organization, which lies below an enterprise, or is a
 // top-level namespace itself.
 func (a *API) orgLog(c *call) error {
-	path, err := a.namespace(c, func(n control.Namespace) bool {
+	path, err := a.namespace(c, func(n control.Namespace) (string, bool) {
 		name := n.Path
 		if top, below, ok := strings.Cut(n.Path, "/"); ok && top != "" {
 			name = below
 		}
-		return !strings.Contains(name, "/") && named(n, name, c.PathValue("org"))
-	})
+		return name, !strings.Contains(name, "/")
+	}, c.PathValue("org"))
 	if err != nil {
 		return err
 	}
 	return a.log(c, path)
 }
 
-// named reports whether a namespace is meant by a name or number.
-func named(n control.Namespace, name, asked string) bool {
-	return sluice.FoldNamespace(name) == sluice.FoldNamespace(asked) || strconv.FormatInt(n.ID, 10) == asked
-}
-
-// namespace returns the one that is meant, of those that the caller sees. Of several
-// with one name it is the first by path.
-func (a *API) namespace(c *call, meant func(control.Namespace) bool) (string, error) {
+// namespace returns the one that is asked for, by its name or, when none has such a
+// name, by its number, of those that the caller sees. nameOf returns how a namespace
+// is named, and whether it can be meant at all. Of several with one name it is the
+// first by path.
+func (a *API) namespace(c *call, nameOf func(control.Namespace) (string, bool), asked string) (string, error) {
 	known, err := a.service.Namespaces(c.Context(), c.by, "")
 	if err != nil {
 		return "", err
 	}
+	numbered := ""
 	for _, n := range known {
-		if meant(n) {
+		name, ok := nameOf(n)
+		if !ok {
+			continue
+		}
+		if sluice.FoldNamespace(name) == sluice.FoldNamespace(asked) {
 			return n.Path, nil
 		}
+		if strconv.FormatInt(n.ID, 10) == asked {
+			numbered = n.Path
+		}
 	}
-	return "", errNotFound
+	if numbered == "" {
+		return "", errNotFound
+	}
+	return numbered, nil
 }
 
 // log answers with a page of the log of a namespace.

@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -69,7 +70,9 @@ func (a *API) event(c *call, namespace string) (control.FoundEvent, error) {
 // by its path, by the id that its events have, or by its id here.
 func (a *API) owner(c *call, kind string) (control.EventQuery, error) {
 	name := c.PathValue("owner")
-	if _, err := strconv.ParseUint(name, 10, 63); err == nil {
+	_, err := strconv.ParseUint(name, 10, 63)
+	number := err == nil
+	if number {
 		for _, q := range []control.EventQuery{{Kind: kind, Entity: name}, {Kind: kind, Phrase: phraseOf(kind) + name}} {
 			one := q
 			one.Class, one.Limit = string(sluice.Audit), 1
@@ -79,17 +82,31 @@ func (a *API) owner(c *call, kind string) (control.EventQuery, error) {
 			}
 		}
 	}
-	known, err := a.service.Namespaces(c.Context(), c.by, "")
-	if err != nil {
-		return control.EventQuery{}, err
+	n, err := a.service.FindNamespace(c.Context(), c.by, strings.Trim(name, "/"))
+	if e, ok := errors.AsType[*sluice.Error](err); ok && e.Code == sluice.NotFound {
+		n, err = a.numbered(c, name, number)
 	}
-	folded := sluice.FoldNamespace(strings.Trim(name, "/"))
+	switch {
+	case err != nil:
+		return control.EventQuery{}, err
+	case n.Path == "":
+		return control.EventQuery{}, &problem{http.StatusNotFound, "message", "404 " + kind + " Not Found"}
+	}
+	return control.EventQuery{Kind: kind, Namespace: n.Path, Exact: true}, nil
+}
+
+// numbered returns the namespace with a number, of those that the caller sees.
+func (a *API) numbered(c *call, name string, number bool) (control.Namespace, error) {
+	if !number {
+		return control.Namespace{}, nil
+	}
+	known, err := a.service.Namespaces(c.Context(), c.by, "")
 	for _, n := range known {
-		if sluice.FoldNamespace(n.Path) == folded || strconv.FormatInt(n.ID, 10) == name {
-			return control.EventQuery{Kind: kind, Namespace: n.Path, Exact: true}, nil
+		if strconv.FormatInt(n.ID, 10) == name {
+			return n, err
 		}
 	}
-	return control.EventQuery{}, &problem{http.StatusNotFound, "message", "404 " + kind + " Not Found"}
+	return control.Namespace{}, err
 }
 
 // phraseOf returns what finds a group or project by its number in GitHub's events.

@@ -100,18 +100,13 @@ func (d *dictionary) find(key []byte) *slot {
 	hash, mask := termHash(key), uint64(len(d.table)-1)
 	for i := hash & mask; ; i = (i + 1) & mask {
 		s := &d.table[i]
-		if s.number == 0 || s.hash == hash && bytes.Equal(d.key(s.number-1), key) {
-			return s.orNil()
+		if s.number == 0 {
+			return nil
+		}
+		if s.hash == hash && bytes.Equal(d.key(s.number-1), key) {
+			return s
 		}
 	}
-}
-
-// orNil returns nil for a free slot.
-func (s *slot) orNil() *slot {
-	if s.number == 0 {
-		return nil
-	}
-	return s
 }
 
 // appendKey appends a term as dictionaries have it.
