@@ -106,6 +106,7 @@ type Service struct {
 	sessions   sessions
 	hasher     *hasher
 	throttle   *throttle // of signing in
+	signIns    signIns
 	uses       uses
 	namespaces namespaces
 	streams    streams

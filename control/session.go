@@ -117,6 +117,12 @@ type SignedIn struct {
 // the request comes from. Errors: Unauthorized, the same for a name that does not
 // exist, a wrong password and a disabled user; RateLimited after failures.
 func (s *Service) SignIn(ctx context.Context, name string, password secret.Text, addr netip.Addr) (SignedIn, error) {
+	in, err := s.beginSession(ctx, name, password, addr)
+	s.signIns.count(err)
+	return in, err
+}
+
+func (s *Service) beginSession(ctx context.Context, name string, password secret.Text, addr netip.Addr) (SignedIn, error) {
 	u, err := s.verify(ctx, name, password, addr)
 	if err != nil {
 		return SignedIn{}, err

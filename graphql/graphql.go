@@ -53,6 +53,9 @@ type Config struct {
 	// Session returns the text of the session's cookie, "" without one. It counts
 	// only when a request has no token. Nil: there are no sessions.
 	Session func(*http.Request) string
+	// Guard refuses requests of other sites' pages that come with a cookie; by
+	// default one that trusts no other origin.
+	Guard *http.CrossOriginProtection
 }
 
 // API is the GraphQL API, a handler of the one path. It may be used by several
@@ -72,7 +75,10 @@ type API struct {
 // New returns the API. It panics when the resolvers do not match the schema,
 // which are both part of the program.
 func New(cfg Config) *API {
-	a := &API{service: cfg.Service, logger: cfg.Logger, session: cfg.Session, guard: http.NewCrossOriginProtection(), catalogue: readCatalogue()}
+	a := &API{service: cfg.Service, logger: cfg.Logger, session: cfg.Session, guard: cfg.Guard, catalogue: readCatalogue()}
+	if a.guard == nil {
+		a.guard = http.NewCrossOriginProtection()
+	}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}

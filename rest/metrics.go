@@ -22,7 +22,7 @@ func (a *API) Metrics() http.Handler { return a.open(a.writeMetrics) }
 
 // guardedMetrics is for administrators.
 func (a *API) guardedMetrics(w http.ResponseWriter, r *http.Request) {
-	by, err := a.service.Authenticate(r.Context(), bearer(r))
+	by, err := a.authenticate(r)
 	if err == nil {
 		err = control.Operator(by)
 	}
@@ -42,6 +42,7 @@ func (a *API) writeMetrics(w http.ResponseWriter, r *http.Request) {
 	a.indexMetrics(r.Context(), m)
 	a.transferMetrics(m)
 	a.stateMetrics(m)
+	a.peopleMetrics(m)
 	a.streamMetrics(r.Context(), m)
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	_, _ = w.Write(m.buf.Bytes()) // nobody is left to be told
@@ -161,6 +162,16 @@ func (a *API) stateMetrics(m *exposition) {
 	m.one("sluice_state_changes_total", "counter", "Streams told to be failing, held or recovered, since the start.", float64(h.Told))
 	m.one("sluice_secrets_stale", "gauge", "Sealed values of streams that are still to be sealed with the current key.", float64(a.service.StaleSecrets()))
 	m.one("sluice_namespaces_unstored_total", "counter", "Times a namespace was met and not stored, for there are too many.", float64(a.service.UnstoredNamespaces()))
+}
+
+func (a *API) peopleMetrics(m *exposition) {
+	in := a.service.SignIns()
+	m.family("sluice_signins_total", "counter", "Tries to sign in since the start, by how they ended.")
+	m.sample("sluice_signins_total", float64(in.Succeeded), "outcome", "success")
+	m.sample("sluice_signins_total", float64(in.Refused), "outcome", "refused")
+	m.sample("sluice_signins_total", float64(in.Delayed), "outcome", "delayed")
+	m.sample("sluice_signins_total", float64(in.Failed), "outcome", "failed")
+	m.one("sluice_sessions", "gauge", "Sessions of people who are signed in.", float64(a.service.LiveSessions()))
 }
 
 // measured is a stream, or the sum of several.

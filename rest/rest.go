@@ -23,6 +23,12 @@ type Config struct {
 	Service *control.Service // required
 	Logger  *slog.Logger     // access is logged at debug level, without tokens
 	Version string           // shown in the metrics
+	// Session returns the text of the session's cookie, "" without one. It counts
+	// only when a request has no header Authorization. Nil: there are no sessions.
+	Session func(*http.Request) string
+	// Guard refuses requests of other sites' pages that come with a cookie; by
+	// default one that trusts no other origin.
+	Guard *http.CrossOriginProtection
 	// Measured is the number of streams with metrics of their own; the others are
 	// summed. 1,000 by default.
 	Measured int
@@ -33,6 +39,8 @@ type API struct {
 	service  *control.Service
 	logger   *slog.Logger
 	version  string
+	session  func(*http.Request) string // may be nil
+	guard    *http.CrossOriginProtection
 	measured int
 	mux      *http.ServeMux
 	stop     sync.Once
@@ -44,8 +52,11 @@ type API struct {
 // New returns the API as a handler of /api/, /healthz, /readyz and /metrics; all
 // other paths are not found. It does not take events.
 func New(cfg Config) *API {
-	a := &API{service: cfg.Service, logger: cfg.Logger, version: cfg.Version, measured: cfg.Measured, mux: http.NewServeMux(),
-		stopping: make(chan struct{})}
+	a := &API{service: cfg.Service, logger: cfg.Logger, version: cfg.Version, session: cfg.Session, guard: cfg.Guard, measured: cfg.Measured,
+		mux: http.NewServeMux(), stopping: make(chan struct{})}
+	if a.guard == nil {
+		a.guard = http.NewCrossOriginProtection()
+	}
 	if a.measured == 0 {
 		a.measured = 1000
 	}
@@ -164,7 +175,7 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (a *API) handle(m methods) http.HandlerFunc {
 	allow := strings.Join(allowed(m), ", ")
 	return func(w http.ResponseWriter, r *http.Request) {
-		by, err := a.service.Authenticate(r.Context(), bearer(r))
+		by, err := a.authenticate(r)
 		if err != nil {
 			a.refuse(w, r, err)
 			return
@@ -193,6 +204,23 @@ func (a *API) handle(m methods) http.HandlerFunc {
 		}
 		writeJSON(w, out.status, out.body)
 	}
+}
+
+// authenticate finds out who makes a request, by its token or else by its
+// session, which a browser sends along with what other sites' pages ask for, too.
+func (a *API) authenticate(r *http.Request) (control.Principal, error) {
+	text := ""
+	if a.session != nil && len(r.Header["Authorization"]) == 0 {
+		text = a.session(r)
+	}
+	if text == "" {
+		return a.service.Authenticate(r.Context(), bearer(r))
+	}
+	if err := a.guard.Check(r); err != nil {
+		return control.Principal{}, sluice.Errorf(sluice.Forbidden, "a page of another site sent this request").
+			WithHint("use the pages of this server, or a token")
+	}
+	return a.service.Session(r.Context(), text)
 }
 
 // allowed lists the methods, GET with HEAD.
