@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 
-	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/search"
 )
 
@@ -35,10 +34,7 @@ func (s *Service) Follow(ctx context.Context, p Principal, namespace, phrase, af
 	if err != nil {
 		return nil, err
 	}
-	if namespace == "" {
-		namespace = p.Namespace
-	}
-	tenant := sluice.FoldNamespace(sluice.TopLevel(namespace))
+	tenant := tenantOf(p, namespace)
 	if err := s.readers.enter(tenant); err != nil {
 		return nil, err
 	}

@@ -145,6 +145,15 @@ func eventOperations() map[string]operation {
 		"Events": read(func(m *matrix, p control.Principal, tg target) (any, error) {
 			return m.Service.Events(m.t.Context(), p, control.EventQuery{Namespace: tg.namespace})
 		}),
+		"Events/all": {need: "read events", do: plain(func(m *matrix, p control.Principal) (any, error) {
+			return m.Service.Events(m.t.Context(), p, control.EventQuery{})
+		})},
+		"CountEvents/all": {need: "read events", do: plain(func(m *matrix, p control.Principal) (any, error) {
+			return m.Service.CountEvents(m.t.Context(), p, "", "", "type")
+		})},
+		"EventAt/all": read(func(m *matrix, p control.Principal, tg target) (any, error) {
+			return m.Service.EventAt(m.t.Context(), p, "", tg.event.Partition, tg.event.Seq)
+		}),
 		"EventAt": read(func(m *matrix, p control.Principal, tg target) (any, error) {
 			return m.Service.EventAt(m.t.Context(), p, tg.namespace, tg.event.Partition, tg.event.Seq)
 		}),

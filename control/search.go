@@ -140,28 +140,62 @@ func (s *Service) EventAt(ctx context.Context, p Principal, namespace, partition
 	return foundEvent(e), nil
 }
 
-// searchQuery is the one place where the scope of a query is decided.
-func (s *Service) searchQuery(p Principal, namespace, phrase string) (index.Query, error) {
-	var q index.Query
-	if namespace == "" {
-		namespace = p.Namespace
-	}
-	if err := authorize(p, actionReadEvents, sluice.FoldNamespace(namespace)); err != nil {
+// searchQuery makes a query of what p may see in a namespace.
+func (s *Service) searchQuery(p Principal, namespace, phrase string) (q index.Query, err error) {
+	if q.Scope, err = searchScope(p, namespace); err != nil {
 		return q, err
 	}
 	if s.cfg.Search == nil {
 		return q, sluice.Errorf(sluice.Unsupported, "this server keeps no search index").WithHint("it was started with --index=false")
 	}
-	q.Scope = index.Everything()
-	if namespace != sluice.Instance {
-		if err := checkPath(namespace); err != nil {
-			return q, err
-		}
-		q.Scope = index.Below(namespace)
-	}
-	var err error
 	q.Clauses, err = index.ParsePhrase(phrase)
 	return q, err
+}
+
+// searchScope is the one place where the scope of a query is decided: the
+// namespace that is named, else everything that p may see.
+func searchScope(p Principal, namespace string) (index.Scope, error) {
+	if namespace == "" {
+		namespace = p.Namespace
+	}
+	if namespace == sluice.Instance && !may(p, actionReadEvents, sluice.Instance) {
+		if several := p.readable(); len(several) > 0 {
+			return index.Below(several...), nil
+		}
+	}
+	if err := authorize(p, actionReadEvents, sluice.FoldNamespace(namespace)); err != nil {
+		return index.Scope{}, err
+	}
+	if namespace == sluice.Instance {
+		return index.Everything(), nil
+	}
+	return index.Below(namespace), checkPath(namespace)
+}
+
+// readable lists the top-level namespaces in which a user may read events by a
+// role.
+func (p Principal) readable() []string {
+	var out []string
+	if p.account != nil {
+		for namespace := range p.account.roles {
+			if may(p, actionReadEvents, namespace) {
+				out = append(out, namespace)
+			}
+		}
+	}
+	return out
+}
+
+// tenantOf names whom a query is counted for, where each tenant has a share: the
+// top-level namespace, the instance, or a user who looks into several.
+func tenantOf(p Principal, namespace string) string {
+	if namespace == "" {
+		namespace = p.Namespace
+	}
+	if namespace == sluice.Instance && p.Kind == KindUser && !p.Administrator() {
+		return "user/" + p.ID // no namespace has this name for its top level
+	}
+	return sluice.FoldNamespace(sluice.TopLevel(namespace))
 }
 
 // What found events are counted by.

@@ -45,6 +45,52 @@ func bound(namespace string) control.Principal {
 	return control.Principal{ID: "t9", Kind: control.KindAdmin, Namespace: namespace}
 }
 
+// Who has roles in several namespaces sees the events of all of them, and of no
+// other, without naming one.
+func TestSearchInSeveralNamespaces(t *testing.T) {
+	searching(t, func(t *testing.T, w *controltest.World) {
+		ctx := t.Context()
+		addUser(t, w, "jane", "acme", control.Auditor)
+		if _, err := w.Service.SetMember(ctx, w.Admin, control.MemberSpec{Namespace: "Zeta", User: "jane", Role: control.Owner}); err != nil {
+			t.Fatal(err)
+		}
+		w.Post("acme/web", "git.push", 2)
+		w.Post("zeta/api", "git.push", 3)
+		w.Post("umbra/secret", "git.push", 4)
+		synctest.Wait()
+		_, jane := signIn(t, w, "jane")
+		for phrase, want := range map[string]int{
+			"type:git.push": 5, "namespace:zeta type:git.push": 3, "namespace:umbra": 0, "type:git.push -namespace:acme": 3,
+		} {
+			got, err := w.Service.Events(ctx, jane, control.EventQuery{Phrase: phrase})
+			if err != nil || len(got.Events) != want {
+				t.Errorf("%s: got %d events and error %v, want %d", phrase, len(got.Events), err, want)
+			}
+			n, err := w.Service.CountEvents(ctx, jane, "", phrase, "type")
+			if err != nil || n.Events != uint64(want) {
+				t.Errorf("count %s: got %d and error %v, want %d", phrase, n.Events, err, want)
+			}
+		}
+		l, err := w.Service.Follow(ctx, jane, "", "type:git.push", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		w.Post("umbra/secret", "git.push", 1)
+		w.Post("zeta/api", "git.push", 1)
+		synctest.Wait()
+		e, _, err := l.Next(ctx)
+		if err != nil || e == nil || e.Namespace != "zeta/api" {
+			t.Errorf("next event: got %+v and error %v, want the one of zeta/api", e, err)
+		}
+		if e, _, err := l.Next(ctx); e != nil || err != nil {
+			t.Errorf("event behind it: got %+v and error %v, want none", e, err)
+		}
+		_, err = w.Service.Export(ctx, jane, control.ExportQuery{})
+		wantError(t, "export without a namespace", err, sluice.Invalid)
+	})
+}
+
 // Two tenants see their own events, whatever they try.
 func TestTenantsSearch(t *testing.T) {
 	searching(t, func(t *testing.T, w *controltest.World) {

@@ -126,13 +126,10 @@ func (f *finder) window(ctx context.Context, r Range) (first, end int, err error
 // wanted looks up the scope and the clauses that have to hold, the rarest first;
 // nil when one of them never holds.
 func (f *finder) wanted(ctx context.Context, q *Query) ([]condition, error) {
-	term, ok, all := q.Scope.Term()
-	if !ok && !all {
-		return nil, nil
-	}
+	scope, all := q.Scope.Terms()
 	list := make([]condition, 0, 1+len(q.Clauses))
-	if ok {
-		scope := Clause{Terms: []Term{term}}
+	if !all {
+		scope := Clause{Terms: scope}
 		c, err := f.condition(ctx, &scope)
 		if err != nil || c.estimate == 0 {
 			return nil, err

@@ -33,9 +33,8 @@ func (c *Clause) holds(has func(Term) bool, id string, at time.Time) bool {
 // Matches reports whether an event is among what q asks for; see [Matches] for
 // what is known of it. accepted is when it was accepted.
 func (q *Query) Matches(has func(Term) bool, id string, at, accepted time.Time) bool {
-	term, ok, all := q.Scope.Term()
-	inScope := all || ok && has(term)
-	return inScope && q.Accepted.Contains(accepted) && Matches(q.Clauses, has, id, at)
+	scope, all := q.Scope.Terms()
+	return (all || slices.ContainsFunc(scope, has)) && q.Accepted.Contains(accepted) && Matches(q.Clauses, has, id, at)
 }
 
 // Contains reports whether t lies in r.

@@ -205,10 +205,16 @@ func unitOf(t time.Time) (time.Duration, string) {
 // for people to type.
 func (q *Query) String() string {
 	scope := "nothing"
-	if t, ok, all := q.Scope.Term(); ok {
-		scope = strconv.Quote(t.Value)
-	} else if all {
+	terms, all := q.Scope.Terms()
+	if all {
 		scope = "everything"
+	}
+	for i, t := range terms {
+		if i == 0 {
+			scope = strconv.Quote(t.Value)
+			continue
+		}
+		scope += " or " + strconv.Quote(t.Value)
 	}
 	return "in " + scope + ": " + FormatPhrase(q.Clauses)
 }

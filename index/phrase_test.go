@@ -351,6 +351,7 @@ func TestQueryString(t *testing.T) {
 		want  string
 	}{
 		{index.Below("Acme/x"), `in "acme/x": actor:a AND b`},
+		{index.Below("globex", "acme", "Globex"), `in "acme" or "globex": actor:a AND b`},
 		{index.Everything(), "in everything: actor:a AND b"},
 		{index.Scope{}, "in nothing: actor:a AND b"},
 	}

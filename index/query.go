@@ -9,6 +9,7 @@ package index
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,25 +98,31 @@ type Query struct {
 	Accepted Range
 }
 
-// Scope is a tenant or a part of one. The zero Scope holds nothing.
+// Scope is a tenant, a part of one, or several of these. The zero Scope holds
+// nothing.
 type Scope struct {
-	valid bool
-	term  Term // FieldNamespace; the zero Term in the scope of everything
+	all   bool
+	terms []Term // FieldNamespace, sorted
 }
 
 // Everything is the scope of the whole installation.
-func Everything() Scope { return Scope{valid: true} }
+func Everything() Scope { return Scope{all: true} }
 
-// Below is the scope of a namespace with everything below it.
-func Below(namespace string) Scope {
-	if namespace == sluice.Instance {
-		return Scope{}
+// Below is the scope of namespaces with everything below them. Without one, and
+// when one of them is the instance, it holds nothing.
+func Below(namespaces ...string) Scope {
+	var s Scope
+	for _, namespace := range namespaces {
+		if namespace == sluice.Instance {
+			return Scope{}
+		}
+		s.terms = append(s.terms, NewTerm(FieldNamespace, namespace))
 	}
-	return Scope{valid: true, term: NewTerm(FieldNamespace, namespace)}
+	slices.SortFunc(s.terms, func(a, b Term) int { return strings.Compare(a.Value, b.Value) })
+	s.terms = slices.Compact(s.terms)
+	return s
 }
 
-// Term returns the term that events of the scope have; ok is false when there is
-// none: with all set every event is in scope, else no event is.
-func (s Scope) Term() (t Term, ok, all bool) {
-	return s.term, s.valid && s.term.Field != 0, s.valid && s.term.Field == 0
-}
+// Terms returns the terms of which events of the scope have one; with all set
+// every event is in scope.
+func (s Scope) Terms() (list []Term, all bool) { return s.terms, s.all }

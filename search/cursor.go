@@ -92,9 +92,11 @@ func digestOf(q *index.Query, order Order) (d [digestSize]byte) {
 			b = binary.BigEndian.AppendUint64(b, uint64(t))
 		}
 	}
-	scope, some, all := q.Scope.Term()
-	b = append(b, flag(some), flag(all))
-	term(scope)
+	scope, all := q.Scope.Terms()
+	b = binary.AppendUvarint(append(b, flag(all)), uint64(len(scope)))
+	for _, t := range scope {
+		term(t)
+	}
 	span(q.Accepted)
 	for i := range q.Clauses {
 		c := &q.Clauses[i]

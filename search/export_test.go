@@ -281,6 +281,9 @@ func TestInScope(t *testing.T) {
 			t.Errorf("%.40s in %.40s: got %v, want %v", c.path, c.scope, got, c.want)
 		}
 	}
+	if several := index.Below("globex", long); !inScope(several, "globex/ops") || !inScope(several, long) || inScope(several, "acme") {
+		t.Error("a scope of several namespaces does not have what each of them has")
+	}
 	if inScope(index.Scope{}, "acme") || !inScope(index.Everything(), "") {
 		t.Error("the scope of nothing has something, or that of everything has not")
 	}

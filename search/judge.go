@@ -1,6 +1,7 @@
 package search
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -49,11 +50,13 @@ func (j *judge) meets(o *eventlog.Outline, i int, payload []byte) bool {
 
 // inScope reports whether a folded namespace lies in a scope.
 func inScope(s index.Scope, folded string) bool {
-	term, some, all := s.Term()
-	switch {
-	case all || !some:
-		return all
-	case len(term.Value) < index.MaxTermBytes:
+	terms, all := s.Terms()
+	return all || slices.ContainsFunc(terms, func(t index.Term) bool { return within(t, folded) })
+}
+
+// within reports whether a folded namespace lies in the one that a term names.
+func within(term index.Term, folded string) bool {
+	if len(term.Value) < index.MaxTermBytes {
 		return sluice.Within(folded, term.Value)
 	}
 	for end := 0; end < len(folded); { // a long path is known by its hash

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ const maxBacklog = 500_000
 type Live struct {
 	s       *Service
 	digest  [digestSize]byte
-	scope   string // that totals are counted by
+	tops    []string // that totals are counted by
 	feeds   []*feed
 	backlog uint64
 }
@@ -31,7 +32,7 @@ type Live struct {
 type Gap struct {
 	Partition   string
 	First, Last uint64 // numbers
-	// Events is how many events the reader's top-level namespace has there. The
+	// Events is how many events the reader's top-level namespaces have there. The
 	// query may have found fewer.
 	Events uint64
 	// Expired says that the log has them no longer; otherwise the reader was too far
@@ -44,7 +45,7 @@ type Gap struct {
 // Follow begins to follow, behind a cursor, or, when that is "", behind the newest
 // event. It takes cursors of pages and exports with the oldest first, too.
 func (s *Service) Follow(ctx context.Context, q index.Query, after string) (*Live, error) {
-	l := &Live{s: s, digest: digestOf(&q, Oldest), scope: topOf(q.Scope), backlog: s.cfg.backlog}
+	l := &Live{s: s, digest: digestOf(&q, Oldest), tops: topsOf(q.Scope), backlog: s.cfg.backlog}
 	from := cut{}
 	if after != "" {
 		var err error
@@ -68,11 +69,19 @@ func (s *Service) Follow(ctx context.Context, q index.Query, after string) (*Liv
 	return l, nil
 }
 
-// topOf returns the top-level namespace of a scope, [sluice.Instance] for
+// topsOf returns the top-level namespaces of a scope, [sluice.Instance] for
 // everything.
-func topOf(s index.Scope) string {
-	term, _, _ := s.Term()
-	return sluice.TopLevel(term.Value)
+func topsOf(s index.Scope) []string {
+	terms, all := s.Terms()
+	if all {
+		return []string{sluice.Instance}
+	}
+	var out []string
+	for _, t := range terms {
+		out = append(out, sluice.TopLevel(t.Value))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // Next returns the next event or gap of those that there are; neither when there is
@@ -117,15 +126,17 @@ func (l *Live) skip(ctx context.Context, f *feed) (*Gap, error) {
 		return nil, nil
 	}
 	gap := &Gap{Partition: name, First: from, Last: to, Expired: from < first, Before: l.Cursor()}
-	below, err := l.s.log.Before(ctx, name, l.scope, from)
-	if err != nil {
-		return nil, err
+	for _, top := range l.tops {
+		below, err := l.s.log.Before(ctx, name, top, from)
+		if err != nil {
+			return nil, err
+		}
+		all, err := l.s.log.Before(ctx, name, top, to+1)
+		if err != nil {
+			return nil, err
+		}
+		gap.Events += all - min(below, all)
 	}
-	all, err := l.s.log.Before(ctx, name, l.scope, to+1)
-	if err != nil {
-		return nil, err
-	}
-	gap.Events = all - min(below, all)
 	f.ready, f.next = false, to+1
 	return gap, nil
 }

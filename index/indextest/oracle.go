@@ -159,6 +159,9 @@ func RandomQuery(r *rand.Rand, events []index.Event) index.Query {
 	if r.IntN(3) > 0 {
 		q.Scope = index.Below(pick(r, namespaces))
 	}
+	if r.IntN(6) == 0 {
+		q.Scope = index.Below(pick(r, namespaces), pick(r, namespaces))
+	}
 	if r.IntN(50) == 0 {
 		q.Scope = index.Scope{}
 	}
