@@ -149,7 +149,7 @@ func eventOperations() map[string]operation {
 			return m.Service.Events(m.t.Context(), p, control.EventQuery{})
 		})},
 		"CountEvents/all": {need: "read events", do: plain(func(m *matrix, p control.Principal) (any, error) {
-			return m.Service.CountEvents(m.t.Context(), p, "", "", "type")
+			return m.Service.CountEvents(m.t.Context(), p, control.EventCountQuery{Namespace: "", Phrase: "", By: "type"})
 		})},
 		"EventAt/all": read(func(m *matrix, p control.Principal, tg target) (any, error) {
 			return m.Service.EventAt(m.t.Context(), p, "", tg.event.Partition, tg.event.Seq)
@@ -158,7 +158,7 @@ func eventOperations() map[string]operation {
 			return m.Service.EventAt(m.t.Context(), p, tg.namespace, tg.event.Partition, tg.event.Seq)
 		}),
 		"CountEvents": read(func(m *matrix, p control.Principal, tg target) (any, error) {
-			return m.Service.CountEvents(m.t.Context(), p, tg.namespace, "", "")
+			return m.Service.CountEvents(m.t.Context(), p, control.EventCountQuery{Namespace: tg.namespace, Phrase: "", By: ""})
 		}),
 		"Export": read(func(m *matrix, p control.Principal, tg target) (any, error) {
 			e, err := m.Service.Export(m.t.Context(), p, control.ExportQuery{Namespace: tg.namespace})

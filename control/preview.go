@@ -87,14 +87,14 @@ func (s *Service) PreviewStream(ctx context.Context, p Principal, spec StreamSpe
 
 // previewDay adds the events of one day.
 func (s *Service) previewDay(ctx context.Context, out *Preview, all index.Query, f *sluice.Filter, types map[string]PreviewCounts) error {
-	every, err := s.cfg.Search.Count(ctx, all, search.ByType)
+	every, err := s.cfg.Search.Count(ctx, all, search.ByType, "")
 	if err != nil {
 		return err
 	}
 	wanted := every
 	if !f.Empty() {
 		all.Clauses = clausesOf(f)
-		if wanted, err = s.cfg.Search.Count(ctx, all, search.ByType); err != nil {
+		if wanted, err = s.cfg.Search.Count(ctx, all, search.ByType, ""); err != nil {
 			return err
 		}
 	}

@@ -219,28 +219,38 @@ type EventCounts struct {
 	Incomplete bool       `json:"incomplete"`
 }
 
+// EventCountQuery says which events to count, as [EventQuery] does.
+type EventCountQuery struct {
+	Namespace, Phrase, Class string
+	By                       string // CountByDay, also when it is "", or CountByType
+}
+
 // CountEvents counts the events that Events would find, by the day on which they
 // happened or by type.
-func (s *Service) CountEvents(ctx context.Context, p Principal, namespace, phrase, by string) (EventCounts, error) {
-	query, err := s.searchQuery(p, namespace, phrase)
+func (s *Service) CountEvents(ctx context.Context, p Principal, q EventCountQuery) (EventCounts, error) {
+	query, err := s.searchQuery(p, q.Namespace, q.Phrase)
+	if err != nil {
+		return EventCounts{}, err
+	}
+	partition, err := s.partitionOf(q.Class)
 	if err != nil {
 		return EventCounts{}, err
 	}
 	kind := search.ByDay
-	switch by {
+	switch q.By {
 	case "", CountByDay:
-		by = CountByDay
+		q.By = CountByDay
 	case CountByType:
 		kind = search.ByType
 	default:
 		return EventCounts{}, sluice.Errorf(sluice.Invalid, "by must be %q or %q", CountByDay, CountByType)
 	}
 	lag := s.cfg.Search.Lag(ctx)
-	counts, err := s.cfg.Search.Count(ctx, query, kind)
+	counts, err := s.cfg.Search.Count(ctx, query, kind, partition)
 	if err != nil {
 		return EventCounts{}, err
 	}
-	out := EventCounts{Events: counts.Events, By: by, Counts: make([]EventBin, len(counts.Bins)), LagSeconds: lag.Seconds(), Incomplete: counts.Incomplete}
+	out := EventCounts{Events: counts.Events, By: q.By, Counts: make([]EventBin, len(counts.Bins)), LagSeconds: lag.Seconds(), Incomplete: counts.Incomplete}
 	for i, b := range counts.Bins {
 		out.Counts[i] = EventBin(b)
 	}

@@ -66,7 +66,7 @@ func TestSearchInSeveralNamespaces(t *testing.T) {
 			if err != nil || len(got.Events) != want {
 				t.Errorf("%s: got %d events and error %v, want %d", phrase, len(got.Events), err, want)
 			}
-			n, err := w.Service.CountEvents(ctx, jane, "", phrase, "type")
+			n, err := w.Service.CountEvents(ctx, jane, control.EventCountQuery{Namespace: "", Phrase: phrase, By: "type"})
 			if err != nil || n.Events != uint64(want) {
 				t.Errorf("count %s: got %d and error %v, want %d", phrase, n.Events, err, want)
 			}
@@ -114,7 +114,7 @@ func TestTenantsSearch(t *testing.T) {
 			if err != nil || len(got.Events) != want || got.LagSeconds != 0 || got.Missing != 0 || got.Incomplete {
 				t.Errorf("%+v: got %d events and error %v, want %d", query, len(got.Events), err, want)
 			}
-			n, err := w.Service.CountEvents(ctx, acme, query.Namespace, query.Phrase, "type")
+			n, err := w.Service.CountEvents(ctx, acme, control.EventCountQuery{Namespace: query.Namespace, Phrase: query.Phrase, By: "type"})
 			if err != nil || n.Events != uint64(want) {
 				t.Errorf("count %+v: got %d and error %v, want %d", query, n.Events, err, want)
 			}
@@ -122,6 +122,9 @@ func TestTenantsSearch(t *testing.T) {
 		for class, want := range map[string]int{"": 4, "audit": 0, "git": 4} {
 			if got, err := w.Service.Events(ctx, acme, control.EventQuery{Class: class}); err != nil || len(got.Events) != want {
 				t.Errorf("class %q: got %d events and error %v, want %d", class, len(got.Events), err, want)
+			}
+			if n, err := w.Service.CountEvents(ctx, acme, control.EventCountQuery{Class: class}); err != nil || n.Events != uint64(want) {
+				t.Errorf("count of class %q: got %d and error %v, want %d", class, n.Events, err, want)
 			}
 		}
 		_, err := w.Service.Events(ctx, acme, control.EventQuery{Class: "other"})
@@ -132,7 +135,7 @@ func TestTenantsSearch(t *testing.T) {
 		if there.Error() != absent.Error() {
 			t.Errorf("an existing tenant: got %q, an absent one %q: want no difference", there, absent)
 		}
-		_, err = w.Service.CountEvents(ctx, acme, "umbra/secret", "", "")
+		_, err = w.Service.CountEvents(ctx, acme, control.EventCountQuery{Namespace: "umbra/secret", Phrase: "", By: ""})
 		wantError(t, "counts of another tenant", err, sluice.NotFound)
 		_, err = w.Service.Events(ctx, producer, control.EventQuery{})
 		wantError(t, "a producer", err, sluice.Forbidden)
@@ -188,7 +191,7 @@ func TestBadEventQueries(t *testing.T) {
 			_, err := w.Service.Events(t.Context(), w.Admin, q)
 			wantError(t, name, err, sluice.Invalid)
 		}
-		_, err := w.Service.CountEvents(t.Context(), w.Admin, "", "", "hour")
+		_, err := w.Service.CountEvents(t.Context(), w.Admin, control.EventCountQuery{Namespace: "", Phrase: "", By: "hour"})
 		wantError(t, "by", err, sluice.Invalid)
 		figures, err := w.Service.IndexStatus(t.Context(), w.Admin)
 		if err != nil || len(figures) != 2 || figures[0].State != "following" {

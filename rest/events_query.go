@@ -57,11 +57,12 @@ func neighbour(q url.Values, name, cursor, rel string) string {
 }
 
 func (a *API) countEvents(ctx context.Context, c *call) (answer, error) {
-	q, err := c.query("namespace", "phrase", "by")
+	q, err := c.query("namespace", "phrase", "class", "by")
 	if err != nil {
 		return answer{}, err
 	}
-	out, err := a.service.CountEvents(ctx, c.by, q.Get("namespace"), q.Get("phrase"), q.Get("by"))
+	out, err := a.service.CountEvents(ctx, c.by, control.EventCountQuery{
+		Namespace: q.Get("namespace"), Phrase: q.Get("phrase"), Class: q.Get("class"), By: q.Get("by")})
 	return answer{http.StatusOK, out}, err
 }
 

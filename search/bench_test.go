@@ -110,7 +110,7 @@ func BenchmarkQueries(b *testing.B) {
 	}
 	b.Run("count-by-day", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := s.Count(b.Context(), index.Query{Scope: index.Below("org-7")}, ByDay); err != nil {
+			if _, err := s.Count(b.Context(), index.Query{Scope: index.Below("org-7")}, ByDay, ""); err != nil {
 				b.Fatal(err)
 			}
 		}

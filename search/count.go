@@ -41,9 +41,9 @@ type Counts struct {
 	Incomplete bool // see [Page]
 }
 
-// Count counts the events that meet q. It reads no events: one whose id has the
+// Count counts the events that meet q, of one partition only unless that is "". It reads no events: one whose id has the
 // hash of an id that was asked for is counted, too.
-func (s *Service) Count(ctx context.Context, q index.Query, by By) (Counts, error) {
+func (s *Service) Count(ctx context.Context, q index.Query, by By, partition string) (Counts, error) {
 	ctx, done, err := s.begin(ctx)
 	if err != nil {
 		return Counts{}, s.explain(ctx, err)
@@ -51,7 +51,7 @@ func (s *Service) Count(ctx context.Context, q index.Query, by By) (Counts, erro
 	defer done()
 	var t *tally
 	err = again(func() error {
-		views, err := s.look(&q, "")
+		views, err := s.look(&q, partition)
 		if err != nil {
 			return err
 		}

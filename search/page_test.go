@@ -158,16 +158,16 @@ func TestPhrases(t *testing.T) {
 			"no scope":                {index.Query{}, func(event) bool { return false }},
 		} {
 			wantSame(t, name, w.all(c.q, Oldest, 4), w.inLog(c.want))
-			n, err := w.Count(t.Context(), c.q, ByDay)
+			n, err := w.Count(t.Context(), c.q, ByDay, "")
 			if want := len(w.inLog(c.want)); err != nil || n.Events != uint64(want) {
 				t.Errorf("%s: got %d counted and error %v, want %d", name, n.Events, err, want)
 			}
 		}
-		got, err := w.Count(t.Context(), everything(), ByType)
+		got, err := w.Count(t.Context(), everything(), ByType, "")
 		if err != nil || fmt.Sprint(got.Bins) != "[{user.login 24} {git.push 11}]" {
 			t.Errorf("by type: got %v and error %v", got, err)
 		}
-		got, err = w.Count(t.Context(), everything(), ByDay)
+		got, err = w.Count(t.Context(), everything(), ByDay, "")
 		if err != nil || fmt.Sprint(got.Bins) != "[{2000-01-01 35}]" {
 			t.Errorf("by day: got %v and error %v", got, err)
 		}
@@ -227,7 +227,7 @@ func TestRetention(t *testing.T) {
 		shown := func(e event) bool { return strings.HasPrefix(e.id, "new") || e.typ != "git.push" }
 		wantSame(t, "after a day", w.all(everything(), Oldest, 7), w.inLog(shown))
 		time.Sleep(24*time.Hour + time.Minute)
-		if n, err := w.Count(t.Context(), everything(), ByDay); err != nil || n.Events != 2 {
+		if n, err := w.Count(t.Context(), everything(), ByDay, ""); err != nil || n.Events != 2 {
 			t.Errorf("counted after two days: got %d and error %v, want 2", n.Events, err)
 		}
 	})
@@ -248,7 +248,7 @@ func TestQueriesEnd(t *testing.T) {
 		if _, err := w.Page(t.Context(), everything(), PageOptions{}); !isCode(err, sluice.Busy) {
 			t.Errorf("too many queries: got %v, want busy", err)
 		}
-		if _, err := w.Count(t.Context(), everything(), ByDay); !isCode(err, sluice.Busy) {
+		if _, err := w.Count(t.Context(), everything(), ByDay, ""); !isCode(err, sluice.Busy) {
 			t.Errorf("too many counts: got %v, want busy", err)
 		}
 		for range maxQueries {
