@@ -177,6 +177,9 @@ func (s *Service) SetMember(ctx context.Context, p Principal, spec MemberSpec) (
 		if !r.Removed && r.Role == spec.Role {
 			return nil
 		}
+		if !r.Removed && r.Role == Owner && s.leavesNone(p, folded, u) {
+			return errLastOwner()
+		}
 		a := memberAct(namespace, u, "member.create", "Gave a user a role")
 		a.Fields = map[string]any{"user": u.record.ID, "role": spec.Role}
 		if !r.Removed && r.Role != "" {
@@ -216,6 +219,9 @@ func (s *Service) RemoveMember(ctx context.Context, p Principal, namespace, idOr
 		if !found || r.Removed {
 			return errNotFound()
 		}
+		if r.Role == Owner && s.leavesNone(p, folded, u) {
+			return errLastOwner()
+		}
 		a := memberAct(r.Namespace, u, "member.delete", "Took a user's role away")
 		a.Fields = map[string]any{"user": u.record.ID, "role": r.Role}
 		r.Removed = true
@@ -223,6 +229,18 @@ func (s *Service) RemoveMember(ctx context.Context, p Principal, namespace, idOr
 		return r.room()
 	})
 	return err
+}
+
+// leavesNone reports whether a namespace would have no owner without u. For an
+// administrator it may: that is who gives it another one.
+func (s *Service) leavesNone(p Principal, folded string, u *user) bool {
+	return !p.Administrator() && !slices.ContainsFunc(s.people.listMembers(), func(r memberRecord) bool {
+		return r.Role == Owner && r.User != u.record.ID && sluice.FoldNamespace(r.Namespace) == folded && s.people.get(r.User).enabled()
+	})
+}
+
+func errLastOwner() *sluice.Error {
+	return sluice.Errorf(sluice.Conflict, "the enterprise or group would have no owner").WithHint("make somebody else an owner first")
 }
 
 // changeMember changes the record of a member and has what is known of it

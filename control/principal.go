@@ -1,6 +1,8 @@
 package control
 
 import (
+	"time"
+
 	"github.com/sluicelog/sluice"
 )
 
@@ -31,10 +33,11 @@ type Principal struct {
 	Name      string
 	// Credential is the id of a user's token; "" with a session.
 	Credential string
-	number     int64    // of the token or user, 0 for Sluice itself
-	account    *account // of a user
-	scopes     scopes   // what a user's token leaves of its rights
-	session    digest   // of the session's cookie
+	number     int64     // of the user, below zero of a token; 0 for Sluice itself
+	account    *account  // of a user
+	scopes     scopes    // what a user's token leaves of its rights
+	expires    time.Time // when a user's token ends, zero for never
+	session    digest    // of the session's cookie
 }
 
 // account is what a user may do. It never changes: a change makes a new one.

@@ -160,7 +160,7 @@ func (s *Service) admitToken(rec tokenRecord) error {
 	rec.outbox = outbox{}
 	tok := &token{
 		record:    rec,
-		principal: Principal{ID: rec.ID, Kind: rec.Kind, Namespace: sluice.FoldNamespace(rec.Namespace), Name: rec.Name, number: rec.Number},
+		principal: Principal{ID: rec.ID, Kind: rec.Kind, Namespace: sluice.FoldNamespace(rec.Namespace), Name: rec.Name, number: -rec.Number},
 	}
 	if rec.Kind == KindPersonal {
 		if tok.scopes, err = scopesOf(rec.Scopes); err != nil {

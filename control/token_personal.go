@@ -41,7 +41,7 @@ func (s *Service) personal(t *token) (Principal, error) {
 		return Principal{}, errInvalidToken()
 	}
 	p := u.principal()
-	p.Credential, p.scopes = t.record.ID, t.scopes
+	p.Credential, p.scopes, p.expires = t.record.ID, t.scopes, t.record.Expires
 	if t.used.touch(now, tokenUseEvery) {
 		s.uses.note(tokenKey(t.record.ID), now)
 	}
@@ -56,6 +56,9 @@ func (s *Service) createPersonal(ctx context.Context, p Principal, spec TokenSpe
 		return Token{}, err
 	}
 	if err := spec.checkPersonal(s.now()); err != nil {
+		return Token{}, err
+	}
+	if err := spec.checkHeir(p); err != nil {
 		return Token{}, err
 	}
 	owned := 0
@@ -95,6 +98,20 @@ func (s *Service) personalOwner(p Principal, idOrName string) (*user, error) {
 		return nil, sluice.Errorf(sluice.Invalid, "there is no user with this id or name")
 	}
 	return u, nil
+}
+
+// checkHeir has a token that is made with another one end with it at the latest:
+// an end that could be put off would be none.
+func (spec *TokenSpec) checkHeir(p Principal) error {
+	switch {
+	case p.expires.IsZero():
+	case spec.ExpiresAt == nil:
+		spec.ExpiresAt = &p.expires
+	case spec.ExpiresAt.After(p.expires):
+		return sluice.Errorf(sluice.Invalid, "expires_at is later than the end of the token that asks").
+			WithHint("%s at the latest; sign in to make one that lives longer", p.expires.Format(time.RFC3339))
+	}
+	return nil
 }
 
 func (spec *TokenSpec) checkPersonal(now time.Time) error {

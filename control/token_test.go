@@ -242,7 +242,7 @@ func TestEventsBelongToTheirTenant(t *testing.T) {
 		if len(events) != 2 {
 			t.Fatalf("got %d events, want 2", len(events))
 		}
-		if e := events[0]; e.EntityPath != "acme" || e.EntityType != sluice.KindGroup || e.TargetDetails != "siem" || e.AuthorID != 1 ||
+		if e := events[0]; e.EntityPath != "acme" || e.EntityType != sluice.KindGroup || e.TargetDetails != "siem" || e.AuthorID != -1 ||
 			e.Details["custom_message"] != "Created a stream" {
 			t.Errorf("got %+v, want an event of the group acme", e)
 		}

@@ -217,6 +217,67 @@ func TestMembers(t *testing.T) {
 	})
 }
 
+// Owners cannot leave a namespace without one; an administrator can.
+func TestLastOwner(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		ctx := t.Context()
+		addUser(t, w, "jane", "acme", control.Owner)
+		addUser(t, w, "joe", "acme", control.Owner)
+		addUser(t, w, "ann", "umbra", control.Owner)
+		_, jane := signIn(t, w, "jane")
+		if err := w.Service.RemoveMember(ctx, jane, "acme", "joe"); err != nil {
+			t.Fatal(err)
+		}
+		demote := func(p control.Principal) error {
+			_, err := w.Service.SetMember(ctx, p, control.MemberSpec{Namespace: "acme", User: "jane", Role: control.Auditor})
+			return err
+		}
+		wantError(t, "the last owner goes", w.Service.RemoveMember(ctx, jane, "ACME", "jane"), sluice.Conflict)
+		wantError(t, "the last owner becomes an auditor", demote(jane), sluice.Conflict)
+		if _, err := w.Service.SetMember(ctx, jane, control.MemberSpec{Namespace: "acme", User: "joe", Role: control.Owner}); err != nil {
+			t.Fatal(err)
+		}
+		yes := true
+		if _, err := w.Service.UpdateUser(ctx, w.Admin, "joe", control.UserPatch{Disabled: &yes}); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, "the other owner is disabled", demote(jane), sluice.Conflict)
+		if err := demote(w.Admin); err != nil {
+			t.Errorf("by an administrator: %v", err)
+		}
+	})
+}
+
+// A token cannot outlive itself through another one.
+func TestHeirsOfTokens(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		ctx := t.Context()
+		addUser(t, w, "jane", "acme", control.Owner)
+		_, jane := signIn(t, w, "jane")
+		end := time.Now().UTC().Add(time.Hour)
+		spec := control.TokenSpec{Kind: control.KindPersonal, Scopes: []string{"api"}, ExpiresAt: &end}
+		first, err := w.Service.CreateToken(ctx, jane, spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		with, err := w.Service.Authenticate(ctx, first.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		later := end.Add(time.Second)
+		spec.ExpiresAt = &later
+		_, err = w.Service.CreateToken(ctx, with, spec)
+		wantError(t, "a later end", err, sluice.Invalid)
+		spec.ExpiresAt = nil
+		if heir, err := w.Service.CreateToken(ctx, with, spec); err != nil || heir.ExpiresAt == nil || !heir.ExpiresAt.Equal(end) {
+			t.Errorf("no end: got %+v and error %v, want the end of the token that asked, %s", heir, err, end)
+		}
+		if free, err := w.Service.CreateToken(ctx, jane, spec); err != nil || free.ExpiresAt != nil {
+			t.Errorf("with a session: got %+v and error %v, want no end", free, err)
+		}
+	})
+}
+
 func TestPersonalTokens(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, w *controltest.World) {
 		ctx := t.Context()
