@@ -7,9 +7,8 @@ import (
 
 // Limits of a filter.
 const (
-	MaxFilterTypes      = 1000
-	MaxFilterNamespaces = 100
-	MaxTypeLength       = 255 // bytes
+	MaxFilterTypes = 1000
+	MaxTypeLength  = 255 // bytes
 )
 
 // Filter says which events of its scope a stream wants. An empty list means
@@ -43,9 +42,6 @@ func (f *Filter) Check(namespace string) error {
 		if slices.Contains(f.EventTypes, t) {
 			return fmt.Errorf("event type %q is both wanted and excluded", t)
 		}
-	}
-	if len(f.Namespaces) > MaxFilterNamespaces {
-		return fmt.Errorf("a filter has at most %d namespaces", MaxFilterNamespaces)
 	}
 	for _, n := range f.Namespaces {
 		if err := CheckNamespace(n); err != nil {

@@ -44,6 +44,9 @@ const (
 	rotation = 24 * time.Hour
 )
 
+// DefaultStreamLimit is the limit of streams that a Config without one has.
+const DefaultStreamLimit = 100
+
 // Config says what a Service works with. Log, Store, Deliver, Kinds and Ring are
 // required.
 type Config struct {
@@ -82,8 +85,9 @@ type Config struct {
 	// default. Tests take less.
 	PasswordMemory uint32
 
-	// MaxStreams bounds the streams of a namespace; 100 by default.
-	MaxStreams int
+	// StreamLimit bounds the streams of a namespace, and the namespaces that a filter
+	// names; 100 by default.
+	StreamLimit int
 	// MaxLearned bounds the namespaces learned from events below one top-level
 	// namespace; 100,000 by default. Further ones are counted, not stored.
 	MaxLearned int
@@ -136,8 +140,8 @@ func New(cfg Config) *Service {
 	if cfg.PasswordMemory == 0 {
 		cfg.PasswordMemory = passwordMemory
 	}
-	if cfg.MaxStreams == 0 {
-		cfg.MaxStreams = 100
+	if cfg.StreamLimit == 0 {
+		cfg.StreamLimit = DefaultStreamLimit
 	}
 	if cfg.MaxLearned == 0 {
 		cfg.MaxLearned = 100_000

@@ -61,7 +61,7 @@ func (s *Service) draft(ctx context.Context, p Principal, spec StreamSpec) (*dra
 	if err := checkName("name", spec.Name, sluice.MaxStreamName); err != nil {
 		return nil, err
 	}
-	if err := checkFilter(&spec.Filter, spec.Namespace); err != nil {
+	if err := s.checkFilter(&spec.Filter, spec.Namespace); err != nil {
 		return nil, err
 	}
 	if err := d.times(s.now()); err != nil {
@@ -121,7 +121,11 @@ func readTime(field, text string) (time.Time, error) {
 	return t.UTC(), nil
 }
 
-func checkFilter(f *sluice.Filter, namespace string) error {
+func (s *Service) checkFilter(f *sluice.Filter, namespace string) error {
+	if len(f.Namespaces) > s.cfg.StreamLimit {
+		return sluice.Errorf(sluice.Invalid, "filter: namespaces has more than %d entries, which is the limit", s.cfg.StreamLimit).
+			WithHint("name what lies above them, or make several streams")
+	}
 	if err := f.Check(namespace); err != nil {
 		return sluice.Errorf(sluice.Invalid, "filter: %v", err).WithHint("an empty list lets everything pass")
 	}

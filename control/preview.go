@@ -55,7 +55,7 @@ func (s *Service) PreviewStream(ctx context.Context, p Principal, spec StreamSpe
 	if err := checkTopLevel(spec.Namespace); err != nil {
 		return Preview{}, err
 	}
-	if err := checkFilter(&spec.Filter, spec.Namespace); err != nil {
+	if err := s.checkFilter(&spec.Filter, spec.Namespace); err != nil {
 		return Preview{}, err
 	}
 	all, err := s.searchQuery(p, spec.Namespace, "")

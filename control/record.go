@@ -17,7 +17,7 @@ const (
 	ruleUser         = "user-name"          // folded name of a user
 	ruleName         = "stream-name"        // namespace/name of a stream
 	ruleVerification = "verification-token" // namespace/digest of a stream's verification token
-	ruleSlot         = "stream-slot"        // namespace/1 to Config.MaxStreams
+	ruleSlot         = "stream-slot"        // namespace/1 to Config.StreamLimit
 )
 
 // errNotCreated says that a record is certainly not there.

@@ -48,8 +48,10 @@ type streamRecord struct {
 	Active   bool                     `json:"active"`
 	PausedAt time.Time                `json:"paused_at,omitzero"`
 	Created  time.Time                `json:"created_at"`
-	Version  uint64                   `json:"version"` // grows with each change
-	Slot     int                      `json:"slot"`    // its number among those of the namespace
+	Version  uint64                   `json:"version"`             // grows with each change
+	Changed  time.Time                `json:"changed_at,omitzero"` // by the last change; zero before the first
+	Slot     int                      `json:"slot"`                // its number among those of the namespace
+	Numbers  numbers                  `json:"numbers,omitzero"`
 	// Verification is the digest of the verification token, by which the claim on
 	// it is found when the token itself is destroyed.
 	Verification string `json:"verification,omitempty"`
@@ -109,6 +111,7 @@ func newStream(r *streamRecord) *stream {
 func (st *stream) keep(r *streamRecord) {
 	kept := *r
 	kept.outbox = outbox{}
+	kept.number(&kept) // a record of an earlier version has no numbers
 	st.rec.Store(&kept)
 }
 

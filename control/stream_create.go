@@ -76,6 +76,7 @@ func (s *Service) newRecord(ctx context.Context, p Principal, d *draft) (*stream
 	if err := s.seal(r, d.config, d.secrets); err != nil {
 		return nil, err
 	}
+	r.number(r)
 	r.add(s.compose(p, act{
 		Type: "stream.create", Namespace: r.Namespace, TargetType: targetStream, TargetID: r.ID, Target: r.title(),
 		Message: "Created a stream", Secrets: sortedNames(d.secrets), Fields: map[string]any{
@@ -139,17 +140,17 @@ func errNameTaken(name string) *sluice.Error {
 	return sluice.Errorf(sluice.Conflict, "another stream of the namespace has the name %q", name).WithHint("choose another name, or leave it out")
 }
 
-// claimSlot takes a number of 1 to MaxStreams, beginning at the likeliest.
+// claimSlot takes a number of 1 to StreamLimit, beginning at the likeliest.
 func (s *Service) claimSlot(ctx context.Context, c *claims, r *streamRecord) error {
 	first := s.streams.in(r.scope())
-	for i := range s.cfg.MaxStreams {
-		r.Slot = 1 + (first+i)%s.cfg.MaxStreams
+	for i := range s.cfg.StreamLimit {
+		r.Slot = 1 + (first+i)%s.cfg.StreamLimit
 		err := c.take(ctx, ruleSlot, r.slotClaim())
 		if !errors.Is(err, store.ErrTaken) {
 			return err
 		}
 	}
-	return sluice.Errorf(sluice.Conflict, "the namespace has %d streams, which is the limit", s.cfg.MaxStreams).
+	return sluice.Errorf(sluice.Conflict, "the namespace has %d streams, which is the limit", s.cfg.StreamLimit).
 		WithHint("delete one that is no longer needed")
 }
 

@@ -33,6 +33,10 @@ type StreamPatch struct {
 	Until   *string                `json:"until"` // "" is never
 	Strict  *bool                  `json:"strict"`
 	Active  *bool                  `json:"active"`
+
+	// Version is that of the stream the change was made for: any other one is a
+	// conflict, and nothing is changed. nil is any.
+	Version *uint64 `json:"version"`
 }
 
 // FilterPatch replaces the lists that it has.
@@ -144,9 +148,15 @@ func (s *Service) patched(ctx context.Context, p Principal, old *streamRecord, p
 	if err := unchangeable(old, patch); err != nil {
 		return nil, err
 	}
+	if patch.Version != nil && *patch.Version != old.Version {
+		return nil, sluice.Errorf(sluice.Conflict, "the stream was changed meanwhile").
+			WithHint("it has version %d now: read it again, and repeat the change if it is still wanted", old.Version)
+	}
+	old.number(old)
 	next := *old
 	next.Events = slices.Clone(old.Events)
 	next.Version++
+	next.Changed = s.now().UTC()
 	if err := s.patchPlain(&next, patch); err != nil {
 		return nil, err
 	}
@@ -154,6 +164,7 @@ func (s *Service) patched(ctx context.Context, p Principal, old *streamRecord, p
 	if err != nil {
 		return nil, err
 	}
+	next.number(old)
 	changes := difference(old, &next)
 	activity := changes["active"]
 	delete(changes, "active")
@@ -216,7 +227,7 @@ func (s *Service) patchPlain(r *streamRecord, patch StreamPatch) error {
 				*list.into = *list.sent
 			}
 		}
-		if err := checkFilter(&r.Filter, r.Namespace); err != nil {
+		if err := s.checkFilter(&r.Filter, r.Namespace); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,13 @@ type Stream struct {
 	Ledger            sluice.Ledger `json:"ledger"`
 	Lanes             []Lane        `json:"lanes"`
 	CreatedAt         time.Time     `json:"created_at"`
-	Version           uint64        `json:"version"`
+	UpdatedAt         time.Time     `json:"updated_at"` // of the last change
+	Version           uint64        `json:"version"`    // grows with each change
+	// HeaderNumbers and NamespaceNumbers tell the headers of the configuration and
+	// the namespaces of the filter apart, one for each. They stay when others come
+	// and go, and when a part gets another name.
+	HeaderNumbers    []int64 `json:"-"`
+	NamespaceNumbers []int64 `json:"-"`
 }
 
 // Health says how a stream's deliveries fare.
@@ -106,7 +112,11 @@ func (s *Service) view(ctx context.Context, r *streamRecord) (Stream, error) {
 		ID: r.ID, Namespace: r.Namespace, Name: r.Name, Kind: r.Kind, Config: config,
 		Secrets: map[string]string{}, VerificationToken: secrets[verificationToken], Filter: plainFilter(r.Filter),
 		Start: r.StartAs, Until: timeOrNil(r.Until), Strict: r.Strict, Active: r.Active, PausedAt: timeOrNil(r.PausedAt),
-		Lanes: []Lane{}, CreatedAt: r.Created, Version: r.Version,
+		Lanes: []Lane{}, CreatedAt: r.Created, UpdatedAt: r.Created, Version: r.Version,
+		HeaderNumbers: r.Numbers.Headers, NamespaceNumbers: r.Numbers.Namespaces,
+	}
+	if !r.Changed.IsZero() {
+		out.UpdatedAt = r.Changed
 	}
 	for name := range secrets {
 		if name != verificationToken && name != previousUntil {

@@ -44,11 +44,11 @@ type stream struct {
 }
 
 func presentStream(s *control.Stream) stream {
-	made := s.CreatedAt.UTC().Truncate(time.Second)
-	out := stream{ID: s.ID, Type: typeOf(s), Details: detailsOf(s), Enabled: s.Active, CreatedAt: made, UpdatedAt: made}
+	out := stream{ID: s.ID, Type: typeOf(s), Details: detailsOf(s), Enabled: s.Active,
+		CreatedAt: s.CreatedAt.UTC().Truncate(time.Second), UpdatedAt: s.UpdatedAt.UTC().Truncate(time.Second)}
 	if s.PausedAt != nil {
 		paused := s.PausedAt.UTC().Truncate(time.Second)
-		out.UpdatedAt, out.PausedAt = paused, &paused
+		out.PausedAt = &paused
 	}
 	return out
 }

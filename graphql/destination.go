@@ -3,6 +3,7 @@ package graphql
 import (
 	"context"
 	"encoding/json"
+	"hash/fnv"
 	"strconv"
 
 	gql "github.com/graph-gophers/graphql-go"
@@ -100,7 +101,14 @@ func (d *destination) Group(ctx context.Context) (*namespace, error) {
 // unknown stands for a namespace that is not stored, or that the caller may not
 // list.
 func (a *API) unknown(path string) *namespace {
-	return &namespace{a, control.Namespace{ID: parts(0, []string{path})[0], Path: path, Kind: control.Group}}
+	return &namespace{a, control.Namespace{ID: unseen(path), Path: path, Kind: control.Group}}
+}
+
+// unseen numbers a namespace that has no number here.
+func unseen(path string) int64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(path)) // never fails, see its documentation
+	return int64(h.Sum64() >> 32)
 }
 
 // Category resolves the kind by GitLab's name for it.

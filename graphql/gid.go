@@ -1,7 +1,6 @@
 package graphql
 
 import (
-	"hash/fnv"
 	"strconv"
 	"strings"
 
@@ -122,24 +121,8 @@ func shorten(s string) string {
 // have parts whose numbers other languages read without loss.
 const partBits = 26
 
-// parts numbers parts of a stream, headers or namespace filters, by their names:
-// the same name has the same number for as long as it is there, and again when
-// it returns.
-func parts(stream sluice.StreamID, names []string) []int64 {
-	out := make([]int64, len(names))
-	taken := map[int64]bool{}
-	for i, name := range names {
-		h := fnv.New64a()
-		h.Write([]byte(name))
-		own := int64(h.Sum64() % (1 << partBits))
-		for taken[own] {
-			own = (own + 1) % (1 << partBits)
-		}
-		taken[own] = true
-		out[i] = int64(stream)<<partBits | own
-	}
-	return out
-}
+// part numbers a header or namespace filter of a stream by its number there.
+func part(stream sluice.StreamID, own int64) int64 { return int64(stream)<<partBits | own }
 
 // whole is the stream that a part belongs to.
 func whole(part int64) sluice.StreamID { return sluice.StreamID(part >> partBits) }

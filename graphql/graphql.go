@@ -22,7 +22,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	gql "github.com/graph-gophers/graphql-go"
@@ -67,9 +66,6 @@ type API struct {
 	session   func(*http.Request) string
 	guard     *http.CrossOriginProtection // of requests with a cookie
 	catalogue []definition
-	// editing is held while a list in a stream is read and written, by the
-	// stream's id: so two requests do not undo each other's additions.
-	editing [64]sync.Mutex
 }
 
 // New returns the API. It panics when the resolvers do not match the schema,

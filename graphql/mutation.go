@@ -119,28 +119,39 @@ func (c class) words(text string) string {
 	return consolidatedNames(text)
 }
 
-// edit changes a stream by what it is now. Changes of this API to the same stream
-// wait for each other.
+// maxEdits bounds how often a change is made anew because somebody else was
+// faster.
+const maxEdits = 100
+
+// edit changes a stream by what it is now. change may run several times.
 func (r *root) edit(ctx context.Context, c class, id sluice.StreamID, change func(*destination) (control.StreamPatch, error)) (*destination, error) {
-	lock := &r.editing[uint64(id)%uint64(len(r.editing))]
-	lock.Lock()
-	defer lock.Unlock()
-	d, err := r.findStream(ctx, c, id)
-	if err == nil {
-		err = control.ChangesStreams(callerOf(ctx).by, d.stream.Namespace)
+	for tries := 1; ; tries++ {
+		d, err := r.findStream(ctx, c, id)
+		if err == nil {
+			err = control.ChangesStreams(callerOf(ctx).by, d.stream.Namespace)
+		}
+		if err != nil {
+			return nil, err
+		}
+		patch, err := change(d)
+		if err != nil {
+			return nil, err
+		}
+		patch.Version = &d.stream.Version
+		s, err := r.service.UpdateStream(ctx, callerOf(ctx).by, id, patch)
+		if err == nil {
+			return r.view(c, s), nil
+		}
+		if tries == maxEdits || !r.overtaken(ctx, d) {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	patch, err := change(d)
-	if err != nil {
-		return nil, err
-	}
-	s, err := r.service.UpdateStream(ctx, callerOf(ctx).by, id, patch)
-	if err != nil {
-		return nil, err
-	}
-	return r.view(c, s), nil
+}
+
+// overtaken reports whether a stream has changed since d was read.
+func (r *root) overtaken(ctx context.Context, d *destination) bool {
+	s, err := r.service.Stream(ctx, callerOf(ctx).by, d.stream.ID)
+	return err == nil && s.Version != d.stream.Version
 }
 
 // secrets are those that were sent.

@@ -2,11 +2,8 @@ package graphql
 
 import (
 	"context"
-	"strings"
 
 	gql "github.com/graph-gophers/graphql-go"
-
-	"github.com/sluicelog/sluice"
 )
 
 // header is a custom header of a destination.
@@ -30,14 +27,9 @@ func (h *header) Active() bool { return h.headerConfig.Active }
 
 // headers returns the headers with their numbers, in the order of the stream.
 func (d *destination) headers() []*header {
-	names := make([]string, len(d.config.Headers))
+	out := make([]*header, len(d.config.Headers))
 	for i, h := range d.config.Headers {
-		names[i] = strings.ToLower(h.Name)
-	}
-	numbers := parts(d.stream.ID, names)
-	out := make([]*header, len(names))
-	for i, h := range d.config.Headers {
-		out[i] = &header{d.class.headers(), numbers[i], h}
+		out[i] = &header{d.class.headers(), part(d.stream.ID, d.stream.HeaderNumbers[i]), h}
 	}
 	return out
 }
@@ -70,14 +62,9 @@ func (f *filter) ExternalStreamingDestination() *destination { return f.of }
 
 // filters returns the namespaces that are wanted with their numbers.
 func (d *destination) filters() []*filter {
-	names := make([]string, len(d.stream.Filter.Namespaces))
+	out := make([]*filter, len(d.stream.Filter.Namespaces))
 	for i, path := range d.stream.Filter.Namespaces {
-		names[i] = sluice.FoldNamespace(path)
-	}
-	numbers := parts(d.stream.ID, names)
-	out := make([]*filter, len(names))
-	for i, path := range d.stream.Filter.Namespaces {
-		out[i] = &filter{d, numbers[i], path}
+		out[i] = &filter{d, part(d.stream.ID, d.stream.NamespaceNumbers[i]), path}
 	}
 	return out
 }

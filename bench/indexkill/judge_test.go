@@ -160,7 +160,7 @@ func (v *victim) answer(ctx context.Context, q question, rows []row) error {
 			want = append(want, rows[i].Event)
 		}
 	}
-	counts, err := v.service.Count(ctx, query, search.ByDay)
+	counts, err := v.service.Count(ctx, query, search.ByDay, "")
 	switch {
 	case err != nil:
 		return unsettled(err)

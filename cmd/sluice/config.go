@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/notice"
 	"github.com/sluicelog/sluice/secret"
 )
@@ -113,6 +114,9 @@ type Config struct {
 	// RateLimit is how many events a second one token may post; more are
 	// answered with 429. 0 is no limit. Default: 0.
 	RateLimit int
+	// StreamLimit is how many streams a top-level namespace, or the instance, may
+	// have, and how many namespaces a filter may name, from 1 to 1,000. Default: 100.
+	StreamLimit int
 
 	// LogLevel is the least severity of log lines: debug, info, warn or error.
 	// Default: info.
@@ -143,6 +147,7 @@ func defaultConfig() Config {
 		MaxRequest:      16 * mib,
 		IngestMemory:    64 * mib,
 		DeliveryMemory:  64 * mib,
+		StreamLimit:     control.DefaultStreamLimit,
 		LogLevel:        slog.LevelInfo,
 		LogFormat:       "text",
 		ShutdownTimeout: 30 * time.Second,
@@ -187,6 +192,7 @@ func (c *Config) check() error {
 		{c.MaxRequest < c.MaxEvent, "max-request: must be at least max-event"},
 		{c.IngestMemory < c.MaxRequest, "ingest-memory: must be at least max-request"},
 		{c.DeliveryMemory < 4*c.MaxEvent, "delivery-memory: must be at least four times max-event"},
+		{c.StreamLimit < 1 || c.StreamLimit > 1000, "stream-limit: must be 1 to 1,000"},
 		{c.ShutdownTimeout <= 0, "shutdown-timeout: must be more than 0"},
 	}
 	var errs []error
