@@ -22,7 +22,10 @@ func (r *root) create(ctx context.Context, c class, in input) (*payload, error) 
 		if err != nil {
 			return payload{}, err
 		}
-		s, err := r.service.CreateStream(ctx, callerOf(ctx).by, spec)
+		var s control.Stream
+		if err = r.checkPlace(ctx, spec.Namespace, spec.Kind, spec.Config, nil); err == nil {
+			s, err = r.service.CreateStream(ctx, callerOf(ctx).by, spec)
+		}
 		if err != nil && c.kind() == kindHTTP {
 			err = r.failed(ctx, c, err)
 		}

@@ -16,7 +16,13 @@ func (r *root) update(ctx context.Context, c class, in input) (*payload, error) 
 		if err != nil {
 			return payload{}, err
 		}
-		d, err := r.edit(ctx, c, old.stream.ID, func(d *destination) (control.StreamPatch, error) { return in.patch(c, d.stream.Kind) })
+		d, err := r.edit(ctx, c, old.stream.ID, func(d *destination) (control.StreamPatch, error) {
+			patch, err := in.patch(c, d.stream.Kind)
+			if err == nil && patch.Config != nil {
+				err = r.checkPlace(ctx, d.stream.Namespace, d.stream.Kind, patch.Config, d)
+			}
+			return patch, err
+		})
 		if err != nil && c.kind() == kindHTTP {
 			d = old
 		}
