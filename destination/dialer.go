@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -201,10 +203,30 @@ func (d *Dialer) control(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
+// endsInNumber reports whether a host is one that resolvers may take for an IPv4
+// address in a form that few people read, 2130706433 or 0x7f.1: no name of the DNS
+// ends so (WHATWG URL, "ends in a number checker").
+func endsInNumber(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
+	}
+	host = strings.TrimSuffix(host, ".")
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	if digits := strings.Trim(last, "0123456789"); last != "" && digits == "" {
+		return true
+	}
+	_, err := strconv.ParseUint(last, 0, 64)
+	return err == nil
+}
+
 // CheckHost reports whether a destination at host may be saved: nil, a
 // *[sluice.Error] with code Invalid when the rules refuse it, or the error of
 // the lookup, which a caller may let pass because names can be set up later.
 func (d *Dialer) CheckHost(ctx context.Context, host string) error {
+	if endsInNumber(host) {
+		return sluice.Errorf(sluice.Invalid, "the host ends in a number and is no IP address").
+			WithHint("write an IPv4 address as four numbers of 0 to 255, without zeros in front")
+	}
 	_, err := d.Lookup(ctx, host)
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return sluice.Errorf(sluice.Invalid, "%v", refused).WithHint("%s", refused.Hint())

@@ -188,6 +188,12 @@ func TestCheckHost(t *testing.T) {
 	if !ok || e.Code != sluice.Invalid || !strings.Contains(e.Hint, "--allow-private-destinations") {
 		t.Errorf("CheckHost of loopback: got %+v, want invalid with a hint", e)
 	}
+	for _, host := range []string{"2130706433", "0x7f000001", "127.1", "127.0.0.1.", "017700000001", "a.0x1", "99999999999999999999"} {
+		e, ok := d.CheckHost(t.Context(), host).(*sluice.Error)
+		if !ok || e.Code != sluice.Invalid {
+			t.Errorf("CheckHost of %s: got %v, want invalid", host, e)
+		}
+	}
 	if err := d.CheckHost(t.Context(), "later.test"); err == nil {
 		t.Error("CheckHost of an unknown name: got nil, want the error of the lookup")
 	}

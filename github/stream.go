@@ -153,6 +153,9 @@ func (a *API) getStream(c *call) error {
 
 func (a *API) createStream(c *call) error {
 	enterprise, err := a.enterprise(c)
+	if err == nil {
+		err = control.ChangesStreams(c.by, enterprise)
+	}
 	if err != nil {
 		return err
 	}
@@ -171,6 +174,9 @@ func (a *API) createStream(c *call) error {
 
 func (a *API) updateStream(c *call) error {
 	before, enterprise, err := a.find(c)
+	if err == nil {
+		err = control.ChangesStreams(c.by, enterprise)
+	}
 	if err != nil {
 		return err
 	}
