@@ -24,7 +24,7 @@ type bad struct {
 type refusals struct {
 	*running
 	jane, reader, auditor, disabled, revoked, producer, eve string // headers
-	wrongKey                                               string // a box for another key
+	wrongKey                                                string // a box for another key
 }
 
 func newRefusals(t *testing.T) *refusals {
