@@ -47,6 +47,7 @@ func layers() map[string][]string {
 		"search":                        {"", "eventlog", "index"},
 		"ingest":                        {"", "control", "eventlog"},
 		"rest":                          {"", "control", "deliver", "destination", "ingest", "secret"},
+		"rest/resttest":                 {},
 		"github":                        {"", "control", "secret"},
 		"gitlab":                        {"", "control"},
 		"graphql":                       {"", "control", "secret"},

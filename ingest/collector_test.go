@@ -21,7 +21,7 @@ func collect(t *testing.T, h http.Handler, method, path, body string, header ...
 		r.Header.Set(header[i], header[i+1])
 	}
 	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, r)
+	document().Watch(t, h).ServeHTTP(rec, r)
 	return rec.Code, rec.Body.String(), rec.Header()
 }
 

@@ -6,7 +6,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/rest/resttest"
 )
 
 // memoryDoor is a door onto a log in memory.
@@ -153,11 +156,24 @@ func decodeReply(tb testing.TB, status int, header http.Header, body io.Reader) 
 	return r
 }
 
-// serve lets the handler answer r without a connection.
+// document reads the API's document once for all tests.
+var document = sync.OnceValue(func() *resttest.Document {
+	text, err := os.ReadFile("../rest/openapi.yaml")
+	if err != nil {
+		panic(err)
+	}
+	d, err := resttest.Read(text)
+	if err != nil {
+		panic("read openapi.yaml: " + err.Error())
+	}
+	return d
+})
+
+// serve lets the handler answer r without a connection, as the document says.
 func serve(tb testing.TB, h http.Handler, r *http.Request) *reply {
 	tb.Helper()
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	document().Watch(tb, h).ServeHTTP(w, r)
 	return decodeReply(tb, w.Code, w.Header(), w.Body)
 }
 

@@ -20,10 +20,16 @@ import (
 // searching is simulate with a search index.
 func searching(t *testing.T, f func(t *testing.T, c *client)) {
 	t.Helper()
+	searchingWith(t, func(*control.Config) {}, f)
+}
+
+func searchingWith(t *testing.T, more func(*control.Config), f func(t *testing.T, c *client)) {
+	t.Helper()
 	var s *search.Service
 	configure := func(c *control.Config) {
 		s = search.New(search.Config{Log: c.Log, Engine: index.NewMemory()})
 		c.Search = s
+		more(c)
 	}
 	simulate(t, configure, func(t *testing.T, c *client) {
 		ctx, stop := context.WithCancel(context.Background())

@@ -28,7 +28,7 @@ import (
 // ends live in simulated time. stop ends the server and waits for all it does.
 func (c *client) connect() (h *http.Client, stop func()) {
 	l := &memoryListener{conns: make(chan net.Conn), done: make(chan struct{})}
-	srv := &http.Server{Handler: c.api}
+	srv := &http.Server{Handler: c.handler}
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = srv.Serve(l) })
 	h = &http.Client{Transport: &http.Transport{DialContext: l.dial, DisableCompression: true}}
@@ -324,7 +324,7 @@ func TestExportWhenTheServerStops(t *testing.T) {
 				if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
 					t.Fatal(err)
 				}
-				c.api = rest.New(rest.Config{Service: c.Service, Logger: c.Logger()})
+				c.serve(rest.Config{})
 				h, stop = c.connect()
 				for _, behind := range []string{"&after=" + after, "&after_id=" + last.ID} {
 					if got := got.String() + read(t, c.get(h, path+behind).Body); got != whole {

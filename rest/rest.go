@@ -63,7 +63,7 @@ func New(cfg Config) *API {
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
-	a.routes()
+	a.mount()
 	return a
 }
 
@@ -97,9 +97,9 @@ func withoutBody[T any](do func(context.Context, control.Principal) (T, error)) 
 	}
 }
 
-// routes is the table of all paths.
-func (a *API) routes() {
-	for path, m := range map[string]methods{
+// routes is the table of all paths that ask for a token.
+func (a *API) routes() map[string]methods {
+	return map[string]methods{
 		"/api/v1/streams":                           {"GET": a.listStreams, "POST": a.createStream},
 		"/api/v1/streams/check":                     {"POST": a.checkDraft},
 		"/api/v1/streams/preview":                   {"POST": a.previewStream},
@@ -133,12 +133,25 @@ func (a *API) routes() {
 		"/api/v1/secrets":                           {"GET": withoutBody(a.service.SealingKeys)},
 		"/api/v1/secrets/rotate":                    {"POST": withoutBody(a.service.RotateKeys)},
 		"/api/v1/secrets/prune":                     {"POST": withoutBody(a.service.PruneKeys)},
-	} {
+	}
+}
+
+// openRoutes is the table of the paths that answer GET without one, or judge it
+// themselves.
+func (a *API) openRoutes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"/api/v1/openapi.yaml": serveDocument(), "/healthz": a.health, "/readyz": a.ready, "/metrics": a.guardedMetrics,
+	}
+}
+
+// mount makes the tables known.
+func (a *API) mount() {
+	for path, m := range a.routes() {
 		a.mux.Handle(path, a.handle(m))
 	}
-	a.mux.HandleFunc("/healthz", a.open(a.health))
-	a.mux.HandleFunc("/readyz", a.open(a.ready))
-	a.mux.HandleFunc("/metrics", a.open(a.guardedMetrics))
+	for path, do := range a.openRoutes() {
+		a.mux.HandleFunc(path, a.open(do))
+	}
 	a.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, sluice.Errorf(sluice.NotFound, "there is nothing at this path").WithHint("the API lies under /api/v1; see its manual"))
 	})

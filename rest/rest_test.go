@@ -18,15 +18,19 @@ import (
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/control/controltest"
 	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/ingest"
 	"github.com/sluicelog/sluice/rest"
+	"github.com/sluicelog/sluice/rest/resttest"
 )
 
-// client sends requests to an API without a network.
+// client sends requests to an API without a network, behind its document.
 type client struct {
 	*controltest.World
-	t     *testing.T
-	api   *rest.API
-	token string
+	t       *testing.T
+	doc     *resttest.Document
+	api     *rest.API
+	handler http.Handler // the API with what takes events, watched
+	token   string
 }
 
 // simulate runs f against an API in simulated time.
@@ -34,10 +38,25 @@ func simulate(t *testing.T, configure func(*control.Config), f func(t *testing.T
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := controltest.New(t, configure)
-		api := rest.New(rest.Config{Service: w.Service, Logger: w.Logger(), Version: "1.2.3"})
-		f(t, &client{World: w, t: t, api: api, token: w.AdminToken})
+		c := &client{World: w, t: t, doc: document(), token: w.AdminToken}
+		c.serve(rest.Config{Version: "1.2.3"})
+		f(t, c)
 		w.Stop()
 	})
+}
+
+// serve makes the API anew, and what stands before it as in the server.
+func (c *client) serve(cfg rest.Config) {
+	cfg.Service, cfg.Logger = c.Service, c.Logger()
+	c.api = rest.New(cfg)
+	in := ingest.New(c.Service, ingest.Options{Allow: "GET, HEAD, POST"})
+	mux := http.NewServeMux()
+	mux.Handle("/", c.api)
+	mux.Handle("/api/v1/events", in)
+	mux.Handle("GET /api/v1/events", c.api)
+	mux.Handle("/services/collector", in.Collector())
+	mux.Handle("/services/collector/", in.Collector())
+	c.handler = c.doc.Watch(c.t, mux)
 }
 
 func (c *client) do(method, path, body string) *httptest.ResponseRecorder {
@@ -46,7 +65,7 @@ func (c *client) do(method, path, body string) *httptest.ResponseRecorder {
 		r.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	rec := httptest.NewRecorder()
-	c.api.ServeHTTP(rec, r)
+	c.handler.ServeHTTP(rec, r)
 	return rec
 }
 
@@ -344,7 +363,7 @@ var sampleLine = regexp.MustCompile(`^([a-z_]+)(\{[a-z]+="(?:[^"\\]|\\.)*"(?:,[a
 // no series is there twice, and histograms add up.
 func TestMetrics(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, c *client) {
-		c.api = rest.New(rest.Config{Service: c.Service, Version: "1.2.3", Measured: 10})
+		c.serve(rest.Config{Version: "1.2.3", Measured: 10})
 		for i := range 13 {
 			c.want(201, "POST", "/api/v1/streams", strings.Replace(stream, "siem", strconv.Itoa(i), 1))
 		}

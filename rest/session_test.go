@@ -15,7 +15,7 @@ import (
 
 // withSession has the API read the session from a header of the test's own.
 func withSession(c *client) {
-	c.api = rest.New(rest.Config{Service: c.Service, Logger: c.Logger(), Session: func(r *http.Request) string { return r.Header.Get("Test-Session") }})
+	c.serve(rest.Config{Session: func(r *http.Request) string { return r.Header.Get("Test-Session") }})
 	c.token = ""
 }
 
@@ -26,7 +26,7 @@ func (c *client) ask(method, path, body string, headers ...string) *httptest.Res
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	rec := httptest.NewRecorder()
-	c.api.ServeHTTP(rec, r)
+	c.handler.ServeHTTP(rec, r)
 	return rec
 }
 
