@@ -67,6 +67,18 @@ func (p Principal) Role(namespace string) Role {
 	return p.account.roles[sluice.TopLevel(sluice.FoldNamespace(namespace))]
 }
 
+// Key tells the credential of p from all others: its token or session. "" is Sluice
+// itself.
+func (p Principal) Key() string {
+	switch {
+	case p.Kind != KindUser:
+		return p.ID
+	case p.Credential != "":
+		return p.Credential
+	}
+	return "session/" + p.session.String()
+}
+
 // userID returns the id of the user that p is, "" for tokens of other kinds.
 func (p Principal) userID() string {
 	if p.Kind != KindUser {
