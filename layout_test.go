@@ -52,6 +52,7 @@ func layers() map[string][]string {
 		"github":                        {"", "control", "quota", "secret"},
 		"gitlab":                        {"", "control", "quota"},
 		"graphql":                       {"", "control", "quota", "secret"},
+		"web":                           {"", "control", "secret"},
 		"control/controltest":           {"", "control", "deliver", "destination", "eventlog", "notice", "secret", "store"},
 		"client":                        nouns,
 		"githook":                       {"", "client"},

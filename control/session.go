@@ -158,8 +158,7 @@ func (s *Service) verify(ctx context.Context, name string, password secret.Text,
 	}
 	wait, failures := s.throttle.begin(s.now(), folded, addr)
 	if wait > 0 {
-		return nil, sluice.Errorf(sluice.RateLimited, "signing in failed too often").
-			WithHint("try again in %d seconds", int(math.Ceil(wait.Seconds())))
+		return nil, errDelayed(wait)
 	}
 	u := s.people.named(folded)
 	stored := ""
@@ -179,6 +178,14 @@ func (s *Service) verify(ctx context.Context, name string, password secret.Text,
 	}
 	s.throttle.succeeded(folded, addr)
 	return u, nil
+}
+
+func errDelayed(wait time.Duration) *sluice.Error {
+	e, seconds := sluice.Errorf(sluice.RateLimited, "signing in failed too often"), int(math.Ceil(wait.Seconds()))
+	if seconds == 1 {
+		return e.WithHint("try again in a second")
+	}
+	return e.WithHint("try again in %d seconds", seconds)
 }
 
 // Session returns whose session the text of a cookie names, or an error with

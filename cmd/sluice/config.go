@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/notice"
 	"github.com/sluicelog/sluice/secret"
+	"github.com/sluicelog/sluice/web"
 )
 
 // Config is everything that can be set about a server. Each value comes from
@@ -45,6 +47,14 @@ type Config struct {
 	// TLSCert and TLSKey are PEM files with the certificate chain and its key;
 	// both or none. Default: none, which means plain HTTP.
 	TLSCert, TLSKey string
+	// ExternalURL is where browsers reach the pages, such as
+	// https://sluice.example.com, when a proxy stands in front: a scheme, a host
+	// and perhaps a port. With https, cookies are for encrypted connections alone.
+	// Default: none; browsers connect to Listen.
+	ExternalURL web.Origin
+	// TrustedProxy are the networks or addresses of proxies in front: what they
+	// say in X-Forwarded-For is where requests come from. Default: none.
+	TrustedProxy []netip.Prefix
 	// MetricsListen is a host and port of its own for /metrics, /healthz and
 	// /readyz, without authentication. Default: none; /metrics is then served
 	// to administrators on Listen.
@@ -253,8 +263,8 @@ func checkDestinations(prefixes []netip.Prefix) error {
 func (c *Config) Warnings() []string {
 	var warnings []string
 	host, _, err := net.SplitHostPort(c.Listen)
-	if err == nil && c.TLSCert == "" && !isLoopback(host) {
-		warnings = append(warnings, "tokens and events cross the network in the clear: set tls-cert and tls-key, or put a proxy with TLS in front")
+	if err == nil && c.TLSCert == "" && !isLoopback(host) && !strings.HasPrefix(c.ExternalURL.String(), "https:") {
+		warnings = append(warnings, "tokens and events cross the network in the clear: set tls-cert and tls-key, or put a proxy with TLS in front and set external-url")
 	}
 	return warnings
 }

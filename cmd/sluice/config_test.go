@@ -112,6 +112,8 @@ func TestConfigRefuses(t *testing.T) {
 		{"level", nil, "", []string{"--log-level", "loud"}, "flag --log-level: must be one of"},
 		{"network", nil, "", []string{"--allow-destination", "10.0.0.0/99"}, "must be networks"},
 		{"never allowed", nil, "", []string{"--allow-destination", "169.254.0.0/16"}, "can never be allowed"},
+		{"address with a path", nil, "", []string{"--external-url", "https://example.com/sluice"}, "must not have a path"},
+		{"proxy by name", nil, "", []string{"--trusted-proxy", "proxy.lan"}, "must be networks"},
 		{"half of TLS", nil, "", []string{"--tls-cert", "x"}, "need each other"},
 		{"same address", nil, "", []string{"--metrics-listen", "127.0.0.1:8080"}, "must differ"},
 		{"no port", nil, "", []string{"--listen", "localhost"}, "must be HOST:PORT"},
@@ -158,6 +160,9 @@ func TestConfigWarnings(t *testing.T) {
 		cfg.Listen = listen
 		if got := len(cfg.Warnings()); got != want {
 			t.Errorf("%s: got %d warnings, want %d", listen, got, want)
+		}
+		if err := (originValue{&cfg.ExternalURL}).Set("https://sluice.example.com"); err != nil || len(cfg.Warnings()) != 0 {
+			t.Errorf("%s with TLS in front: got warnings %q and error %v, want none", listen, cfg.Warnings(), err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"github.com/sluicelog/sluice/ingest"
 	"github.com/sluicelog/sluice/rest"
 	"github.com/sluicelog/sluice/secret"
+	"github.com/sluicelog/sluice/web"
 )
 
 // Limits of every server that listens.
@@ -125,6 +127,7 @@ func announce(env *Env, s *server, made string) {
 	url := s.url()
 	w := env.Stderr
 	_, _ = fmt.Fprintf(w, "\n%s%s and keeps its data in %s\n", announcement, url, s.cfg.Data)
+	_, _ = fmt.Fprintf(w, "Its pages are at %s/-/\n", cmp.Or(s.cfg.ExternalURL.String(), url))
 	if made == "" {
 		_, _ = fmt.Fprintln(w)
 		return
@@ -140,6 +143,7 @@ Begin with:
   echo '{"event_type":"user.add","entity_path":"acme/web","author_name":"jane"}' | sluice emit
   sluice stream create --namespace acme --url https://example.com/hook
 
+or open the pages and make the first user with this token,
 or see everything at work on this machine with: sluice demo
 
 `, made, url, made)
@@ -168,8 +172,11 @@ func (s *server) handlers() (main, metricsOnly http.Handler, endless func()) {
 		MaxRequest: int(s.cfg.MaxRequest), MaxEvent: int(s.cfg.MaxEvent), Memory: int(s.cfg.IngestMemory), Logger: s.lg,
 		Allow: "GET, HEAD, POST",
 	})
-	api := rest.New(rest.Config{Service: s.parts.control, Logger: s.lg, Version: version()})
+	site := web.New(web.Config{Service: s.parts.control, Logger: s.lg, External: s.cfg.ExternalURL, TrustedProxies: s.cfg.TrustedProxy})
+	api := rest.New(rest.Config{Service: s.parts.control, Logger: s.lg, Version: version(), Session: site.Session, Guard: site.Guard()})
 	mux := http.NewServeMux()
+	mux.Handle("/-/", site)
+	mux.Handle("GET /{$}", http.RedirectHandler("/-/", http.StatusFound))
 	mux.Handle("/api/v1/events", in)
 	mux.Handle("GET /api/v1/events", api)
 	collector := in.Collector()
@@ -180,7 +187,7 @@ func (s *server) handlers() (main, metricsOnly http.Handler, endless func()) {
 		mux.Handle(path, hub)
 	}
 	mux.Handle("/api/v4/", gitlab.New(gitlab.Config{Service: s.parts.control, Logger: s.lg}))
-	mux.Handle("/api/graphql", graphql.New(graphql.Config{Service: s.parts.control, Logger: s.lg}))
+	mux.Handle("/api/graphql", graphql.New(graphql.Config{Service: s.parts.control, Logger: s.lg, Session: site.Session, Guard: site.Guard()}))
 	mux.Handle("/", api)
 	metrics := http.NewServeMux()
 	metrics.Handle("/metrics", api.Metrics())

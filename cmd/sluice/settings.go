@@ -37,6 +37,8 @@ func (c *Config) settings() []setting {
 		{name: "listen", value: stringValue{&c.Listen}, usage: "`HOST:PORT` of the API and the pages"},
 		{name: "tls-cert", value: stringValue{&c.TLSCert}, usage: "PEM `FILE` with the certificate chain"},
 		{name: "tls-key", value: stringValue{&c.TLSKey}, usage: "PEM `FILE` with the certificate's key"},
+		{name: "external-url", value: originValue{&c.ExternalURL}, usage: "`URL` at which browsers reach the pages, when a proxy stands in front"},
+		{name: "trusted-proxy", value: prefixesValue{&c.TrustedProxy}, usage: "proxy in front (`CIDR`) whose X-Forwarded-For is believed; may be repeated"},
 		{name: "metrics-listen", value: stringValue{&c.MetricsListen}, usage: "`HOST:PORT` of its own for /metrics, /healthz and /readyz, without authentication"},
 		{name: "allow-destination", value: prefixesValue{&c.AllowDestinations}, usage: "private or loopback network (`CIDR`) that streams may deliver to; may be repeated"},
 		{name: "allow-private-destinations", value: boolValue{&c.AllowPrivateDestinations}, usage: "allow all private and loopback destinations, and plain HTTP to them"},

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluicelog/sluice/web"
 )
 
 // The types below are flag.Values over the fields of a Config. They also parse
@@ -173,6 +175,16 @@ func formatDuration(d time.Duration) string {
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// originValue is where browsers reach the server.
+type originValue struct{ p *web.Origin }
+
+func (v originValue) String() string { return deref(v.p).String() }
+func (v originValue) Set(s string) error {
+	o, err := web.ParseOrigin(s)
+	*v.p = o
+	return err
+}
 
 // prefixesValue is a list of networks, by commas; setting it again adds to it.
 type prefixesValue struct{ p *[]netip.Prefix }
