@@ -89,10 +89,10 @@ func (b *broadcast) send(ctx context.Context, to *patient) error {
 	}
 }
 
-// allowed returns what tells whether the token of a call is still good.
+// allowed returns what tells whether the token or session of a call is still good.
 func (a *API) allowed(c *call) func(context.Context) error {
 	return func(ctx context.Context) error {
-		_, err := a.service.Authenticate(ctx, bearer(c.Request))
+		_, err := a.authenticate(c.WithContext(ctx))
 		return err
 	}
 }

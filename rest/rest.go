@@ -223,7 +223,7 @@ func (a *API) handle(m methods) http.HandlerFunc {
 // session, which a browser sends along with what other sites' pages ask for, too.
 func (a *API) authenticate(r *http.Request) (control.Principal, error) {
 	text := ""
-	if a.session != nil && len(r.Header["Authorization"]) == 0 {
+	if a.session != nil && r.Header.Get("Authorization") == "" {
 		text = a.session(r)
 	}
 	if text == "" {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sluicelog/sluice/control"
@@ -80,5 +81,32 @@ func TestSessions(t *testing.T) {
 		if err := json.Unmarshal(rec.Body.Bytes(), &out); err != nil || rec.Code != 401 || out.Error.Hint != "sign in again" {
 			t.Errorf("after 12 idle hours: got status %d with %s and error %v, want 401", rec.Code, rec.Body, err)
 		}
+	})
+}
+
+// What goes on for long goes on with a session, too, until that ends.
+func TestLiveWithSession(t *testing.T) {
+	searching(t, func(t *testing.T, c *client) {
+		if _, err := c.Service.CreateUser(t.Context(), c.Admin, control.UserSpec{Name: "jane", Password: "correct horse battery", Administrator: true}); err != nil {
+			t.Fatal(err)
+		}
+		in, err := c.Service.SignIn(t.Context(), "jane", "correct horse battery", netip.Addr{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		withSession(c)
+		synctest.Wait()
+		h, stop := c.connect()
+		l := c.listen(h, "/api/v1/events/live?phrase=type:user.login", "Authorization", "", "Test-Session", in.Cookie.Reveal())
+		post(c, "acme", "first")
+		l.want("first")
+		l.wantAfter(time.Minute, c, "later")
+		if err := c.Service.SignOut(t.Context(), in.Cookie.Reveal()); err != nil {
+			t.Fatal(err)
+		}
+		if m, more := l.next(); more {
+			t.Errorf("after signing out: got %+v, want the end", m)
+		}
+		stop()
 	})
 }
