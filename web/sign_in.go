@@ -125,7 +125,12 @@ func (s *Site) beginFirst(ctx context.Context, v *visit, name string) (answer, e
 	if _, err := s.service.CreateUser(ctx, by, control.UserSpec{Name: name, Password: password, Administrator: true}); err != nil {
 		return answer{}, err
 	}
-	return s.beginSession(ctx, v, name, password, home)
+	out, err := s.beginSession(ctx, v, name, password, home)
+	if err != nil {
+		s.logger.WarnContext(ctx, "first user made and not signed in", "err", err)
+		return redirect(signInPath), nil
+	}
+	return out, nil
 }
 
 // newPassword returns the password that a form has twice.

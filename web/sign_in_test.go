@@ -228,6 +228,22 @@ func TestFirstUser(t *testing.T) {
 	})
 }
 
+// Where the user is made and the session is not, the person can sign in.
+func TestFirstUserIsNotSignedIn(t *testing.T) {
+	simulateEmpty(t, web.Config{}, func(t *testing.T, b *browser) {
+		synctest.Wait()
+		b.Store.SetBefore(func(c store.Change) error {
+			if strings.HasPrefix(c.Key, "session/") {
+				return errors.New("broken")
+			}
+			return nil
+		})
+		b.follows(b.do("POST", "/-/first_user", values("token", b.AdminToken, "name", "mona", "new_password", password, "repeated_password", password)), "/-/sign_in")
+		b.Store.SetBefore(nil)
+		b.signIn("mona")
+	})
+}
+
 // A server that cannot store the session says so, and nobody is signed in.
 func TestSignInFails(t *testing.T) {
 	simulate(t, web.Config{}, func(t *testing.T, b *browser) {

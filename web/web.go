@@ -223,7 +223,11 @@ func (s *Site) visitOf(r *http.Request) (*visit, error) {
 
 // readForm reads the body of a request into its PostForm.
 func readForm(w http.ResponseWriter, r *http.Request) error {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTime)) // not every connection can
+	deadline := http.NewResponseController(w).SetReadDeadline
+	_ = deadline(time.Now().Add(formTime)) // not every connection can
+	// A deadline that passes while the page is made would look as if the browser
+	// had gone.
+	defer func() { _ = deadline(time.Time{}) }()
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	err := r.ParseForm()
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {

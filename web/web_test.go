@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/control/controltest"
@@ -348,5 +349,26 @@ func TestServerFault(t *testing.T) {
 			t.Errorf("the log has no entry with the reference %q", reference)
 		}
 		b.Store.SetBefore(nil)
+	})
+}
+
+// deadlines is a connection that remembers the deadline for reading.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error { d.set = append(d.set, t); return nil }
+
+// A form has to arrive in time; what is done with it may take longer.
+func TestFormsHaveTime(t *testing.T) {
+	simulate(t, web.Config{}, func(t *testing.T, b *browser) {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/-/sign_in", strings.NewReader("name=jane&password=x"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		d := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		b.site.ServeHTTP(d, r)
+		if len(d.set) != 2 || !d.set[0].Equal(time.Now().Add(30*time.Second)) || !d.set[1].IsZero() {
+			t.Errorf("got deadlines %v, want one in 30 seconds, and then none", d.set)
+		}
 	})
 }
