@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -39,8 +40,16 @@ func (s *Service) CheckDraft(ctx context.Context, p Principal, spec StreamSpec) 
 	if title == "" {
 		title = "new stream"
 	}
-	check := func(ctx context.Context, stage func(destination.Stage)) (bool, error) {
-		dest, err := d.kind.Open(d.config, d.secrets, s.env(spec.Namespace))
+	return s.check(ctx, p, s.checkNew(d.kind, d.config, d.secrets, spec.Namespace), act{
+		Namespace: spec.Namespace, TargetType: targetStream, Target: title,
+		Fields: map[string]any{"kind": d.kind.Name()},
+	})
+}
+
+// checkNew checks a destination that is opened for it alone.
+func (s *Service) checkNew(kind destination.Kind, config json.RawMessage, secrets destination.Secrets, namespace string) checker {
+	return func(ctx context.Context, stage func(destination.Stage)) (bool, error) {
+		dest, err := kind.Open(config, secrets, s.env(namespace))
 		if err != nil {
 			return false, err
 		}
@@ -51,9 +60,35 @@ func (s *Service) CheckDraft(ctx context.Context, p Principal, spec StreamSpec) 
 		}()
 		return dest.Check(ctx, stage), nil
 	}
-	return s.check(ctx, p, check, act{
-		Namespace: spec.Namespace, TargetType: targetStream, Target: title,
-		Fields: map[string]any{"kind": d.kind.Name()},
+}
+
+// CheckChange checks the destination that a stream would have after a change,
+// which is not made: what is not sent, secrets included, is as it is stored. It
+// returns within 30 s, and the check is recorded by then.
+func (s *Service) CheckChange(ctx context.Context, p Principal, id sluice.StreamID, patch StreamPatch) (Check, error) {
+	st, err := s.find(p, actionManageStreams, id)
+	if err != nil {
+		return Check{}, err
+	}
+	old := *st.record()
+	next, err := s.patched(ctx, p, &old, patch)
+	if err != nil {
+		return Check{}, err
+	}
+	if next == nil {
+		next = &old
+	}
+	config, secrets, err := s.unseal(next)
+	if err != nil {
+		return Check{}, err
+	}
+	kind := s.kinds[next.Kind]
+	if kind == nil {
+		return Check{}, sluice.Errorf(sluice.Unsupported, "this server has no kind %q", next.Kind)
+	}
+	return s.check(ctx, p, s.checkNew(kind, config, secrets, next.Namespace), act{
+		Namespace: next.Namespace, TargetType: targetStream, TargetID: next.ID, Target: next.title(),
+		Fields: map[string]any{"kind": next.Kind, "changed": true},
 	})
 }
 

@@ -336,6 +336,43 @@ func TestUpdate(t *testing.T) {
 	})
 }
 
+// Header values that are not sent stay, also under another name, and a check of
+// a change uses what is stored beside it.
+func TestHeaderValuesStay(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		s := create(t, w)
+		for _, c := range []struct{ sent, want string }{
+			{`[{"name":"AUTHORIZATION","active":false}]`, `[{"active":false,"name":"AUTHORIZATION","value":"` + theHeaderValue + `"}]`},
+			{`[{"name":"X-Token"},{"name":"X-Other","value":"o"}]`, `[{"name":"X-Token","value":"` + theHeaderValue + `"},{"name":"X-Other","value":"o"}]`},
+			{`[{"name":"X-Other"},{"name":"X-Token"}]`, `[{"name":"X-Other","value":"o"},{"name":"X-Token","value":"` + theHeaderValue + `"}]`},
+			{`[{"name":"X-Token","value":"new"}]`, `[{"name":"X-Token","value":"new"}]`},
+		} {
+			got, err := w.Service.UpdateStream(t.Context(), w.Admin, s.ID, control.StreamPatch{Config: json.RawMessage(`{"headers":` + c.sent + `}`)})
+			var config struct{ Headers json.RawMessage }
+			if err != nil || json.Unmarshal(got.Config, &config) != nil || string(config.Headers) != c.want {
+				t.Errorf("%s: got %s and error %v, want %s", c.sent, got.Config, err, c.want)
+			}
+		}
+		synctest.Wait() // delivery has opened the last one
+		version := s.Version + 4
+		check, err := w.Service.CheckChange(t.Context(), w.Admin, s.ID, control.StreamPatch{Config: json.RawMessage(`{"host":"other.example"}`), Version: &version})
+		if err != nil || !check.OK {
+			t.Errorf("check of a change: got %+v and error %v, want a passed check", check, err)
+		}
+		config, secrets := w.Kind.Opened()
+		if secrets["password"] != thePassword || !strings.Contains(config, "other.example") || !strings.Contains(config, "X-Token") {
+			t.Errorf("checked with %s and %d secrets, want the new host with what is stored", config, len(secrets))
+		}
+		if got, err := w.Service.Stream(t.Context(), w.Admin, s.ID); err != nil || got.Version != version || strings.Contains(string(got.Config), "other") {
+			t.Errorf("after the check: got version %d with %s and error %v, want nothing changed", got.Version, got.Config, err)
+		}
+		_, err = w.Service.CheckChange(t.Context(), w.Admin, s.ID, control.StreamPatch{Config: json.RawMessage(`{"host":""}`)})
+		wantError(t, "check of a wrong change", err, sluice.Invalid)
+		synctest.Wait()
+		wantTypes(t, w, "stream.check", "stream.check")
+	})
+}
+
 // A change that was made for another version of the stream changes nothing.
 func TestChangeForAVersion(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, w *controltest.World) {

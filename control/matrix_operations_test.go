@@ -91,6 +91,9 @@ func streamOperations() map[string]operation {
 			_, err := m.Service.CheckStream(m.t.Context(), p, id)
 			return nil, err
 		}),
+		"CheckChange": change(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
+			return m.Service.CheckChange(m.t.Context(), p, id, control.StreamPatch{Config: json.RawMessage(`{"nothing":1}`)})
+		}),
 		"RetryStream": change(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
 			_, err := m.Service.RetryStream(m.t.Context(), p, id)
 			return nil, err

@@ -308,6 +308,9 @@ func mergeConfig(kind destination.Kind, config, sent json.RawMessage) (json.RawM
 	if err := json.Unmarshal(config, &members); err != nil {
 		return nil, err
 	}
+	if err := keepHeaderValues(members, changes); err != nil {
+		return nil, err
+	}
 	for name, value := range changes {
 		if members[name] = value; string(value) == "null" {
 			delete(members, name)
@@ -322,6 +325,45 @@ func mergeConfig(kind destination.Kind, config, sent json.RawMessage) (json.RawM
 		}
 	}
 	return json.Marshal(members)
+}
+
+// keepHeaderValues gives headers that are sent without a value the one that is
+// stored: that of their name, or of the header whose place they take.
+func keepHeaderValues(stored, sent object) error {
+	var before, now []object
+	if json.Unmarshal(sent["headers"], &now) != nil || now == nil {
+		return nil // nothing is sent, or what the kind refuses
+	}
+	if list, ok := stored["headers"]; ok {
+		if err := json.Unmarshal(list, &before); err != nil {
+			return err
+		}
+	}
+	kept := false
+	for i, h := range now {
+		if _, ok := h["value"]; ok || h == nil {
+			continue
+		}
+		from := slices.IndexFunc(before, func(old object) bool { return sameName(old, h) })
+		if from < 0 && i < len(before) && !slices.ContainsFunc(now, func(other object) bool { return sameName(before[i], other) }) {
+			from = i
+		}
+		if from >= 0 {
+			h["value"], kept = before[from]["value"], true
+		}
+	}
+	if !kept {
+		return nil
+	}
+	var err error
+	sent["headers"], err = json.Marshal(now)
+	return err
+}
+
+// sameName reports whether two headers have the same name.
+func sameName(a, b object) bool {
+	var one, other string
+	return json.Unmarshal(a["name"], &one) == nil && json.Unmarshal(b["name"], &other) == nil && strings.EqualFold(one, other)
 }
 
 // changedSecrets names what differs, without what rotation keeps.

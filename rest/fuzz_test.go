@@ -8,7 +8,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
 )
 
 // FuzzRequest sends requests as they come to an API with a stream and events. No
@@ -80,4 +79,3 @@ func (c *client) prepareFuzz() {
 	c.Post("acme/web", "user.add", 2)
 	synctest.Wait()
 }
-

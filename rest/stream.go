@@ -98,7 +98,16 @@ func (a *API) retryStream(ctx context.Context, c *call) (answer, error) {
 }
 
 func (a *API) checkStream(ctx context.Context, c *call) (answer, error) {
-	return withID(ctx, c, a.service.CheckStream)
+	if c.ContentLength == 0 {
+		return withID(ctx, c, a.service.CheckStream)
+	}
+	var patch control.StreamPatch
+	if err := decode(c.Request, &patch); err != nil {
+		return answer{}, err
+	}
+	return withID(ctx, c, func(ctx context.Context, p control.Principal, id sluice.StreamID) (control.Check, error) {
+		return a.service.CheckChange(ctx, p, id, patch)
+	})
 }
 
 func (a *API) deleteStream(ctx context.Context, c *call) (answer, error) {
