@@ -56,6 +56,7 @@ func layers() map[string][]string {
 		"control/controltest":           {"", "control", "deliver", "destination", "eventlog", "notice", "secret", "store"},
 		"client":                        nouns,
 		"githook":                       {"", "client"},
+		"manifest":                      {"", "client"},
 
 		"destination/cloudlogging/cloudloggingtest": {},
 		"destination/eventhubs/eventhubstest":       {},

@@ -26,7 +26,13 @@ type Field struct {
 	Type     string          `json:"type"`
 	Required bool            `json:"required"`
 	Default  json.RawMessage `json:"default"` // nil: there is none
-	Options  []struct {
+	Secret   bool            `json:"secret"`  // never shown again
+	Fixed    bool            `json:"fixed"`   // it stays as it was when the stream was created
+	// When names another field and its value, "config.format=event": only then
+	// may this one be sent.
+	When    string  `json:"when"`
+	Columns []Field `json:"columns"` // of a list: members of its objects
+	Options []struct {
 		Value string `json:"value"`
 		Label string `json:"label"`
 	} `json:"options"`

@@ -33,10 +33,17 @@ type Stream struct {
 	Name      string          `json:"name"`
 	Kind      string          `json:"kind"`
 	Config    json.RawMessage `json:"config"`
-	Filter    sluice.Filter   `json:"filter"`
-	Active    bool            `json:"active"`
-	Status    sluice.Status   `json:"status"`
-	Ledger    sluice.Ledger   `json:"ledger"`
+	// Secrets says "set" for each secret that is there.
+	Secrets map[string]string `json:"secrets"`
+	Filter  sluice.Filter     `json:"filter"`
+	Start   string            `json:"start"` // "now", "earliest" or a time
+	Until   string            `json:"until"` // a time; "" is never
+	Strict  bool              `json:"strict"`
+	Active  bool              `json:"active"`
+	Status  sluice.Status     `json:"status"`
+	Ledger  sluice.Ledger     `json:"ledger"`
+	// Version grows by one with each change of what is configured.
+	Version uint64 `json:"version"`
 	// VerificationToken is what an http receiver compares; "" for others.
 	VerificationToken string `json:"verification_token"`
 	// Health holds the last success, the last error, the next try and the lag.

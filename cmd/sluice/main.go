@@ -23,6 +23,7 @@ const (
 	exitOK      = 0
 	exitFailure = 1 // it was tried and did not work
 	exitUsage   = 2 // the command line or the configuration is wrong
+	exitChanges = 3 // of apply --plan: there is something to change
 )
 
 // Env is what a command gets from its process. Tests give their own.
@@ -91,6 +92,11 @@ type silentError struct{}
 
 func (silentError) Error() string { return "failed" }
 
+// exitWith is silentError with another exit code.
+type exitWith int
+
+func (exitWith) Error() string { return "ended" }
+
 // run runs the command line args and returns the exit code.
 func run(ctx context.Context, env *Env, args []string) int {
 	err := dispatch(ctx, env, commands(), args)
@@ -99,6 +105,9 @@ func run(ctx context.Context, env *Env, args []string) int {
 	}
 	if _, ok := errors.AsType[silentError](err); ok {
 		return exitFailure
+	}
+	if code, ok := errors.AsType[exitWith](err); ok {
+		return int(code)
 	}
 	fmt.Fprintf(env.Stderr, "sluice: %v\n", err)
 	if e, ok := errors.AsType[*usageError](err); ok {

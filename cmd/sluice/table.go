@@ -10,6 +10,7 @@ func commands() []command {
 	var table []command
 	table = append(table, serverCommands()...)
 	table = append(table, streamCommands()...)
+	table = append(table, applyCommands()...)
 	table = append(table, tokenCommands()...)
 	table = append(table, userCommands()...)
 	table = append(table, memberCommands()...)

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const people = `version: 1
+namespace: ""
+users:
+  - name: jane
+  - {name: joe, password: {env: JOE}, administrator: true}
+  - {name: left, disabled: true}
+tokens:
+  - name: everything
+---
+version: 1
+namespace: acme
+members:
+  - {user: jane, role: owner}
+  - {user: Joe, role: auditor}
+notices:
+  - {kind: http, address: {env: HOOK}}
+tokens:
+  - {name: gitlab.acme.example, rate_limit: 500}
+  - {name: given, token: {env: GIVEN}}
+streams:
+  - {name: web, kind: http, config: {url: "http://127.0.0.1:1/in"}}
+`
+
+func newPeople(t *testing.T) *applied {
+	t.Helper()
+	a := newApplied(t)
+	a.environ = append(a.environ, "JOE=joes-long-password", "HOOK=http://127.0.0.1:1/hooks/"+appliedQuery, "GIVEN=a-token-that-was-chosen")
+	a.write("people.yaml", people)
+	return a
+}
+
+func (a *applied) secret(name string) string {
+	a.t.Helper()
+	path := filepath.Join(a.dir, "secrets", name)
+	info, err := os.Stat(path)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		a.t.Errorf("%s: got mode %v, want one for the owner alone", name, info.Mode())
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return strings.TrimSuffix(string(text), "\n")
+}
+
+// as makes a request with a token and returns the status.
+func (a *applied) as(token, method, path, body string) int {
+	a.t.Helper()
+	req, err := http.NewRequestWithContext(a.t.Context(), method, a.url+path, strings.NewReader(body))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if err := res.Body.Close(); err != nil {
+		a.t.Fatal(err)
+	}
+	return res.StatusCode
+}
+
+func TestApplyPeople(t *testing.T) {
+	a := newPeople(t)
+	secrets := filepath.Join(a.dir, "secrets")
+	a.want(exitUsage, "", "people.yaml:4:5: its secret is made when it is created, and there is no place to keep it", "people.yaml")
+	if n := len(a.streams()); n != 0 {
+		t.Fatalf("got %d streams, want nothing done", n)
+	}
+	a.want(exitChanges, "+ create user jane", "", "people.yaml", "--plan")
+	got := a.want(exitOK, "Read back", "", "people.yaml", "--secret-dir", secrets)
+	for _, want := range []string{"its secret is in " + filepath.Join(secrets, "jane.password"), "addresses  none -> \"http (not shown)\"", "+ create member jane of acme\n    role  \"owner\"\n"} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("got %s, want %q in it", got.stdout, want)
+		}
+	}
+	for _, made := range []string{a.secret("jane.password"), a.secret("everything.token"), a.secret("acme/gitlab.acme.example.token"), "joes-long-password", "a-token-that-was-chosen"} {
+		if len(made) < 16 || strings.Contains(got.stdout, made) {
+			t.Errorf("got secret %q, want a long one that is not shown", made)
+		}
+	}
+	for token, want := range map[string]int{a.secret("everything.token"): 200, a.secret("acme/gitlab.acme.example.token"): 200, "a-token-that-was-chosen": 200, "another": 401} {
+		if status := a.as(token, "POST", "/api/v1/events", `{"action":"repo.create","repo":"acme/web"}`); status != want {
+			t.Errorf("post with %q: got status %d, want %d", token, status, want)
+		}
+	}
+	var users struct {
+		Users []struct {
+			Name                    string
+			Administrator, Disabled bool
+			Roles                   map[string]string
+		}
+	}
+	a.call("GET", "/api/v1/users", "", &users)
+	if len(users.Users) != 3 || users.Users[0].Roles["acme"] != "owner" || !users.Users[1].Administrator || !users.Users[2].Disabled {
+		t.Errorf("got users %+v", users)
+	}
+	a.want(exitOK, nothingToDo, "", "people.yaml", "--secret-dir", secrets)
+
+	// What changes, and what cannot.
+	a.write("people.yaml", strings.NewReplacer("joe, password: {env: JOE}, administrator: true", "joe", "left, disabled: true", "left", "Joe, role: auditor", "joe, role: owner").Replace(people))
+	a.want(exitOK, "administrator  true -> false", "", "people.yaml")
+	a.want(exitOK, nothingToDo, "", "people.yaml")
+	a.write("people.yaml", strings.Replace(people, "rate_limit: 500", "rate_limit: 7", 1))
+	a.want(exitUsage, "", "people.yaml:18:5: rate_limit of a token cannot be changed from 500 to 7: add a token with another name", "people.yaml")
+	a.write("people.yaml", strings.Replace(people, "user: jane", "user: nobody", 1))
+	a.want(exitUsage, "", `people.yaml:13:5: there is no user "nobody"`, "people.yaml")
+}
+
+// TestApplyKeepsSecretsOverACrash: a text that was kept before the server heard of
+// it is the one that the next run uses.
+func TestApplyKeepsSecretsOverACrash(t *testing.T) {
+	a := newPeople(t)
+	if err := os.MkdirAll(filepath.Join(a.dir, "secrets", "acme"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	a.write("secrets/acme/gitlab.acme.example.token.new", "kept-by-an-earlier-run\n")
+	a.want(exitOK, "Read back", "", "people.yaml", "--secret-dir", filepath.Join(a.dir, "secrets"))
+	if got := a.secret("acme/gitlab.acme.example.token"); got != "kept-by-an-earlier-run" {
+		t.Errorf("got token %q, want the one that was kept", got)
+	}
+	// Interrupted after the server took it.
+	if err := os.Rename(filepath.Join(a.dir, "secrets", "jane.password"), filepath.Join(a.dir, "secrets", "jane.password.new")); err != nil {
+		t.Fatal(err)
+	}
+	a.want(exitOK, nothingToDo, "", "people.yaml", "--secret-dir", filepath.Join(a.dir, "secrets"))
+	a.secret("jane.password")
+	// The secret of a token that was revoked is not used again.
+	a.call("DELETE", "/api/v1/tokens/"+a.tokenID("gitlab.acme.example"), "", nil)
+	a.want(exitUsage, "", "holds the secret of an earlier one: move that file away", "people.yaml", "--secret-dir", filepath.Join(a.dir, "secrets"))
+}
+
+func (a *applied) tokenID(name string) string {
+	a.t.Helper()
+	var list struct{ Tokens []struct{ ID, Name string } }
+	a.call("GET", "/api/v1/tokens", "", &list)
+	for _, token := range list.Tokens {
+		if token.Name == name {
+			return token.ID
+		}
+	}
+	a.t.Fatalf("got tokens %+v, want one with the name %s", list, name)
+	return ""
+}
+
+func TestApplyPrune(t *testing.T) {
+	a := newPeople(t)
+	a.want(exitOK, "Read back", "", "people.yaml", "--secret-dir", filepath.Join(a.dir, "secrets"))
+	a.call("POST", "/api/v1/streams", `{"namespace":"other","kind":"http","config":{"url":"http://127.0.0.1:1"}}`, nil)
+	a.write("less.yaml", "version: 1\nnamespace: acme\nmembers:\n  - {user: jane, role: owner}\ntokens: []\nstreams: []\n---\nversion: 1\nnamespace: ''\nusers: []\n")
+	got := a.want(exitOK, "Not in the files: member joe of acme (u2) (--prune deletes it)", "", "less.yaml", "--plan")
+	for _, want := range []string{"token given of acme", "stream web of acme (1)", "user jane (u1)\n", nothingToDo} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("plan: got %s, want %q in it", got.stdout, want)
+		}
+	}
+	a.want(exitChanges, "- delete stream web of acme (1): its ledger ends: 0 delivered, and ", "", "less.yaml", "--plan", "--prune")
+	a.want(exitUsage, "", "the plan deletes something: nothing was changed", "less.yaml", "--prune")
+	if got := a.ask("n\n", "less.yaml", "--prune"); got.code != exitFailure || len(a.streams()) != 2 {
+		t.Errorf("refused: got %+v, want nothing done", got)
+	}
+	if got := a.ask("y\n", "less.yaml", "--prune"); got.code != exitOK || !strings.Contains(got.stdout, "Deleted stream web of acme (1)") || !strings.Contains(got.stdout, "Read back") {
+		t.Errorf("confirmed: got %+v, want everything done", got)
+	}
+	if n := len(a.streams()); n != 1 {
+		t.Errorf("got %d streams, want the other namespace's", n)
+	}
+	if status := a.as("a-token-that-was-chosen", "POST", "/api/v1/events", `{"action":"x","repo":"acme/web"}`); status != http.StatusUnauthorized {
+		t.Errorf("post with a deleted token: got status %d, want 401", status)
+	}
+	if status := a.as(a.secret("everything.token"), "POST", "/api/v1/events", `{"action":"x","repo":"acme/web"}`); status != http.StatusOK {
+		t.Errorf("post with a token of a list that is not managed: got status %d, want 200", status)
+	}
+	a.want(exitOK, nothingToDo, "", "less.yaml", "--prune", "--yes")
+}
+
+// ask applies in front of a person.
+func (a *applied) ask(answer, file string, flags ...string) result {
+	var stdout, stderr bytes.Buffer
+	env := &Env{Stdin: strings.NewReader(answer), Stdout: &stdout, Stderr: &stderr, Environ: a.environ, Terminal: true}
+	code := run(a.t.Context(), env, append([]string{"apply", "-f", filepath.Join(a.dir, file)}, flags...))
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// personal makes a user's token.
+func (a *applied) personal(user, scope string) []string {
+	a.t.Helper()
+	var made struct{ Token string }
+	if code := a.call("POST", "/api/v1/tokens", `{"kind":"personal","user":"`+user+`","scopes":["`+scope+`"]}`, &made); code != http.StatusCreated {
+		a.t.Fatalf("token of %s: got status %d", user, code)
+	}
+	return append(a.environ, "SLUICE_TOKEN="+made.Token)
+}
+
+// An owner applies what concerns the own namespace, and an auditor may look at what
+// would change.
+func TestApplyAsOwnerAndAuditor(t *testing.T) {
+	a := newPeople(t)
+	a.want(exitOK, "Read back", "", "people.yaml", "--secret-dir", filepath.Join(a.dir, "secrets"))
+	_, acme, _ := strings.Cut(people, "---\n")
+	a.write("acme.yaml", acme)
+	administrator := a.environ
+	a.environ = a.personal("jane", "api")
+	a.want(exitOK, nothingToDo, "", "acme.yaml")
+	a.write("acme.yaml", strings.Replace(acme, "/in\"}", "/in?key={}\", headers: [{name: X-Key, value: {env: WEB_AUTHORIZATION}}]}", 1))
+	a.want(exitOK, "Read back", "", "acme.yaml")
+	a.want(exitFailure, "", "this account may not read users", "people.yaml")
+	a.write("acme.yaml", strings.Replace(acme, "user: jane, role: owner", "user: jane, role: auditor", 1))
+	a.want(exitUsage, "", "jane would take its own rights away", "acme.yaml")
+	a.write("acme.yaml", strings.Replace(acme, "  - {user: jane, role: owner}\n", "", 1))
+	a.want(exitUsage, "", "jane would take its own rights away", "acme.yaml", "--prune", "--yes")
+
+	a.environ = administrator
+	a.write("people.yaml", strings.Replace(people, "administrator: true", "administrator: false", 1))
+	a.want(exitOK, "Read back", "", "people.yaml")
+	a.environ = a.personal("joe", "read_api")
+	text := strings.Split(acme, "members:")[0] + "streams:\n  - {name: web, kind: http, config: {url: \"http://127.0.0.1:1/in\"}}\n"
+	a.write("streams.yaml", text)
+	a.want(exitOK, nothingToDo, "", "streams.yaml", "--plan")
+	a.environ = administrator
+	a.write("streams.yaml", strings.Replace(text, "/in\"}", "/in?key=1\", headers: [{name: X-Key, value: one}]}", 1))
+	a.want(exitOK, "Read back", "", "streams.yaml")
+	a.environ = a.personal("joe", "read_api")
+	a.want(exitOK, "not compared: what this token may not read of the configuration", "", "streams.yaml", "--plan")
+	a.write("streams.yaml", strings.Replace(text, "/in\"}", "/out\", headers: [{name: X-Key, value: two}]}", 1))
+	a.want(exitChanges, "config.url  \"http://127.0.0.1:1/in?***\" -> \"http://127.0.0.1:1/out\"", "", "streams.yaml", "--plan")
+	a.want(exitFailure, "0 of 1 changes were made.", "change stream web of acme: this token may not change streams", "streams.yaml")
+}

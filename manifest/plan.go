@@ -1,0 +1,317 @@
+package manifest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/client"
+)
+
+// Action is what happens to a thing.
+type Action string
+
+// The actions.
+const (
+	Create Action = "create"
+	Update Action = "change"
+	Delete Action = "delete"
+)
+
+// Types of things.
+const (
+	TypeUser    = "user"
+	TypeMember  = "member"
+	TypeNotices = "notices"
+	TypeToken   = "token"
+	TypeStream  = "stream"
+)
+
+// Thing is what a change, or a note, is about.
+type Thing struct {
+	Type      string `json:"type"`
+	Namespace string `json:"namespace"` // "" is the instance
+	Name      string `json:"name"`
+	ID        string `json:"id,omitempty"` // of one that exists
+}
+
+// String names the thing for people.
+func (t Thing) String() string {
+	within := t.Namespace
+	if within == sluice.Instance {
+		within = "the instance"
+	}
+	switch {
+	case t.Type == TypeUser:
+		return "user " + t.Name
+	case t.Type == TypeNotices:
+		return "notices of " + within
+	case t.Name == "":
+		return fmt.Sprintf("%s %s of %s", t.Type, t.ID, within)
+	}
+	return fmt.Sprintf("%s %s of %s", t.Type, t.Name, within)
+}
+
+// Change is one thing that is to be created, changed or deleted.
+type Change struct {
+	Action Action `json:"action"`
+	Thing
+	Fields []Field `json:"fields,omitempty"`
+	// Secrets are sent with the change, or removed by it.
+	Secrets []Secret `json:"secrets,omitempty"`
+	// Warning says what is lost with it.
+	Warning string `json:"warning,omitempty"`
+
+	run   func(ctx context.Context, c *carrier) (remark string, err error)
+	check *client.StreamSpec // what to check before it is saved
+}
+
+// Field is a field that changes. Values that are nobody's business are "(not
+// shown)"; nil is none.
+type Field struct {
+	Name string `json:"name"`
+	From any    `json:"from"`
+	To   any    `json:"to"`
+}
+
+// Secret is a secret that is sent or removed.
+type Secret struct {
+	Name string `json:"name"`
+	// Action is "set" for one that was not there, "sent" for one that replaces
+	// what is there if it differs, "removed".
+	Action string `json:"action"`
+}
+
+// What happens to a secret.
+const (
+	secretSet     = "set"
+	secretSent    = "sent"
+	secretRemoved = "removed"
+)
+
+// Note is something to know that changes nothing.
+type Note struct {
+	Thing
+	Message string `json:"message"`
+}
+
+// Uncompared names secrets that are set, and may differ from what the manifest
+// names.
+type Uncompared struct {
+	Thing
+	Secrets []string `json:"secrets"`
+}
+
+// Plan is what has to be done, in the order in which it is done.
+type Plan struct {
+	Changes []Change `json:"changes"`
+	// Unmanaged are things beside the manifest, in lists that it manages.
+	Unmanaged []Thing `json:"unmanaged"`
+	Notes     []Note  `json:"notes"`
+	// NotCompared are secrets of streams that exist: they cannot be read back.
+	NotCompared []Uncompared `json:"not_compared"`
+
+	kept []kept // texts that an earlier, interrupted run may have kept
+}
+
+// Deletes reports whether the plan takes something away.
+func (p *Plan) Deletes() bool {
+	for i := range p.Changes {
+		if p.Changes[i].Action == Delete {
+			return true
+		}
+	}
+	return false
+}
+
+// Planner compares manifests with what a server has.
+type Planner struct {
+	Client *client.Client
+	// Canonical returns the configuration of a stream as a server stores it, or
+	// what is wrong with it; known is false for kinds that it does not know. nil
+	// knows none.
+	Canonical func(kind string, config json.RawMessage, secrets map[string]string) (canonical json.RawMessage, known bool, err error)
+	// Prune plans to delete what a managed list does not name. Users stay.
+	Prune bool
+	// SendSecrets plans to send the secrets of streams that exist, too.
+	SendSecrets bool
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Plan compares m, whose texts are resolved, with what the server has. It changes
+// nothing. What is wrong with m is returned as [Problems].
+func (p *Planner) Plan(ctx context.Context, m *Manifest) (*Plan, error) {
+	var have *state
+	if err := patiently(ctx, func() (err error) { have, err = p.read(ctx, m); return err }); err != nil {
+		return nil, err
+	}
+	b := &builder{Planner: p, have: have}
+	for _, n := range m.Namespaces {
+		b.namespace(n)
+	}
+	if err := b.problems.err(); err != nil {
+		b.problems.sort()
+		return nil, b.problems
+	}
+	return b.plan(), nil
+}
+
+// state is what a server has of what a manifest manages.
+type state struct {
+	me         client.Me
+	kinds      map[string]client.Kind
+	users      []client.User
+	usersKnown bool // the caller may see them
+	tokens     []client.Token
+	scopes     map[*Namespace]*scope
+}
+
+// scope is what a server has in a namespace.
+type scope struct {
+	streams []client.Stream
+	members []client.Member
+	notices []client.Address
+}
+
+// read asks for what the manifest manages, and for no more.
+func (p *Planner) read(ctx context.Context, m *Manifest) (*state, error) {
+	have := &state{kinds: map[string]client.Kind{}, scopes: map[*Namespace]*scope{}}
+	var err error
+	if have.me, err = p.Client.Me(ctx); err != nil {
+		return nil, err
+	}
+	var users, tokens, streams bool
+	for _, n := range m.Namespaces {
+		users = users || n.Users.Managed || n.Members.Managed && have.me.Administrator
+		tokens, streams = tokens || n.Tokens.Managed, streams || n.Streams.Managed
+		if have.scopes[n], err = p.readScope(ctx, n); err != nil {
+			return nil, about(n, err)
+		}
+	}
+	if users {
+		have.usersKnown = true
+		if have.users, err = p.Client.Users(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if tokens {
+		if have.tokens, err = p.Client.Tokens(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if streams {
+		kinds, err := p.Client.Kinds(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range kinds {
+			have.kinds[k.Name] = k
+		}
+	}
+	return have, nil
+}
+
+// about says which namespace of which file an error of the server is about.
+func about(n *Namespace, err error) error {
+	if e, ok := errors.AsType[*client.Error](err); ok && e.Status == 404 {
+		e.Hint = fmt.Sprintf("Is there a namespace %q, and may this token manage it?", n.Path)
+	}
+	return fmt.Errorf("%s: read what there is: %w", n.At, err)
+}
+
+func (p *Planner) readScope(ctx context.Context, n *Namespace) (*scope, error) {
+	s := &scope{}
+	var err error
+	if n.Streams.Managed {
+		if s.streams, err = p.Client.Streams(ctx, &n.Path); err != nil {
+			return nil, err
+		}
+	}
+	if n.Members.Managed {
+		if s.members, err = p.Client.Members(ctx, n.Path); err != nil {
+			return nil, err
+		}
+	}
+	if n.Notices.Managed {
+		s.notices, err = p.Client.Notices(ctx, n.Path)
+	}
+	return s, err
+}
+
+// Stages of a plan, in their order: people first, so that rights that end, end
+// even when something later fails. What is new comes before what changes, so that
+// events go twice rather than nowhere when one stream takes over from another.
+// Streams are deleted last.
+const (
+	stageUsers = iota
+	stageOwners
+	stageMembers
+	stageMembersGone
+	stageNotices
+	stageTokens
+	stageTokensGone
+	stageStreamsNew
+	stageStreams
+	stageStreamsGone
+	stages
+)
+
+// builder makes a plan.
+type builder struct {
+	*Planner
+	have      *state
+	problems  Problems
+	changes   [stages][]Change
+	unmanaged []Thing
+	notes     []Note
+	left      []Uncompared
+	kept      []kept
+}
+
+func (b *builder) add(stage int, c Change) { b.changes[stage] = append(b.changes[stage], c) }
+
+func (b *builder) note(t Thing, format string, args ...any) {
+	b.notes = append(b.notes, Note{t, fmt.Sprintf(format, args...)})
+}
+
+// extra plans for a thing that the manifest does not name.
+func (b *builder) extra(stage int, c Change) {
+	if !b.Prune {
+		b.unmanaged = append(b.unmanaged, c.Thing)
+		return
+	}
+	b.add(stage, c)
+}
+
+func (b *builder) plan() *Plan {
+	p := &Plan{
+		Changes: []Change{}, Unmanaged: append([]Thing{}, b.unmanaged...), Notes: append([]Note{}, b.notes...),
+		NotCompared: append([]Uncompared{}, b.left...), kept: b.kept,
+	}
+	for _, list := range b.changes {
+		p.Changes = append(p.Changes, list...)
+	}
+	return p
+}
+
+func (b *builder) namespace(n *Namespace) {
+	if n.Users.Managed {
+		b.users(n)
+	}
+	if n.Members.Managed {
+		b.members(n)
+	}
+	if n.Notices.Managed {
+		b.notices(n)
+	}
+	if n.Tokens.Managed {
+		b.tokens(n)
+	}
+	if n.Streams.Managed {
+		b.streams(n)
+	}
+}
