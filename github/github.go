@@ -14,24 +14,27 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/quota"
 )
 
 // Config says what an API works with.
 type Config struct {
 	Service *control.Service // required
 	Logger  *slog.Logger
+	// Requests bounds those of each credential; nil: there is no limit.
+	Requests *quota.Requests
 }
 
 // API answers requests below /api/v3, and the same ones at the root. It may be
 // used by several goroutines at once.
 type API struct {
-	service *control.Service
-	logger  *slog.Logger
-	mux     *http.ServeMux
+	service  *control.Service
+	logger   *slog.Logger
+	requests *quota.Requests
+	mux      *http.ServeMux
 }
 
 // Prefix is where the API lies besides the root.
@@ -42,7 +45,7 @@ func Roots() []string { return []string{"/enterprises/", "/orgs/", "/meta", "/ra
 
 // New returns the API.
 func New(cfg Config) *API {
-	a := &API{service: cfg.Service, logger: cfg.Logger, mux: http.NewServeMux()}
+	a := &API{service: cfg.Service, logger: cfg.Logger, requests: cfg.Requests, mux: http.NewServeMux()}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
@@ -53,10 +56,10 @@ func New(cfg Config) *API {
 		"/enterprises/{enterprise}/audit-log/streams/{stream}": {"GET": a.getStream, "PUT": a.updateStream, "DELETE": a.deleteStream},
 		"/orgs/{org}/audit-log":                                {"GET": a.orgLog},
 		"/meta":                                                {"GET": a.meta},
-		"/rate_limit":                                          {"GET": a.rateLimit},
 	} {
-		a.mux.HandleFunc(path, a.handle(m))
+		a.mux.HandleFunc(path, a.handle(m, a.requests.Take))
 	}
+	a.mux.HandleFunc("/rate_limit", a.handle(methods{"GET": a.rateLimit}, a.requests.Look)) // which costs nothing
 	a.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { writeProblem(w, errNotFound) })
 	return a
 }
@@ -113,9 +116,9 @@ func token(r *http.Request) string {
 // methods are the ways to use a path.
 type methods map[string]func(*call) error
 
-func (a *API) handle(m methods) http.HandlerFunc {
+// handle authenticates a request, counts it, and answers it by its method.
+func (a *API) handle(m methods, count func(key string) quota.Window) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		limits(w.Header())
 		method := r.Method
 		if method == http.MethodHead {
 			method = http.MethodGet
@@ -127,32 +130,17 @@ func (a *API) handle(m methods) http.HandlerFunc {
 		}
 		by, err := a.service.Authenticate(r.Context(), token(r))
 		if err == nil {
+			window := count(by.Key())
+			tellRate(w.Header(), r, window)
+			err = window.Err()
+		}
+		if err == nil {
 			err = do(&call{Request: r, w: w, by: by})
 		}
 		if err != nil {
 			writeProblem(w, a.explain(r, err))
 		}
 	}
-}
-
-// Rate limits as clients want to see them. None is enforced here, so that what is
-// left never falls: clients wait when it comes near zero.
-const rateLimit = 15_000
-
-func limits(h http.Header) {
-	n := strconv.Itoa(rateLimit)
-	h.Set("X-RateLimit-Limit", n)
-	h.Set("X-RateLimit-Remaining", n)
-	h.Set("X-RateLimit-Used", "0")
-	h.Set("X-RateLimit-Reset", strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10))
-}
-
-func (a *API) rateLimit(c *call) error {
-	one := map[string]any{"limit": rateLimit, "remaining": rateLimit, "used": 0, "reset": time.Now().Add(time.Hour).Unix()}
-	writeJSON(c.w, http.StatusOK, map[string]any{
-		"resources": map[string]any{"core": one, "audit_log": one, "audit_log_streaming": one}, "rate": one,
-	})
-	return nil
 }
 
 // meta tells where deliveries come from, in the member that GitHub's hooks have.
@@ -188,6 +176,8 @@ func (a *API) explain(r *http.Request, err error) *problem {
 		return &problem{http.StatusUnprocessableEntity, "Validation Failed", []string{e.Message}}
 	case sluice.Conflict:
 		return &problem{http.StatusUnprocessableEntity, "Validation Failed", []string{e.Message}}
+	case sluice.RateLimited:
+		return &problem{status: http.StatusForbidden, text: "API rate limit exceeded: " + e.Message}
 	case sluice.Busy:
 		return &problem{status: http.StatusServiceUnavailable, text: e.Message}
 	case sluice.Unsupported:

@@ -16,24 +16,28 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/quota"
 )
 
 // Config says what an API works with.
 type Config struct {
 	Service *control.Service // required
 	Logger  *slog.Logger
+	// Requests bounds those of each credential; nil: there is no limit.
+	Requests *quota.Requests
 }
 
 // API answers requests below /api/v4. It may be used by several goroutines at once.
 type API struct {
-	service *control.Service
-	logger  *slog.Logger
-	mux     *http.ServeMux
+	service  *control.Service
+	logger   *slog.Logger
+	requests *quota.Requests
+	mux      *http.ServeMux
 }
 
 // New returns the API as a handler of /api/v4/.
 func New(cfg Config) *API {
-	a := &API{service: cfg.Service, logger: cfg.Logger, mux: http.NewServeMux()}
+	a := &API{service: cfg.Service, logger: cfg.Logger, requests: cfg.Requests, mux: http.NewServeMux()}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
@@ -110,6 +114,11 @@ func (a *API) handle(do func(*call) error) http.HandlerFunc {
 		}
 		by, err := a.service.Authenticate(r.Context(), token(r))
 		if err == nil {
+			window := a.requests.Take(by.Key())
+			window.SetHeader(w.Header())
+			err = window.Err()
+		}
+		if err == nil {
 			err = do(&call{Request: r, w: w, by: by})
 		}
 		if err != nil {
@@ -139,6 +148,8 @@ func (a *API) explain(r *http.Request, err error) *problem {
 		return errNotFound
 	case sluice.Invalid:
 		return bad(e.Message)
+	case sluice.RateLimited:
+		return &problem{http.StatusTooManyRequests, "message", "429 Too Many Requests: " + e.Message}
 	case sluice.Busy:
 		return &problem{http.StatusServiceUnavailable, "message", e.Message}
 	case sluice.Unsupported:

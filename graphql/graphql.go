@@ -28,6 +28,7 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/quota"
 )
 
 // Limits of a request. What a query resolves is bounded by budget.
@@ -55,6 +56,8 @@ type Config struct {
 	// Guard refuses requests of other sites' pages that come with a cookie; by
 	// default one that trusts no other origin.
 	Guard *http.CrossOriginProtection
+	// Requests bounds those of each credential; nil: there is no limit.
+	Requests *quota.Requests
 }
 
 // API is the GraphQL API, a handler of the one path. It may be used by several
@@ -65,13 +68,14 @@ type API struct {
 	schema    *gql.Schema
 	session   func(*http.Request) string
 	guard     *http.CrossOriginProtection // of requests with a cookie
+	requests  *quota.Requests
 	catalogue []definition
 }
 
 // New returns the API. It panics when the resolvers do not match the schema,
 // which are both part of the program.
 func New(cfg Config) *API {
-	a := &API{service: cfg.Service, logger: cfg.Logger, session: cfg.Session, guard: cfg.Guard, catalogue: readCatalogue()}
+	a := &API{service: cfg.Service, logger: cfg.Logger, session: cfg.Session, guard: cfg.Guard, requests: cfg.Requests, catalogue: readCatalogue()}
 	if a.guard == nil {
 		a.guard = http.NewCrossOriginProtection()
 	}
@@ -121,6 +125,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer returns the status and what to encode as the body.
 func (a *API) answer(ctx context.Context, w http.ResponseWriter, r *http.Request) (int, any) {
 	c, err := a.authenticate(ctx, r)
+	if err == nil {
+		window := a.requests.Take(c.by.Key())
+		window.SetHeader(w.Header())
+		err = window.Err()
+	}
 	if err != nil {
 		return a.refused(ctx, err)
 	}
@@ -175,6 +184,8 @@ func (a *API) refused(ctx context.Context, err error) (int, any) {
 		return http.StatusForbidden, problem(e.Message)
 	case sluice.Invalid:
 		return http.StatusBadRequest, problem(e.Message)
+	case sluice.RateLimited:
+		return http.StatusTooManyRequests, problem(e.Message)
 	case sluice.TooLarge:
 		return http.StatusRequestEntityTooLarge, problem(e.Message)
 	case codeQueryTooLarge:

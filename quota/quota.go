@@ -92,7 +92,7 @@ func (r *Requests) count(key string, n int) Window {
 		c.used = min(c.used+n, 1<<30)
 		s.windows[key] = c
 	}
-	return Window{Limit: r.limit, Used: c.used, end: c.end, now: now}
+	return Window{Limit: r.limit, Used: c.used, end: c.end, now: now, over: n > 0 && c.used > r.limit}
 }
 
 // makeRoom forgets what has ended, each minute at most, and one window more when
@@ -123,10 +123,11 @@ type Window struct {
 	Limit    int // 0: there is none
 	Used     int // requests so far, those that were refused included
 	end, now time.Time
+	over     bool
 }
 
-// Over reports whether the request is refused.
-func (w Window) Over() bool { return w.Limit > 0 && w.Used > w.Limit }
+// Over reports whether the request that was counted is one too many.
+func (w Window) Over() bool { return w.over }
 
 // Left returns how many requests may still come.
 func (w Window) Left() int { return max(0, w.Limit-w.Used) }

@@ -55,8 +55,10 @@ func writeProblem(w http.ResponseWriter, status int, e *sluice.Error) {
 	switch status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
-	case http.StatusTooManyRequests: // something that takes long is under way
-		w.Header().Set("Retry-After", "10")
+	case http.StatusTooManyRequests:
+		if w.Header().Get("Retry-After") == "" { // something that takes long is under way
+			w.Header().Set("Retry-After", "10")
+		}
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	}

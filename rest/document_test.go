@@ -12,9 +12,9 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/sluicelog/sluice/destination/webhook"
-
 	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/destination/webhook"
+	"github.com/sluicelog/sluice/quota"
 	"github.com/sluicelog/sluice/rest"
 	"github.com/sluicelog/sluice/rest/resttest"
 )
@@ -76,6 +76,22 @@ func TestDocumentIsServed(t *testing.T) {
 		if c.handler.ServeHTTP(again, r); again.Code != 304 || again.Body.Len() != 0 {
 			t.Errorf("with its tag: got status %d, want 304", again.Code)
 		}
+	})
+}
+
+// What is told of the limit of requests is in the document, too.
+func TestDocumentKnowsTheLimit(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, c *client) {
+		c.serve(rest.Config{Requests: quota.New(1, nil)})
+		if rec := c.do("GET", "/api/v1/me", ""); rec.Code != 200 || rec.Header().Get("RateLimit-Remaining") != "0" {
+			t.Errorf("got status %d with headers %v, want none left", rec.Code, rec.Header())
+		}
+		c.wantProblem(429, "rate_limited", "GET", "/api/v1/streams", "")
+		c.wantProblem(429, "rate_limited", "PUT", "/api/v1/streams", "")
+		if rec := c.do("GET", "/api/v1/events/live", ""); rec.Header().Get("Retry-After") != "60" {
+			t.Errorf("got headers %v, want Retry-After 60", rec.Header())
+		}
+		c.want(200, "GET", "/readyz", "")
 	})
 }
 

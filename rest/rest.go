@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/quota"
 )
 
 // Config says what an API works with.
@@ -29,6 +30,8 @@ type Config struct {
 	// Guard refuses requests of other sites' pages that come with a cookie; by
 	// default one that trusts no other origin.
 	Guard *http.CrossOriginProtection
+	// Requests bounds those of each credential; nil: there is no limit.
+	Requests *quota.Requests
 	// Measured is the number of streams with metrics of their own; the others are
 	// summed. 1,000 by default.
 	Measured int
@@ -41,6 +44,7 @@ type API struct {
 	version  string
 	session  func(*http.Request) string // may be nil
 	guard    *http.CrossOriginProtection
+	requests *quota.Requests
 	measured int
 	mux      *http.ServeMux
 	stop     sync.Once
@@ -53,7 +57,7 @@ type API struct {
 // other paths are not found. It does not take events.
 func New(cfg Config) *API {
 	a := &API{service: cfg.Service, logger: cfg.Logger, version: cfg.Version, session: cfg.Session, guard: cfg.Guard, measured: cfg.Measured,
-		mux: http.NewServeMux(), stopping: make(chan struct{})}
+		requests: cfg.Requests, mux: http.NewServeMux(), stopping: make(chan struct{})}
 	if a.guard == nil {
 		a.guard = http.NewCrossOriginProtection()
 	}
@@ -189,6 +193,11 @@ func (a *API) handle(m methods) http.HandlerFunc {
 	allow := strings.Join(allowed(m), ", ")
 	return func(w http.ResponseWriter, r *http.Request) {
 		by, err := a.authenticate(r)
+		if err == nil {
+			window := a.requests.Take(by.Key())
+			window.SetHeader(w.Header())
+			err = window.Err()
+		}
 		if err != nil {
 			a.refuse(w, r, err)
 			return

@@ -80,7 +80,7 @@ func (s *server) start(t *testing.T) {
 	p, err := process.Start(t.Context(), process.Spec{
 		Path: s.binary,
 		Args: []string{"serve", "--data", s.data, "--listen", s.port.Address, "--allow-private-destinations", "--segment-size", "4MiB"},
-		Env:  []string{"SLUICE_ADMIN_TOKEN=" + adminToken},
+		Env:  []string{"SLUICE_ADMIN_TOKEN=" + adminToken, "SLUICE_REQUEST_LIMIT=0"},
 		Log:  s.log,
 	})
 	if err != nil {

@@ -56,7 +56,7 @@ func (s *server) launch(ctx context.Context) error {
 		Path: s.binary,
 		Args: []string{"serve", "--data", s.data, "--listen", s.port.Address, "--allow-private-destinations",
 			"--segment-size", segmentSize},
-		Env: []string{"SLUICE_ADMIN_TOKEN=" + adminToken},
+		Env: []string{"SLUICE_ADMIN_TOKEN=" + adminToken, "SLUICE_REQUEST_LIMIT=0"},
 		Log: s.log,
 	})
 	s.process = p

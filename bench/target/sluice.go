@@ -36,7 +36,7 @@ func serveArgs(c *Config, address string) []string {
 }
 
 func serveEnv(profile string) []string {
-	env := []string{"SLUICE_ADMIN_TOKEN=" + adminToken}
+	env := []string{"SLUICE_ADMIN_TOKEN=" + adminToken, "SLUICE_REQUEST_LIMIT=0"}
 	if profile != "" {
 		env = append(env, "SLUICE_CPUPROFILE="+profile)
 	}

@@ -124,6 +124,10 @@ type Config struct {
 	// RateLimit is how many events a second one token may post; more are
 	// answered with 429. 0 is no limit. Default: 0.
 	RateLimit int
+	// RequestLimit is how many requests a minute one token or session may make to
+	// all APIs together, posts of events apart; more are refused until the minute is
+	// over. 0 is no limit. Default: 1,000.
+	RequestLimit int
 	// StreamLimit is how many streams a top-level namespace, or the instance, may
 	// have, and how many namespaces a filter may name, from 1 to 1,000. Default: 100.
 	StreamLimit int
@@ -157,6 +161,7 @@ func defaultConfig() Config {
 		MaxRequest:      16 * mib,
 		IngestMemory:    64 * mib,
 		DeliveryMemory:  64 * mib,
+		RequestLimit:    1000,
 		StreamLimit:     control.DefaultStreamLimit,
 		LogLevel:        slog.LevelInfo,
 		LogFormat:       "text",

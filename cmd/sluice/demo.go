@@ -153,7 +153,7 @@ func (d *demo) launch() error {
 	defer logFile.Close()
 	d.process = exec.Command(d.env.Executable, "serve", "--data", filepath.Join(d.dir, "data"), "--listen", "127.0.0.1:0",
 		"--allow-destination", "127.0.0.0/8")
-	d.process.Env = append(withoutSettings(d.env.Environ), "SLUICE_ADMIN_TOKEN="+d.admin)
+	d.process.Env = append(withoutSettings(d.env.Environ), "SLUICE_ADMIN_TOKEN="+d.admin, "SLUICE_REQUEST_LIMIT=0")
 	d.process.Stdout, d.process.Stderr = logFile, logFile
 	if err := d.process.Start(); err != nil {
 		return fmt.Errorf("demo: start server: %w", err)

@@ -86,7 +86,7 @@ func serveProcess(t *testing.T, data string, args ...string) (*running, *exec.Cm
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), executable, append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--allow-private-destinations"}, args...)...)
-	cmd.Env = []string{"SLUICE_ADMIN_TOKEN=" + adminToken, "GOTRACEBACK=all"}
+	cmd.Env = []string{"SLUICE_ADMIN_TOKEN=" + adminToken, "SLUICE_REQUEST_LIMIT=0", "GOTRACEBACK=all"}
 	out := &lockedBuffer{}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/sluicelog/sluice/gitlab"
 	"github.com/sluicelog/sluice/graphql"
 	"github.com/sluicelog/sluice/ingest"
+	"github.com/sluicelog/sluice/quota"
 	"github.com/sluicelog/sluice/rest"
 	"github.com/sluicelog/sluice/secret"
 	"github.com/sluicelog/sluice/web"
@@ -173,7 +174,10 @@ func (s *server) handlers() (main, metricsOnly http.Handler, endless func()) {
 		Allow: "GET, HEAD, POST",
 	})
 	site := web.New(web.Config{Service: s.parts.control, Logger: s.lg, External: s.cfg.ExternalURL, TrustedProxies: s.cfg.TrustedProxy})
-	api := rest.New(rest.Config{Service: s.parts.control, Logger: s.lg, Version: version(), Session: site.Session, Guard: site.Guard()})
+	requests := quota.New(s.cfg.RequestLimit, nil) // of all APIs together
+	api := rest.New(rest.Config{
+		Service: s.parts.control, Logger: s.lg, Version: version(), Session: site.Session, Guard: site.Guard(), Requests: requests,
+	})
 	mux := http.NewServeMux()
 	mux.Handle("/-/", site)
 	mux.Handle("GET /{$}", http.RedirectHandler("/-/", http.StatusFound))
@@ -182,12 +186,14 @@ func (s *server) handlers() (main, metricsOnly http.Handler, endless func()) {
 	collector := in.Collector()
 	mux.Handle("/services/collector", collector)
 	mux.Handle("/services/collector/", collector)
-	hub := github.New(github.Config{Service: s.parts.control, Logger: s.lg})
+	hub := github.New(github.Config{Service: s.parts.control, Logger: s.lg, Requests: requests})
 	for _, path := range append(github.Roots(), github.Prefix+"/") {
 		mux.Handle(path, hub)
 	}
-	mux.Handle("/api/v4/", gitlab.New(gitlab.Config{Service: s.parts.control, Logger: s.lg}))
-	mux.Handle("/api/graphql", graphql.New(graphql.Config{Service: s.parts.control, Logger: s.lg, Session: site.Session, Guard: site.Guard()}))
+	mux.Handle("/api/v4/", gitlab.New(gitlab.Config{Service: s.parts.control, Logger: s.lg, Requests: requests}))
+	mux.Handle("/api/graphql", graphql.New(graphql.Config{
+		Service: s.parts.control, Logger: s.lg, Session: site.Session, Guard: site.Guard(), Requests: requests,
+	}))
 	mux.Handle("/", api)
 	metrics := http.NewServeMux()
 	metrics.Handle("/metrics", api.Metrics())

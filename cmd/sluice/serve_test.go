@@ -58,7 +58,7 @@ func startServer(t *testing.T, data string, client *http.Client, args ...string)
 	t.Helper()
 	var stdout, stderr lockedBuffer
 	ctx, cancel := context.WithCancel(context.Background())
-	env := &Env{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Environ: []string{"SLUICE_ADMIN_TOKEN=" + adminToken}}
+	env := &Env{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Environ: []string{"SLUICE_ADMIN_TOKEN=" + adminToken, "SLUICE_REQUEST_LIMIT=0"}}
 	line := append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--allow-private-destinations"}, args...)
 	var code int
 	ended := make(chan struct{})
