@@ -188,6 +188,10 @@ func namespaceOperations() map[string]operation {
 		"Namespaces": {need: "read namespaces", at: tenants(), list: true, do: in(func(m *matrix, p control.Principal, namespace string) (any, error) {
 			return m.Service.Namespaces(m.t.Context(), p, namespace)
 		})},
+		"TopLevels": {need: "read namespaces", do: plain(func(m *matrix, p control.Principal) (any, error) {
+			list, _, err := m.Service.TopLevels(m.t.Context(), p, "", 100)
+			return list, err
+		})},
 		"FindNamespace": {need: "read namespaces", at: tenants(), do: in(func(m *matrix, p control.Principal, namespace string) (any, error) {
 			return m.Service.FindNamespace(m.t.Context(), p, namespace)
 		})},

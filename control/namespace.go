@@ -364,3 +364,38 @@ func (s *Service) reload(ctx context.Context, key string, cause error) error {
 	s.namespaces.put(&rec)
 	return nil
 }
+
+// maxTopLevels bounds a list of top-level namespaces.
+const maxTopLevels = 1000
+
+// TopLevels lists the top-level namespaces that p may see and whose name has a
+// text in it, compared without case, by name: at most limit, which is 1 to 1,000,
+// and whether there are more.
+func (s *Service) TopLevels(_ context.Context, p Principal, text string, limit int) (list []Namespace, more bool, err error) {
+	if err := authorizeSomewhere(p, actionReadNamespaces); err != nil {
+		return nil, false, err
+	}
+	if limit < 1 || limit > maxTopLevels {
+		return nil, false, sluice.Errorf(sluice.Invalid, "limit must be 1 to %d", maxTopLevels)
+	}
+	text = sluice.FoldNamespace(text)
+	var found []string
+	s.namespaces.mu.RLock()
+	defer s.namespaces.mu.RUnlock()
+	for top := range s.namespaces.count {
+		if strings.Contains(top, text) && may(p, actionReadNamespaces, top) {
+			found = append(found, top)
+		}
+	}
+	slices.Sort(found)
+	if more = len(found) > limit; more {
+		found = found[:limit]
+	}
+	list = make([]Namespace, 0, len(found))
+	for _, top := range found {
+		if k, ok := s.namespaces.byPath[top]; ok {
+			list = append(list, k.view())
+		}
+	}
+	return list, more, nil
+}

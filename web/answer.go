@@ -67,6 +67,7 @@ type frame struct {
 	Title  string
 	Path   string
 	Me     *control.Me // nil: nobody is signed in
+	Place  *place      // nil: the page is about none
 	Notice *notice
 	Data   any
 }
@@ -80,7 +81,7 @@ func (s *Site) write(w http.ResponseWriter, v *visit, a answer) {
 		http.Redirect(w, v.Request, a.location, http.StatusSeeOther)
 		return
 	}
-	f := frame{Title: a.title, Path: v.URL.Path, Me: v.me, Data: a.data, Notice: noticeOf(v.URL.Query().Get(noticeParam))}
+	f := frame{Title: a.title, Path: v.URL.Path, Me: v.me, Place: v.place, Data: a.data, Notice: noticeOf(v.URL.Query().Get(noticeParam))}
 	if a.status >= http.StatusBadRequest {
 		f.Notice = nil // there is something newer to tell
 	}

@@ -1,30 +1,42 @@
 package web
 
 import (
-	"cmp"
 	"context"
-	"maps"
-	"slices"
 
 	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/web/label"
 )
+
+// maxPlaces bounds what the first page lists: more is found by searching.
+const maxPlaces = 50
 
 // homeData is the data of the first page.
 type homeData struct {
-	Administrator bool
-	Roles         []role
+	Query         string
+	Administrator bool // sees the installation, too
+	Instance      string
+	Places        []placeRow
+	More          bool
 }
 
-// role is what somebody is in a top-level namespace.
-type role struct {
-	Namespace string
-	Role      control.Role
+// placeRow is an enterprise or group of a list.
+type placeRow struct {
+	Name, Address string
+	Role          control.Role // "" for administrators without one
 }
 
-func (s *Site) home(_ context.Context, v *visit) (answer, error) {
-	data := homeData{Administrator: v.me.Administrator}
-	for _, namespace := range slices.SortedFunc(maps.Keys(v.me.Roles), cmp.Compare[string]) {
-		data.Roles = append(data.Roles, role{namespace, v.me.Roles[namespace]})
+func (s *Site) home(ctx context.Context, v *visit) (answer, error) {
+	data := homeData{Query: v.URL.Query().Get("q"), Administrator: v.me.Administrator, Instance: instanceRoot}
+	if !v.me.Administrator && len(v.me.Roles) == 0 {
+		return show("home", label.English().SearchOrGoTo, data), nil
 	}
-	return show("home", "Enterprises and groups", data), nil
+	list, more, err := s.service.TopLevels(ctx, v.by, data.Query, maxPlaces)
+	if err != nil {
+		return answer{}, err
+	}
+	data.More = more
+	for _, n := range list {
+		data.Places = append(data.Places, placeRow{n.Path, groupAddress(n.Path), v.by.Role(n.Path)})
+	}
+	return show("home", label.English().SearchOrGoTo, data), nil
 }

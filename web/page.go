@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/sluicelog/sluice/web/label"
 )
 
 //go:embed templates/*.html
@@ -51,6 +53,7 @@ func readPages(a *assets) pages {
 func functions(a *assets) template.FuncMap {
 	return template.FuncMap{
 		"asset": a.url,
+		"label": label.English,
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"utc":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
 	}

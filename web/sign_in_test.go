@@ -220,7 +220,7 @@ func TestFirstUser(t *testing.T) {
 			}
 		}
 		b.follows(b.do("POST", "/-/first_user", form(" "+b.AdminToken+"\n", "mona", password, password)), "/-/")
-		b.get(200, "/-/", "You are an administrator")
+		b.get(200, "/-/", "This installation")
 		stranger := b.another()
 		stranger.get(404, "/-/first_user")
 		stranger.post(404, "/-/first_user", form(b.AdminToken, "joe", password, password))

@@ -101,7 +101,7 @@ type handler func(ctx context.Context, v *visit) (answer, error)
 
 // routes is the table of all pages.
 func (s *Site) routes() map[string]route {
-	return map[string]route{
+	routes := map[string]route{
 		home + "{$}":                     {get: s.home},
 		signInPath:                       {open: true, get: s.signInPage, post: s.signIn},
 		firstUserPath:                    {open: true, get: s.firstUserPage, post: s.makeFirstUser},
@@ -111,6 +111,8 @@ func (s *Site) routes() map[string]route {
 		tokensPath + "/{token}/revoke":   {get: s.revokePage, post: s.revokeToken},
 		strings.TrimSuffix(account, "/"): {get: func(context.Context, *visit) (answer, error) { return redirect(tokensPath), nil }},
 	}
+	s.addPlaces(routes)
+	return routes
 }
 
 // ServeHTTP implements [http.Handler].
@@ -145,8 +147,9 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // visit is one request for a page.
 type visit struct {
 	*http.Request
-	by control.Principal
-	me *control.Me // nil: nobody is signed in
+	by    control.Principal
+	me    *control.Me // nil: nobody is signed in
+	place *place      // that the page is about; nil for others
 }
 
 // handle answers requests for one path.

@@ -241,7 +241,7 @@ func TestFrame(t *testing.T) {
 		b.follows(b.do("GET", "/-/account", nil), "/-/account/tokens")
 		mona := b.another()
 		mona.signIn("mona")
-		mona.get(200, "/-/", "You are an administrator")
+		mona.get(200, "/-/", "This installation")
 	})
 }
 
