@@ -135,6 +135,14 @@ func (c *Client) CheckSpec(ctx context.Context, spec StreamSpec) (CheckResult, e
 	return r, err
 }
 
+// CheckChange checks the destination that a stream would have after a change, as
+// UpdateStream takes it; the change is not made.
+func (c *Client) CheckChange(ctx context.Context, id sluice.StreamID, patch json.RawMessage) (CheckResult, error) {
+	var r CheckResult
+	err := c.do(ctx, request{method: http.MethodPost, path: streamPath(id, "/check"), in: patch}, &r)
+	return r, err
+}
+
 // Preview is what a stream would have done with the events of the last seven days.
 type Preview struct {
 	From time.Time `json:"from"` // of acceptance

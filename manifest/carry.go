@@ -56,7 +56,7 @@ func (p *Plan) Check(ctx context.Context, c *client.Client, told func(*Change, c
 			continue
 		}
 		var r client.CheckResult
-		err := patiently(ctx, func() (err error) { r, err = c.CheckSpec(ctx, *change.check); return err })
+		err := patiently(ctx, func() (err error) { r, err = change.check(ctx, c); return err })
 		if err != nil {
 			return false, fmt.Errorf("check %s: %w", change.Thing, err)
 		}

@@ -46,11 +46,35 @@ func (c *comparison) run(n *Namespace, config map[string]any) {
 	if len(c.patch) == 0 {
 		return
 	}
-	change := Change{Action: Update, Thing: thing, Fields: c.fields, Secrets: c.sent, run: c.update()}
-	if c.patch["config"] != nil || c.patch["secrets"] != nil {
-		change.check = c.draft(n)
+	change, err := c.planned(thing)
+	if err != nil {
+		c.b.problems.add(c.want.At, "the change cannot be written: %v", err)
+		return
 	}
 	c.b.add(stageStreams, change)
+}
+
+// planned returns the change. It holds for the version that was compared: the
+// server refuses it when somebody else was faster.
+func (c *comparison) planned(thing Thing) (Change, error) {
+	have, onlySecrets := c.have, len(c.fields) == 0
+	destination := c.patch["config"] != nil || c.patch["secrets"] != nil
+	c.patch["version"] = have.Version
+	patch, err := json.Marshal(c.patch)
+	change := Change{Action: Update, Thing: thing, Fields: c.fields, Secrets: c.sent}
+	if destination {
+		change.check = func(ctx context.Context, c *client.Client) (client.CheckResult, error) {
+			return c.CheckChange(ctx, have.ID, patch)
+		}
+	}
+	change.run = func(ctx context.Context, c *carrier) (string, error) {
+		after, err := c.client.UpdateStream(ctx, have.ID, patch)
+		if err == nil && after.Version == have.Version && onlySecrets {
+			return "the secrets were the same", nil
+		}
+		return "", err
+	}
+	return change, err
 }
 
 // fixed tells what differs and can never be changed.
@@ -185,7 +209,9 @@ func (c *comparison) member(name string, have, want any) bool {
 	}
 	from, to := shown(have), shown(want)
 	if _, elsewhere := c.want.Config[name].(*Text); elsewhere {
-		from, to = notShown, notShown
+		if to = notShown; from != nil {
+			from = notShown
+		}
 	}
 	c.change(path, from, to)
 	return true
@@ -299,37 +325,5 @@ func (c *comparison) secrets(thing Thing) {
 	}
 	if len(patch) > 0 {
 		c.patch["secrets"] = patch
-	}
-}
-
-// draft returns what to check before the change is saved: the destination as it
-// will be.
-func (c *comparison) draft(n *Namespace) *client.StreamSpec {
-	spec, err := c.want.spec(n.Path)
-	if err != nil {
-		return nil
-	}
-	spec.Start, spec.Until, spec.Active = "", "", nil
-	if c.have.VerificationToken != "" {
-		spec.Secrets[verificationToken] = c.have.VerificationToken
-	}
-	return &spec
-}
-
-// update returns what sends the change. It holds for the version that was
-// compared: the server refuses it when somebody else was faster.
-func (c *comparison) update() func(ctx context.Context, carry *carrier) (string, error) {
-	have := c.have
-	c.patch["version"] = have.Version
-	return func(ctx context.Context, carry *carrier) (string, error) {
-		raw, err := json.Marshal(c.patch)
-		if err != nil {
-			return "", err
-		}
-		after, err := carry.client.UpdateStream(ctx, have.ID, raw)
-		if err == nil && after.Version == have.Version && len(c.fields) == 0 {
-			return "the secrets were the same", nil
-		}
-		return "", err
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/sluicelog/sluice"
 )
@@ -72,8 +73,7 @@ func (p *Plan) prepare(dir string) error {
 			if dir == "" {
 				continue
 			}
-			path := filepath.Join(dir, k.file)
-			if err := os.Rename(path+unfinished, path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := finish(filepath.Join(dir, k.file)); err != nil {
 				return fmt.Errorf("keep a secret: %w", err)
 			}
 		case dir == "":
@@ -89,6 +89,18 @@ func (p *Plan) prepare(dir string) error {
 	}
 	problems.sort()
 	return problems.err()
+}
+
+// finish gives a text that the server has the name of its file, unless that is
+// taken.
+func finish(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return nil
+	}
+	if err := os.Rename(path+unfinished, path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // withText calls create with the text, which by then is safe.
@@ -110,28 +122,43 @@ func (c *carrier) withText(k *kept, create func(text string) error) (remark stri
 	return "its secret is in " + path, nil
 }
 
-// keep returns the text in a file, which it makes unless an interrupted run did.
+// keep returns the text in a file, which it makes unless an earlier run, or one at
+// the same time, did. When it returns, the file is on disk.
 func keep(path string, generate func() string) (string, error) {
-	text, err := readText(path)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return text, err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	folder := filepath.Dir(path)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", err
 	}
-	text = generate()
-	// A crash must not leave half a text under the name.
-	f, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // for the owner alone
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return keptBefore(path)
+	}
 	if err != nil {
 		return "", err
 	}
+	text := generate()
 	_, err = f.WriteString(text + "\n")
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
+	return text, errors.Join(err, f.Sync(), f.Close(), syncFolder(folder))
+}
+
+// keptBefore reads a text that another run kept. Its line break says that it is
+// whole.
+func keptBefore(path string) (string, error) {
+	raw, err := os.ReadFile(path)
 	if err != nil {
-		return "", errors.Join(err, os.Remove(f.Name()))
+		return "", err
+	}
+	text, _, whole := strings.Cut(string(raw), "\n")
+	if !whole || text == "" {
+		return "", fmt.Errorf("%s is not complete, and was never used: remove it", path)
 	}
 	return text, nil
+}
+
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

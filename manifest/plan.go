@@ -66,7 +66,7 @@ type Change struct {
 	Warning string `json:"warning,omitempty"`
 
 	run   func(ctx context.Context, c *carrier) (remark string, err error)
-	check *client.StreamSpec // what to check before it is saved
+	check func(ctx context.Context, c *client.Client) (client.CheckResult, error) // of a destination; nil: there is nothing to check
 }
 
 // Field is a field that changes. Values that are nobody's business are "(not

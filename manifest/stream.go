@@ -97,10 +97,11 @@ func (b *builder) newStream(n *Namespace, want *Stream, f form) {
 	if f.field("secrets."+verificationToken) != nil && spec.Secrets[verificationToken] == "" {
 		spec.Secrets[verificationToken] = newPassword()[:24] // so that a check sends the one that the stream gets
 	}
-	c := Change{Action: Create, Thing: streamThing(n, want.Name, 0), Fields: want.shown(), check: &spec}
+	c := Change{Action: Create, Thing: streamThing(n, want.Name, 0), Fields: want.shown()}
 	for _, name := range slices.Sorted(maps.Keys(want.secrets())) {
 		c.Secrets = append(c.Secrets, Secret{name, secretSet})
 	}
+	c.check = func(ctx context.Context, c *client.Client) (client.CheckResult, error) { return c.CheckSpec(ctx, spec) }
 	c.run = func(ctx context.Context, c *carrier) (string, error) {
 		s, err := c.client.CreateStream(ctx, spec)
 		return fmt.Sprintf("it is stream %d", s.ID), err

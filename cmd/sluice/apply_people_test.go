@@ -130,6 +130,11 @@ func TestApplyKeepsSecretsOverACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.write("secrets/acme/gitlab.acme.example.token.new", "kept-by-an-earlier-run\n")
+	a.write("secrets/everything.token.new", "half a te")
+	a.want(exitFailure, "", "everything.token.new is not complete, and was never used: remove it", "people.yaml", "--secret-dir", filepath.Join(a.dir, "secrets"))
+	if err := os.Remove(filepath.Join(a.dir, "secrets", "everything.token.new")); err != nil {
+		t.Fatal(err)
+	}
 	a.want(exitOK, "Read back", "", "people.yaml", "--secret-dir", filepath.Join(a.dir, "secrets"))
 	if got := a.secret("acme/gitlab.acme.example.token"); got != "kept-by-an-earlier-run" {
 		t.Errorf("got token %q, want the one that was kept", got)

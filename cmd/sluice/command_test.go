@@ -177,6 +177,8 @@ func TestComplete(t *testing.T) {
 		{"stream update 1 --header-file ", ":files"},
 		{"token create --kind ", "producer admin personal"},
 		{"emit --follow ", ":files"},
+		{"apply -f ", ":files"},
+		{"apply --secret-dir ", ":files"},
 		{"serve --data ", ":files"},
 		{"git install-hook ", ":files"},
 		{"nothing ", ""},
