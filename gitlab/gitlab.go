@@ -114,9 +114,7 @@ func (a *API) handle(do func(*call) error) http.HandlerFunc {
 		}
 		by, err := a.service.Authenticate(r.Context(), token(r))
 		if err == nil {
-			window := a.requests.Take(by.Key())
-			window.SetHeader(w.Header())
-			err = window.Err()
+			err = a.requests.Admit(w.Header(), by.Key())
 		}
 		if err == nil {
 			err = do(&call{Request: r, w: w, by: by})

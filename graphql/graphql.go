@@ -126,9 +126,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *API) answer(ctx context.Context, w http.ResponseWriter, r *http.Request) (int, any) {
 	c, err := a.authenticate(ctx, r)
 	if err == nil {
-		window := a.requests.Take(c.by.Key())
-		window.SetHeader(w.Header())
-		err = window.Err()
+		err = a.requests.Admit(w.Header(), c.by.Key())
 	}
 	if err != nil {
 		return a.refused(ctx, err)

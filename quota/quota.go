@@ -70,6 +70,14 @@ func New(limit int, now func() time.Time) *Requests {
 // request may be one too many. "" is nobody in particular, who has no limit.
 func (r *Requests) Take(key string) Window { return r.count(key, 1) }
 
+// Admit counts a request of a credential, tells of its window in h, and returns
+// what the caller is told when the request is one too many.
+func (r *Requests) Admit(h http.Header, key string) error {
+	w := r.Take(key)
+	w.SetHeader(h)
+	return w.Err()
+}
+
 // Look returns the window of a credential and counts nothing.
 func (r *Requests) Look(key string) Window { return r.count(key, 0) }
 

@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -79,9 +80,45 @@ func TestDocumentIsServed(t *testing.T) {
 	})
 }
 
+// The query parameters of each path are those of the document.
+func TestDocumentNamesEveryParameter(t *testing.T) {
+	searching(t, func(t *testing.T, c *client) {
+		c.want(201, "POST", "/api/v1/streams", stream)
+		told := 0
+		for _, op := range c.doc.Operations() {
+			method, path, _ := strings.Cut(op, " ")
+			if strings.HasPrefix(path, "/services/") || op == "POST /api/v1/events" || path == "/api/v1/openapi.yaml" {
+				continue
+			}
+			rec := httptest.NewRecorder()
+			r := httptest.NewRequestWithContext(t.Context(), method, strings.Replace(path, "{id}", "1", 1)+"?unknown=1", nil)
+			r.Header.Set("Authorization", "Bearer "+c.token)
+			c.api.ServeHTTP(rec, r)
+			var out struct {
+				Error struct{ Message, Hint string }
+			}
+			_ = json.Unmarshal(rec.Body.Bytes(), &out) // others answer something else
+			var known []string
+			if strings.HasPrefix(out.Error.Message, "there is no query parameter") {
+				list, _ := strings.CutPrefix(out.Error.Hint, "the query parameters are ")
+				known = strings.Split(list, ", ")
+				slices.Sort(known)
+				told++
+			}
+			if want := c.doc.Queries(op); !slices.Equal(known, want) && !(want == nil && out.Error.Hint == "this path has none") {
+				t.Errorf("%s takes %v (%s), and openapi.yaml names %v", op, known, rec.Body, want)
+			}
+		}
+		if told < 10 {
+			t.Errorf("got %d paths that say what they take, want most", told)
+		}
+	})
+}
+
 // What is told of the limit of requests is in the document, too.
 func TestDocumentKnowsTheLimit(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, c *client) {
+		synctest.Wait()
 		c.serve(rest.Config{Requests: quota.New(1, nil)})
 		if rec := c.do("GET", "/api/v1/me", ""); rec.Code != 200 || rec.Header().Get("RateLimit-Remaining") != "0" {
 			t.Errorf("got status %d with headers %v, want none left", rec.Code, rec.Header())
@@ -99,6 +136,7 @@ func TestDocumentKnowsTheLimit(t *testing.T) {
 func TestDocumentHoldsForEveryOperation(t *testing.T) {
 	addKind := func(c *control.Config) { c.Kinds = append(c.Kinds, webhook.Kind{}) }
 	searchingWith(t, addKind, func(t *testing.T, c *client) {
+		synctest.Wait()
 		c.doc = readDocument()
 		c.serve(rest.Config{Version: "1.2.3"})
 		c.callStreams()

@@ -194,9 +194,7 @@ func (a *API) handle(m methods) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		by, err := a.authenticate(r)
 		if err == nil {
-			window := a.requests.Take(by.Key())
-			window.SetHeader(w.Header())
-			err = window.Err()
+			err = a.requests.Admit(w.Header(), by.Key())
 		}
 		if err != nil {
 			a.refuse(w, r, err)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
@@ -28,13 +29,21 @@ func (c *call) query(known ...string) (url.Values, error) {
 	}
 	for name, values := range q {
 		if !contains(known, name) {
-			return nil, sluice.Errorf(sluice.Invalid, "there is no query parameter %q", shorten(name))
+			return nil, unknownParameter(name, known)
 		}
 		if len(values) > 1 {
 			return nil, sluice.Errorf(sluice.Invalid, "the query parameter %q is there twice", name)
 		}
 	}
 	return q, nil
+}
+
+func unknownParameter(name string, known []string) error {
+	e := sluice.Errorf(sluice.Invalid, "there is no query parameter %q", shorten(name))
+	if len(known) == 0 {
+		return e.WithHint("this path has none")
+	}
+	return e.WithHint("the query parameters are %s", strings.Join(known, ", "))
 }
 
 func (a *API) listStreams(ctx context.Context, c *call) (answer, error) {

@@ -85,6 +85,22 @@ func (d *Document) Unseen() []string {
 	return slices.DeleteFunc(d.Operations(), func(op string) bool { return d.seen[op] })
 }
 
+// Queries lists the query parameters of an operation, "GET /path", in order.
+func (d *Document) Queries(name string) (names []string) {
+	method, path, _ := strings.Cut(name, " ")
+	op, _ := d.operation(method, path)
+	if op == nil {
+		return nil
+	}
+	for _, p := range op.parameters {
+		if text, ok := p.object["name"].(string); ok && p.object["in"] == "query" {
+			names = append(names, text)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // operation is one operation of the document.
 type operation struct {
 	name       string // "GET /path"
