@@ -26,7 +26,7 @@ func TestAccountInBrowser(t *testing.T) {
 	c.want("/-/first_user", "The new password and its repetition differ.")
 	c.fill("token", w.AdminToken, "new-password", password, "repeated-password", password)
 	c.follow("form button")
-	c.want("/-/", "You are an administrator of this server", "mona")
+	c.want("/-/", "Search or go to", "administrator", "mona")
 	c.look("home")
 	c.menu()
 	c.tokens()

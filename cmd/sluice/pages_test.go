@@ -87,7 +87,7 @@ func TestPages(t *testing.T) {
 			mona.want(303, "/-/first_user", "GET", "/-/sign_in", nil)
 			mona.want(303, "/-/", "POST", "/-/first_user", url.Values{"token": {adminToken}, "name": {"mona"},
 				"new_password": {"correct horse battery"}, "repeated_password": {"correct horse battery"}})
-			mona.want(200, "You are an administrator", "GET", "/-/", nil)
+			mona.want(200, "administrator", "GET", "/-/", nil)
 			at, err := url.Parse(s.url)
 			if err != nil {
 				t.Fatal(err)
