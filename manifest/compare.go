@@ -196,7 +196,7 @@ func (c *comparison) member(name string, have, want any) bool {
 	if field != nil && field.Type == "list" {
 		return c.list(path, have, want)
 	}
-	if equal(have, want) || want == nil && c.isDefault(field, have) {
+	if equal(have, want) || want == nil && isDefault(field, have) {
 		return false
 	}
 	if hidden(have) {
@@ -217,9 +217,9 @@ func (c *comparison) member(name string, have, want any) bool {
 	return true
 }
 
-// isDefault reports whether a value that is not wanted is the one that a field has
-// when nobody sets it.
-func (c *comparison) isDefault(field *client.Field, have any) bool {
+// isDefault reports whether a value is the one that a field has when nobody sets
+// it.
+func isDefault(field *client.Field, have any) bool {
 	var value any
 	return field != nil && len(field.Default) > 0 && json.Unmarshal(field.Default, &value) == nil && equal(value, have)
 }

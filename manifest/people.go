@@ -203,9 +203,7 @@ func shownAddress(a client.Address, t *Text) string {
 
 // tokens compares the producers' tokens of a namespace by their names.
 func (b *builder) tokens(n *Namespace) {
-	have := slices.DeleteFunc(slices.Clone(b.have.tokens), func(t client.Token) bool {
-		return t.Kind != client.Producer || sluice.FoldNamespace(t.Namespace) != sluice.FoldNamespace(n.Path)
-	})
+	have := slices.DeleteFunc(slices.Clone(b.have.tokens), func(t client.Token) bool { return !ofNamespace(t, n.Path) })
 	for _, want := range n.Tokens.Items {
 		same := slices.DeleteFunc(slices.Clone(have), func(t client.Token) bool { return t.Name != want.Name })
 		switch {
@@ -229,6 +227,11 @@ func (b *builder) tokens(n *Namespace) {
 			run: func(ctx context.Context, c *carrier) (string, error) { return "", c.client.RevokeToken(ctx, t.ID) },
 		})
 	}
+}
+
+// ofNamespace reports whether a token is one of a namespace's producers.
+func ofNamespace(t client.Token, namespace string) bool {
+	return t.Kind == client.Producer && sluice.FoldNamespace(t.Namespace) == sluice.FoldNamespace(namespace)
 }
 
 func (b *builder) newToken(n *Namespace, want *Token) {

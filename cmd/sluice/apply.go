@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluicelog/sluice/client"
@@ -35,7 +36,32 @@ is wrong, 1 that something failed.`,
 			{"Change it, when all destinations accept a test", "sluice apply -f acme.yaml --check --secret-dir ./secrets"},
 			{"Everything in a folder, and nothing beside it", "sluice apply -f streams/ --prune --yes"},
 		},
+	}, {
+		name: "apply export", args: "[NAMESPACE]", max: 1, short: "Print what there is as a file to begin with", flags: applyExportFlags,
+		long: `Prints the streams, tokens, members (of the instance: users) and notices of a
+top-level namespace as "sluice apply" reads them. No secret is in it: its head lists
+environment variables for them, for values of headers and for addresses that hold a
+credential.`,
+		examples: []example{
+			{"Put what exists into a repository", "sluice apply export acme > acme.yaml"},
+			{"What belongs to the whole installation", "sluice apply export --instance > instance.yaml"},
+		},
 	}}
+}
+
+func applyExportFlags(fs *flag.FlagSet, env *Env) action {
+	instance := fs.Bool("instance", false, "of the instance")
+	return withClient(fs, env, func(ctx context.Context, c *client.Client, args []string) error {
+		if *instance == (len(args) == 1) {
+			return usagef("apply export: give a NAMESPACE, or --instance")
+		}
+		out, err := (&manifest.Planner{Client: c, Now: time.Now}).Export(ctx, strings.Join(args, ""))
+		if err != nil {
+			return err
+		}
+		_, err = env.Stdout.Write(out)
+		return err
+	})
 }
 
 // applying is one run of the command.

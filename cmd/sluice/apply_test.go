@@ -28,6 +28,8 @@ type applied struct {
 	dir     string
 	environ []string
 	hidden  []string // what no output may hold
+	// Secrets as they are.
+	googleKey, hub string
 }
 
 func newApplied(t *testing.T) *applied {
@@ -41,8 +43,9 @@ func newApplied(t *testing.T) *applied {
 		"SLUICE_SERVER=" + a.url, "SLUICE_TOKEN=" + adminToken,
 		"WEB_URL=http://127.0.0.1:1/in?key=" + appliedQuery, "WEB_AUTHORIZATION=" + appliedHeader, "WEB_SIGNING=" + appliedSigning,
 		"HEC_TOKEN=" + appliedHEC, "S3_KEY=" + appliedKey,
-		"HUB=Endpoint=sb://127.0.0.1/;SharedAccessKeyName=sluice;SharedAccessKey=" + appliedShared,
 	}
+	a.hub = "Endpoint=sb://127.0.0.1/;SharedAccessKeyName=sluice;SharedAccessKey=" + appliedShared
+	a.environ, a.googleKey = append(a.environ, "HUB="+a.hub), account.File()
 	a.write("key.json", account.File())
 	a.hidden = []string{appliedHeader, appliedSigning, appliedQuery, appliedHEC, appliedKey, appliedShared, adminToken, strings.Split(account.PEM(), "\n")[2]}
 	for _, name := range []string{"least.yaml", "full.yaml"} {
