@@ -85,6 +85,9 @@ type Config struct {
 	// default. Tests take less.
 	PasswordMemory uint32
 
+	// RateLimit is how many events a second a token without a limit of its own may
+	// post; 0 is no limit.
+	RateLimit int
 	// StreamLimit bounds the streams of a namespace, and the namespaces that a filter
 	// names; 100 by default.
 	StreamLimit int

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -168,7 +169,7 @@ func (s *Service) admitToken(rec tokenRecord) error {
 		}
 		tok.used.set(rec.Used)
 	} else {
-		tok.producer = &Producer{Source: rec.ID, Namespace: rec.Namespace, limit: newBucket(rec.Rate, s.now())}
+		tok.producer = &Producer{Source: rec.ID, Namespace: rec.Namespace, limit: newBucket(cmp.Or(rec.Rate, s.cfg.RateLimit), s.now())}
 	}
 	s.tokens.add(tok, d)
 	return nil
@@ -214,7 +215,7 @@ type TokenSpec struct {
 	// the instance. An unknown one is declared.
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`       // to recognise it by; optional
-	RateLimit int    `json:"rate_limit"` // events a second; 0 for none
+	RateLimit int    `json:"rate_limit"` // events a second; 0 for [Config.RateLimit]
 	// Token is the text itself, 16 to 255 visible ASCII characters, for
 	// producers that choose their own; "" to have one made.
 	Token secret.Text `json:"token"`

@@ -112,6 +112,35 @@ func TestEnsureAdmin(t *testing.T) {
 	})
 }
 
+// The server's limit holds for tokens without one of their own, also for those
+// that were made before it was set.
+func TestRateLimitOfTheServer(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		plain, err := w.Service.CreateToken(t.Context(), w.Admin, control.TokenSpec{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, err := w.Service.CreateToken(t.Context(), w.Admin, control.TokenSpec{RateLimit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Stop()
+		w.Configure = func(c *control.Config) { c.RateLimit = 10 }
+		w.Start()
+		for text, limit := range map[string]int{plain.Text: 10, own.Text: 100} {
+			p, err := w.Service.Producer(t.Context(), text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range limit + 1 {
+				if _, ok := w.Service.Admit(p, 1); ok != (i < limit) {
+					t.Errorf("event %d of a token with %d a second: got admitted %v", i+1, limit, ok)
+				}
+			}
+		}
+	})
+}
+
 func TestRateLimit(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, w *controltest.World) {
 		made, err := w.Service.CreateToken(t.Context(), w.Admin, control.TokenSpec{RateLimit: 100})

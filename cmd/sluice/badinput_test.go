@@ -51,7 +51,7 @@ func newRefusals(t *testing.T) *refusals {
 	var id string
 	id, r.revoked = token("jane", "api")
 	r.call("DELETE", "/api/v1/tokens/"+id, "", nil)
-	id, r.disabled = token("eve", "api")
+	_, r.disabled = token("eve", "api")
 	r.call("PATCH", "/api/v1/users/eve", `{"disabled":true}`, nil)
 	r.producer = "Authorization: Bearer " + r.must("/api/v1/tokens", `{"namespace":"acme"}`).Token
 	public, _, err := box.GenerateKey(rand.Reader)

@@ -121,8 +121,8 @@ type Config struct {
 	// DeliveryMemory bounds the bytes of events on their way to destinations,
 	// for the whole process. At least four times MaxEvent. Default: 64 MiB.
 	DeliveryMemory int64
-	// RateLimit is how many events a second one token may post; more are
-	// answered with 429. 0 is no limit. Default: 0.
+	// RateLimit is how many events a second a token may post that has no limit of
+	// its own; more are answered with 429. 0 is no limit. Default: 0.
 	RateLimit int
 	// RequestLimit is how many requests a minute one token or session may make to
 	// all APIs together, posts of events apart; more are refused until the minute is

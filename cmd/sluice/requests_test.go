@@ -158,3 +158,32 @@ func TestRequestLimitOfEachCredential(t *testing.T) {
 		}
 	})
 }
+
+// --rate-limit holds for tokens without a limit of their own.
+func TestRateLimitOfEvents(t *testing.T) {
+	s := startServer(t, t.TempDir()+"/data", http.DefaultClient, "--rate-limit", "1")
+	var made struct{ Token string }
+	if status := s.call("POST", "/api/v1/tokens", `{"namespace":"acme"}`, &made); status != http.StatusCreated {
+		t.Fatalf("make a token: got status %d", status)
+	}
+	post := func() *http.Response {
+		body := strings.Repeat(`{"event_type":"a","entity_path":"acme"}`+"\n", 1000) // in debt for long
+		r, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/api/v1/events", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+made.Token)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		return res
+	}
+	if res := post(); res.StatusCode != http.StatusOK {
+		t.Errorf("first: got status %d, want 200", res.StatusCode)
+	}
+	if res := post(); res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") == "" {
+		t.Errorf("second: got status %d with headers %v, want 429 with Retry-After", res.StatusCode, res.Header)
+	}
+}

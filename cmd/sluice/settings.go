@@ -59,7 +59,7 @@ func (c *Config) settings() []setting {
 		{name: "max-request", value: sizeValue{&c.MaxRequest}, usage: "`SIZE` of the largest request with events, unpacked"},
 		{name: "ingest-memory", value: sizeValue{&c.IngestMemory}, usage: "most `SIZE` of all requests in progress"},
 		{name: "delivery-memory", value: sizeValue{&c.DeliveryMemory}, usage: "most `SIZE` of events on their way to destinations"},
-		{name: "rate-limit", value: countValue{&c.RateLimit}, usage: "most events a second of one token (`NUMBER`); 0 is no limit"},
+		{name: "rate-limit", value: countValue{&c.RateLimit}, usage: "most events a second of a token without a limit of its own (`NUMBER`); 0 is no limit"},
 		{name: "request-limit", value: countValue{&c.RequestLimit}, usage: "most requests a minute of one token or session (`NUMBER`), posts of events apart; 0 is no limit"},
 		{name: "stream-limit", value: countValue{&c.StreamLimit}, usage: "most streams of an enterprise or group, and most namespaces of a filter (`NUMBER`), 1 to 1,000"},
 		{name: "log-level", value: levelValue{&c.LogLevel}, usage: "least severity of log lines: `debug|info|warn|error`"},

@@ -15,7 +15,7 @@ func tokenCreateFlags(fs *flag.FlagSet, env *Env) action {
 	fs.Var(choiceValue{&spec.Kind, []string{client.Producer, client.Admin, client.Personal}}, "kind", "what it may do: `producer|admin|personal`")
 	fs.StringVar(&spec.Namespace, "namespace", "", "top-level `NAMESPACE` of a producer; empty is the instance")
 	fs.StringVar(&spec.Name, "name", "", "`NAME` to recognise it by")
-	fs.Var(countValue{&spec.RateLimit}, "rate-limit", "most events a second (`NUMBER`); 0 is no limit of its own")
+	fs.Var(countValue{&spec.RateLimit}, "rate-limit", "most events a second (`NUMBER`); 0 is no limit of its own: the server's holds")
 	fs.StringVar(&spec.User, "user", "", "whose personal token it is, by id or name (`USER`); by default the caller's")
 	fs.Var(listValue{&spec.Scopes}, "scope", "what a personal token leaves of its user's rights: `api|read_api|read:audit_log|admin:enterprise`; may be repeated")
 	fs.StringVar(&spec.ExpiresAt, "expires", "", "when a personal token ends: a `TIME` as 2027-01-31T00:00:00Z, or a day; by default never")

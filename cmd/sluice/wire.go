@@ -228,6 +228,7 @@ func openParts(ctx context.Context, cfg *Config, lg *slog.Logger) (_ *parts, err
 		Logger:          lg,
 		FreeSpace:       func() (uint64, error) { return freeSpace(cfg.Data) },
 		Floor:           uint64(cfg.FreeFloor),
+		RateLimit:       cfg.RateLimit,
 		StreamLimit:     cfg.StreamLimit,
 	})
 	return p, p.control.Open(ctx)
