@@ -230,3 +230,30 @@ func pointer(names ...string) string {
 	}
 	return out
 }
+
+// Object returns the members of the object that the schema at a place describes,
+// the place being names on the way from the root, and which of them it requires.
+func (d *Document) Object(place ...string) (members, required []string) {
+	_, schema := d.resolve("", object{"$ref": "#" + pointer(place...)})
+	all := []object{schema}
+	parts, _ := schema["allOf"].([]any)
+	for _, part := range parts {
+		_, resolved := d.resolve("", part)
+		all = append(all, resolved)
+	}
+	for _, part := range all {
+		members = slices.AppendSeq(members, maps.Keys(at(part, "properties")))
+		list, _ := part["required"].([]any)
+		for _, name := range list {
+			required = append(required, fmt.Sprint(name))
+		}
+	}
+	slices.Sort(members)
+	slices.Sort(required)
+	return members, required
+}
+
+// Schemas lists the names of the schemas that the document shares, in order.
+func (d *Document) Schemas() []string {
+	return slices.Sorted(maps.Keys(at(at(d.root, "components"), "schemas")))
+}
