@@ -152,7 +152,7 @@ func (w Window) Err() error {
 		return nil
 	}
 	return sluice.Errorf(sluice.RateLimited, "this credential's %d requests a minute are used up", w.Limit).
-		WithHint("wait as long as Retry-After says")
+		WithHint("wait %d s, as the header Retry-After says", w.Wait())
 }
 
 // SetHeader tells of the window in the headers that GitLab has for it
