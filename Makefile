@@ -9,7 +9,7 @@ CYCLES      ?= 1000
 SEEDS       ?= 20000
 FUZZTIME    ?= 60s
 
-.PHONY: run build test lint unit bench torture fuzz clean
+.PHONY: run build test lint unit pictures bench torture fuzz clean
 
 # Start the server with its embedded default on 127.0.0.1:8080.
 run: build
@@ -34,6 +34,10 @@ lint:
 
 unit:
 	$(GO) test -race -timeout 20m ./...
+
+# Pictures of every page, at three widths, light and dark, into out/pages.
+pictures: prepare
+	SLUICE_PICTURES=1 $(GO) test -count=1 -v -timeout 20m ./web/webtest
 
 # Floor and Sluice side by side; about 5 minutes for each scenario with the defaults.
 bench:

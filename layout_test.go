@@ -54,6 +54,7 @@ func layers() map[string][]string {
 		"graphql":                       {"", "control", "quota", "secret"},
 		"web":                           {"", "control", "destination", "secret", "web/label"},
 		"web/label":                     {},
+		"web/webtest":                   {},
 		"control/controltest":           {"", "control", "deliver", "destination", "eventlog", "notice", "secret", "store"},
 		"client":                        nouns,
 		"githook":                       {"", "client"},

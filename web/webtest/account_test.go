@@ -1,0 +1,136 @@
+package webtest_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/sluicelog/sluice/web/webtest"
+)
+
+func signInAndOut(t *testing.T, w *world) {
+	p := w.window(t, false)
+	p.Open("/-/account/tokens")
+	p.WantPath("/-/sign_in?next=%2F-%2Faccount%2Ftokens")
+	p.Fill("User name", "joe", "Password", "not his password")
+	p.FollowStatus("button", "Sign in", http.StatusUnprocessableEntity)
+	p.Want("name or the password")
+	if got := p.Value("User name"); got != "joe" {
+		t.Errorf("user name: got %q, want that it is still there", got)
+	}
+	if got := p.Value("Password"); got != "" {
+		t.Errorf("password: got %q, want that it is gone", got)
+	}
+	p.Fill("Password", password)
+	p.Follow("button", "Sign in")
+	p.WantPath("/-/account/tokens")
+	p.Click("summary", "joe")
+	p.Follow("button", "Sign out")
+	p.Want("You are signed out.")
+	p.Open("/-/")
+	p.WantPath("/-/sign_in")
+
+	// With the keyboard alone: the first field has the focus.
+	webtest.Eval[string](p.Window, `document.activeElement.id`)
+	for _, name := range []string{"joe", password} {
+		for _, key := range name {
+			p.Press(string(key))
+		}
+		p.Press(map[bool]string{true: kb.Tab, false: kb.Enter}[name == "joe"])
+	}
+	p.WantPath("/-/")
+	p.Want("acme", "auditor")
+	p.WantNot("umbra", "initech")
+}
+
+func changePassword(t *testing.T, w *world) {
+	const changed = "a very different sentence"
+	w.hide(changed)
+	w.call("POST", "/api/v1/users", map[string]any{"name": "kim", "password": password}, nil)
+	p, elsewhere := w.signedIn(t, "kim"), w.signedIn(t, "kim")
+	p.Click("summary", "kim")
+	p.Follow("link", "Change password")
+	p.Fill("Current password", "wrong one", "New password", changed, "New password again", changed)
+	p.FollowStatus("button", "Change password", http.StatusUnprocessableEntity)
+	p.Fill("Current password", password, "New password", changed, "New password again", changed+"!")
+	p.FollowStatus("button", "Change password", http.StatusUnprocessableEntity)
+	p.Want("differ")
+	p.Fill("Current password", password, "New password", changed, "New password again", changed)
+	p.Follow("button", "Change password")
+	p.Want("Your password is changed.")
+	elsewhere.Open("/-/")
+	elsewhere.WantPath("/-/sign_in")
+	elsewhere.Fill("User name", "kim", "Password", changed)
+	elsewhere.Follow("button", "Sign in")
+	elsewhere.WantPath("/-/")
+}
+
+func personalTokens(t *testing.T, w *world) {
+	p := w.signedIn(t, "jane")
+	p.Click("summary", "jane")
+	p.Follow("link", "Personal access tokens")
+	p.Want("You have no tokens.")
+	p.Fill("Token name", "laptop")
+	p.FollowStatus("button", "Create token", http.StatusUnprocessableEntity)
+	p.Want("Choose at least one scope.")
+	p.Set("read_api", true)
+	p.Follow("button", "Create token")
+	p.Want("shown only this once", "laptop")
+	token := regexp.MustCompile(`slc_[\w-]{43}`).FindString(p.Text())
+	if got := w.status("/api/v1/me", token); got != http.StatusOK {
+		t.Errorf("the token: got status %d, want 200", got)
+	}
+	w.hide(token)
+	p.Open("/-/account/tokens")
+	p.In("li", "laptop").Follow("link", "Revoke")
+	p.Follow("button", "Revoke token")
+	p.Want("The token is revoked.", "You have no tokens.")
+	if got := w.status("/api/v1/me", token); got != http.StatusUnauthorized {
+		t.Errorf("the revoked token: got status %d, want 401", got)
+	}
+}
+
+// status returns the status of the answer to a request with a token.
+func (w *world) status(path, token string) int {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.url+path, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
+}
+
+// anotherSite posts forms to the server from a page that is not its own, which a
+// person who is signed in visits.
+func anotherSite(t *testing.T, w *world) {
+	var forms string
+	for _, path := range []string{"/-/account/tokens", "/-/sign_out", "/-/groups/acme/log-streaming/new"} {
+		forms += `<form method="post" action="` + w.url + path + `"><input name="name" value="x"><button>Win ` + path + `</button></form>`
+	}
+	evil := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "text/html")
+		_, _ = rw.Write([]byte(`<!doctype html><html lang="en"><title>x</title><link rel="icon" href="data:,"><h1>You win</h1>` + forms)) // a test's page
+	}))
+	defer evil.Close()
+	p := w.signedIn(t, "jane")
+	for _, path := range []string{"/-/account/tokens", "/-/sign_out"} {
+		p.OpenStatus(evil.URL, http.StatusOK)
+		p.FollowStatus("button", "Win "+path, http.StatusForbidden)
+		p.Want("page of another site")
+	}
+	p.Open("/-/account/tokens")
+	p.Want("You have no tokens.")
+	if got := p.Cookies(); len(got) != 1 || slices.Contains(got, "") {
+		t.Errorf("got cookies %q, want the session's alone", got)
+	}
+}

@@ -1,0 +1,204 @@
+package webtest
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// Figures are what a page costs.
+type Figures struct {
+	Bytes  int64   // of the page over the wire, without styles and scripts
+	Server float64 // ms until its first byte
+	Paint  float64 // ms until something is shown
+}
+
+// Where tests look for axe-core and leave pictures, from the root of the tree.
+const (
+	axeFile  = "testservers/axe/node_modules/axe-core/axe.min.js"
+	pictures = "out/pages"
+	// PicturesEnv names the variable that has pictures taken, when it is not "".
+	PicturesEnv = "SLUICE_PICTURES"
+)
+
+// judge holds what holds for every page. The kind of a page is judged once: its
+// path without names and numbers, and what it says.
+func (w *Window) judge() {
+	w.t.Helper()
+	if !strings.HasPrefix(Eval[string](w, "location.href"), w.cfg.URL+"/-/") {
+		return
+	}
+	w.wantNoSecrets()
+	kind := w.kind()
+	w.chrome.mu.Lock()
+	seen := w.chrome.seen[kind]
+	w.chrome.seen[kind] = true
+	w.chrome.mu.Unlock()
+	if seen || w.cfg.NoScripts {
+		return
+	}
+	w.measure(kind)
+	w.Look(kind)
+}
+
+var (
+	versions = regexp.MustCompile(`^(\d+|t\d+|slc.*)$`)
+	noWord   = regexp.MustCompile(`[^a-z0-9]+`)
+)
+
+// kind names what kind of page is shown.
+func (w *Window) kind() string {
+	path, query, _ := strings.Cut(strings.TrimPrefix(w.Path(), "/-/"), "?")
+	parts := strings.Split(path, "/")
+	for i, p := range parts {
+		if versions.MatchString(p) || i > 0 && parts[i-1] == "groups" {
+			parts[i] = "x"
+		}
+	}
+	if _, after, is := strings.Cut(query, "kind="); is {
+		kind, _, _ := strings.Cut(after, "&")
+		parts = append(parts, kind)
+	}
+	if status := w.Status(); status != 200 {
+		parts = append(parts, fmt.Sprint(status))
+	}
+	return cmp.Or(strings.Trim(noWord.ReplaceAllString(strings.ToLower(strings.Join(parts, "-")), "-"), "-"), "home")
+}
+
+// wantNoSecrets holds that neither the answer nor what scripts made of it has a
+// secret.
+func (w *Window) wantNoSecrets() {
+	w.t.Helper()
+	secrets := w.Cookies()
+	if w.cfg.Secrets != nil {
+		secrets = append(secrets, w.cfg.Secrets()...)
+	}
+	source, live := w.Source(), w.live()
+	for _, s := range secrets {
+		if s != "" && (strings.Contains(source, s) || strings.Contains(live, s)) {
+			w.t.Errorf("%s: the page holds the secret %q", w.Path(), s)
+		}
+	}
+}
+
+// measure keeps what the page cost.
+func (w *Window) measure(kind string) {
+	w.t.Helper()
+	paint := Eval[[]float64](w, `new Promise((resolve) => {
+		const [page] = performance.getEntriesByType("navigation");
+		new PerformanceObserver((list) => {
+			for (const e of list.getEntriesByName("first-contentful-paint")) resolve([page.responseStart - page.requestStart, e.startTime - page.startTime]);
+		}).observe({type: "paint", buffered: true});
+	})`)
+	w.mu.Lock()
+	f := Figures{Bytes: w.bytes[w.document], Server: paint[0], Paint: paint[1]}
+	w.mu.Unlock()
+	w.chrome.mu.Lock()
+	defer w.chrome.mu.Unlock()
+	w.chrome.figures[kind] = f
+}
+
+// Report returns a table of what the pages cost.
+func (c *Chrome) Report() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var kinds []string
+	for kind := range c.figures {
+		kinds = append(kinds, kind)
+	}
+	slices.Sort(kinds)
+	var out strings.Builder
+	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "page\tbytes\tserver ms\tpaint ms\t")
+	for _, kind := range kinds {
+		f := c.figures[kind]
+		fmt.Fprintf(table, "%s\t%d\t%.1f\t%.0f\t\n", kind, f.Bytes, f.Server, f.Paint)
+	}
+	_ = table.Flush() // into memory
+	return out.String()
+}
+
+// Look has axe-core judge the page as it is, light and dark, and holds that
+// nothing is wider than the page. It writes pictures when [PicturesEnv] is set.
+func (w *Window) Look(name string) {
+	w.t.Helper()
+	Eval[chromedp.Void](w, w.chrome.axe(w.t))
+	for _, scheme := range []string{"light", "dark"} {
+		w.media(scheme)
+		w.axe(name, scheme)
+		w.pictures(name, scheme)
+	}
+	w.media("")
+}
+
+// media sets which colours the person likes.
+func (w *Window) media(scheme string) {
+	w.t.Helper()
+	features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}
+	if _, err := call(w, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// pictures looks at the page at three widths.
+func (w *Window) pictures(name, scheme string) {
+	w.t.Helper()
+	for _, width := range []int64{390, 1024, 1600} {
+		w.do("look", chromedp.EmulateViewport(width, 900))
+		if got := Eval[int64](w, "document.documentElement.scrollWidth"); got > width {
+			w.t.Errorf("%s at %d pixels: got %d pixels of content", name, width, got)
+		}
+		if os.Getenv(PicturesEnv) == "" {
+			continue
+		}
+		w.do("take a picture", func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+			picture, err := chromedp.FullScreenshot(100)(ctx, t)
+			if err != nil {
+				return chromedp.Void{}, err
+			}
+			dir := filepath.Join(root(w.t), pictures)
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return chromedp.Void{}, err
+			}
+			return chromedp.Void{}, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", name, width, scheme)), picture, 0o644)
+		})
+	}
+	w.do("look", chromedp.EmulateViewport(1280, 900))
+}
+
+// violation is a fault that axe-core finds.
+type violation struct {
+	ID, Impact, Help string
+	Nodes            []struct {
+		Target         []json.RawMessage
+		FailureSummary string
+	}
+}
+
+// axe fails the test for every serious or critical fault.
+func (w *Window) axe(name, scheme string) {
+	w.t.Helper()
+	rules := "{}"
+	if scheme == "dark" { // the others say the same as before
+		rules = `{runOnly: {type: "rule", values: ["color-contrast", "link-in-text-block"]}}`
+	}
+	found := Eval[[]violation](w, `axe.run(document, {...`+rules+`, resultTypes: ["violations"], preload: false}).then((r) => r.violations)`)
+	for _, v := range found {
+		if v.Impact != "serious" && v.Impact != "critical" {
+			continue
+		}
+		for _, n := range v.Nodes {
+			w.t.Errorf("%s, %s: axe-core: %s: %s at %s: %s", name, scheme, v.ID, v.Help, n.Target, n.FailureSummary)
+		}
+	}
+}

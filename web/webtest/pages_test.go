@@ -1,0 +1,23 @@
+package webtest_test
+
+import (
+	"testing"
+)
+
+// TestPages goes through the pages as people do, in one browser and with one
+// server as it is shipped.
+func TestPages(t *testing.T) {
+	w := newWorld(t)
+	t.Cleanup(func() { t.Logf("what the pages cost:\n%s", w.chrome.Report()) })
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, *world)
+	}{
+		{"sign in and out", signInAndOut},
+		{"change password", changePassword},
+		{"personal access tokens", personalTokens},
+		{"another site", anotherSite},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(t, w) })
+	}
+}

@@ -1,0 +1,228 @@
+package webtest_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluicelog/sluice/web/label"
+	"github.com/sluicelog/sluice/web/webtest"
+)
+
+const (
+	adminToken = "token-of-the-administrator"
+	password   = "correct horse battery"
+	// trusted is a file with the certificates that the server trusts.
+	trusted = "trusted.pem"
+)
+
+// world is a server as it is shipped, with people, and a browser for them.
+type world struct {
+	t      *testing.T
+	url    string
+	dir    string
+	chrome *webtest.Chrome
+	words  label.Words
+
+	mu      sync.Mutex
+	secrets []string // that no page may hold
+}
+
+// newWorld starts it all: jane owns acme, initech and hooli, and joe audits acme;
+// eve owns umbra, and mona administers.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), words: label.English(), secrets: []string{adminToken, password}}
+	w.serve()
+	w.chrome = webtest.Start(t)
+	for _, name := range []string{"jane", "joe", "eve", "mona"} {
+		w.call("POST", "/api/v1/users", map[string]any{"name": name, "password": password, "administrator": name == "mona"}, nil)
+	}
+	for namespace, user := range map[string]string{"acme": "jane", "initech": "jane", "hooli": "jane", "umbra": "eve"} {
+		w.call("POST", "/api/v1/members", map[string]any{"namespace": namespace, "user": user, "role": "owner"}, nil)
+	}
+	w.call("POST", "/api/v1/members", map[string]any{"namespace": "acme", "user": "joe", "role": "auditor"}, nil)
+	return w
+}
+
+// serve builds the server and runs it until the test ends.
+func (w *world) serve() {
+	w.t.Helper()
+	binary := filepath.Join(w.dir, "sluice")
+	if out, err := exec.CommandContext(w.t.Context(), "go", "build", "-o", binary, "../../cmd/sluice").CombinedOutput(); err != nil {
+		w.t.Fatalf("build the server: %v\n%s", err, out)
+	}
+	w.trust()
+	var output lockedBuffer
+	cmd := exec.Command(binary, "serve", "--data", filepath.Join(w.dir, "data"), "--listen", "127.0.0.1:0", "--allow-private-destinations")
+	cmd.Env = []string{"SLUICE_ADMIN_TOKEN=" + adminToken, "SSL_CERT_FILE=" + filepath.Join(w.dir, trusted), "HOME=" + w.dir}
+	cmd.Stderr = &output
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	w.t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		select {
+		case err := <-ended:
+			if err != nil {
+				w.t.Errorf("the server ended with %v: %s", err, output.String())
+			}
+		case <-time.After(webtest.Patience):
+			_ = cmd.Process.Kill()
+			w.t.Errorf("the server did not end: %s", output.String())
+		}
+	})
+	address := regexp.MustCompile(`Sluice listens on (\S+) `)
+	until(w.t, "the server to answer", func() bool {
+		m := address.FindStringSubmatch(output.String())
+		if m == nil {
+			return false
+		}
+		w.url = m[1]
+		resp, err := http.Get(w.url + "/readyz")
+		return err == nil && resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
+	})
+}
+
+// lockedBuffer takes a server's output while it runs.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// until waits for a condition outside of the browser.
+func until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), webtest.Patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("waited %s for %s", webtest.Patience, what)
+		}
+	}
+}
+
+// call makes a request as the administrator, which has to be granted.
+func (w *world) call(method, path string, body, into any) {
+	w.t.Helper()
+	var raw []byte
+	if text, is := body.(string); is {
+		raw = []byte(text)
+	} else if body != nil {
+		var err error
+		if raw, err = json.Marshal(body); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, bytes.NewReader(raw))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+adminToken)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode >= 300 {
+		w.t.Fatalf("%s %s: got %d, %v: %s", method, path, resp.StatusCode, err, text)
+	}
+	if into != nil {
+		if err := json.Unmarshal(text, into); err != nil {
+			w.t.Fatalf("%s %s: got %s: %v", method, path, text, err)
+		}
+	}
+}
+
+// hide has every page fail the test that holds one of the texts from now on.
+func (w *world) hide(texts ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.secrets = append(w.secrets, texts...)
+}
+
+func (w *world) hidden() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string(nil), w.secrets...)
+}
+
+// window opens a window in which nobody is signed in.
+func (w *world) window(t *testing.T, noScripts bool) *person {
+	t.Helper()
+	win := w.chrome.Window(t, webtest.Config{URL: w.url, NoScripts: noScripts, Secrets: w.hidden})
+	return &person{Window: win, world: w, t: t, words: w.words}
+}
+
+// person is somebody at a window.
+type person struct {
+	*webtest.Window
+	*world
+	t     *testing.T
+	words label.Words
+}
+
+// signedIn opens a window in which somebody is signed in.
+func (w *world) signedIn(t *testing.T, name string) *person {
+	t.Helper()
+	p := w.window(t, false)
+	p.signIn(name)
+	return p
+}
+
+func (p *person) signIn(name string) {
+	p.t.Helper()
+	p.Open("/-/sign_in")
+	p.Fill("User name", name, "Password", password)
+	p.Follow("button", "Sign in")
+	p.Want(p.words.SearchOrGoTo)
+}
+
+// post sends events: types, namespaces and actors in turn.
+func (w *world) post(events ...string) {
+	w.t.Helper()
+	var body strings.Builder
+	for _, e := range events {
+		fmt.Fprintln(&body, e)
+	}
+	w.call("POST", "/api/v1/events", body.String(), nil)
+}
+
+// trust writes the certificates of test servers for the server to trust.
+func (w *world) trust() {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, trusted), nil, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
