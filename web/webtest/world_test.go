@@ -54,6 +54,7 @@ func newWorld(t *testing.T) *world {
 		w.call("POST", "/api/v1/members", map[string]any{"namespace": namespace, "user": user, "role": "owner"}, nil)
 	}
 	w.call("POST", "/api/v1/members", map[string]any{"namespace": "acme", "user": "joe", "role": "auditor"}, nil)
+	w.post(events()...)
 	return w
 }
 
@@ -209,7 +210,19 @@ func (p *person) signIn(name string) {
 	p.Want(p.words.SearchOrGoTo)
 }
 
-// post sends events: types, namespaces and actors in turn.
+// events are of both vocabularies, in two enterprises.
+func events() []string {
+	return []string{
+		`{"id":"7001","event_type":"member_created","entity_path":"acme/platform/api","entity_type":"Project","author_name":"jane","author_id":1,"ip_address":"192.0.2.7","target_details":"joe"}`,
+		`{"id":"7002","event_type":"project_visibility_updated","entity_path":"acme/platform","entity_type":"Group","author_name":"jane","change":"visibility","from":"private","to":"public"}`,
+		`{"action":"repo.create","business":"acme","org":"acme/platform","repo":"acme/platform/web","actor":"octo","actor_ip":"192.0.2.8","visibility":"private"}`,
+		`{"action":"protected_branch.destroy","business":"acme","org":"acme/docs","repo":"acme/docs/handbook","actor":"octo"}`,
+		`{"action":"git.clone","business":"acme","org":"acme/platform","repo":"acme/platform/api","actor":"octo","transport_protocol_name":"ssh"}`,
+		`{"id":"9001","event_type":"member_destroyed","entity_path":"umbra/vault","entity_type":"Project","author_name":"raccoon"}`,
+	}
+}
+
+// post sends events, which are delivered and found a moment later.
 func (w *world) post(events ...string) {
 	w.t.Helper()
 	var body strings.Builder
