@@ -124,6 +124,9 @@ func fakeSearch(mux *http.ServeMux) {
 		}
 		fmt.Fprint(w, `{"events":[{}],"next":"x"}`)
 	})
+	mux.HandleFunc("GET /api/v1/streams", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"streams":[]}`) })
+	mux.HandleFunc("POST /api/v1/users", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{}`) })
+	mux.HandleFunc("/-/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "a page") })
 	mux.HandleFunc("GET /api/v1/events/counts", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"events":2,"counts":[{},{}]}`)
 	})
@@ -147,7 +150,7 @@ func TestScenarioIndex(t *testing.T) {
 		if err := run(t.Context(), args, &out, &log); err != nil {
 			t.Fatalf("run: %v\n%s", err, log.String())
 		}
-		for _, want := range []string{"(1 rounds)", "indexed/s", "three qualifiers p99 ms", "export events/s", "events of that organization 2"} {
+		for _, want := range []string{"(1 rounds)", "indexed/s", "three qualifiers p99 ms", "page Log streaming p95 ms", "export events/s", "events of that organization 2"} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("table: got\n%s, want %q in it", out.String(), want)
 			}

@@ -48,6 +48,7 @@ func searching() Scenario {
 		measures = append(measures, extraMeasure(l.name+" p50 ms", "<= 20", report.AtMost(indexSlow)),
 			extraMeasure(l.name+" p99 ms", "<= 100", report.AtMost(indexLate)))
 	}
+	measures = append(measures, pageMeasures()...)
 	measures = append(measures,
 		extraMeasure(countMillis+" p50 ms", "<= 20", report.AtMost(indexSlow)),
 		extraMeasure(countMillis+" p99 ms", "<= 20", report.AtMost(indexSlow)),
@@ -127,7 +128,7 @@ func (s *session) awaitIndex(ctx context.Context) (target.Index, error) {
 
 // searchLog makes the log, the index over it, and asks.
 func searchLog(ctx context.Context, s *session) error {
-	for _, step := range []func(context.Context, *session) error{fillSearched, buildIndex, askPages, exportEvents} {
+	for _, step := range []func(context.Context, *session) error{fillSearched, buildIndex, askPages, viewPages, exportEvents} {
 		if err := step(ctx, s); err != nil {
 			return err
 		}

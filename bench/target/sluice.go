@@ -36,7 +36,7 @@ func serveArgs(c *Config, address string) []string {
 }
 
 func serveEnv(profile string) []string {
-	env := []string{"SLUICE_ADMIN_TOKEN=" + adminToken, "SLUICE_REQUEST_LIMIT=0"}
+	env := []string{"SLUICE_ADMIN_TOKEN=" + adminToken, "SLUICE_REQUEST_LIMIT=0", "SLUICE_STREAM_LIMIT=1000"}
 	if profile != "" {
 		env = append(env, "SLUICE_CPUPROFILE="+profile)
 	}

@@ -1,0 +1,85 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/sluicelog/sluice/bench/report"
+)
+
+// What a page may cost.
+const (
+	pageMillis  = 50         // milliseconds, 95 of 100
+	pageBytes   = 100 * 1000 // over the wire
+	pageStreams = 200        // of the enterprise whose pages are read
+)
+
+// sheet is a page that people look at.
+type sheet struct {
+	name string
+	path func(group string, stream int64) string
+}
+
+// sheets are the pages that are measured, as an administrator reads them.
+func sheets() []sheet {
+	within := func(name, end string) sheet {
+		return sheet{name, func(group string, _ int64) string { return group + end }}
+	}
+	return []sheet{
+		{"page Search or go to", func(string, int64) string { return "/-/" }},
+		within("page Audit log", "/audit-log"),
+		within("page Audit log, word", "/audit-log?phrase=settings"),
+		within("page Log streaming", "/log-streaming"),
+		within("page Configure stream", "/log-streaming/new?kind=http"),
+		{"page stream", func(group string, id int64) string { return fmt.Sprintf("%s/streams/%d", group, id) }},
+		within("page Members", "/members"),
+		{"page Audit log of all", func(string, int64) string { return "/-/instance/audit-log" }},
+		{"page System", func(string, int64) string { return "/-/instance/system" }},
+	}
+}
+
+// pageMeasures are what is wanted of each page.
+func pageMeasures() (out []report.Measure) {
+	for _, p := range sheets() {
+		out = append(out, extraMeasure(p.name+" p95 ms", "<= 50", report.AtMost(pageMillis)),
+			extraMeasure(p.name+" bytes", "<= 100,000", report.AtMost(pageBytes)))
+	}
+	return out
+}
+
+// viewPages measures the pages of the organization with the most events, which
+// has many streams.
+func viewPages(ctx context.Context, s *session) error {
+	group := s.filled.corpus.Largest()
+	id, err := s.sluice.HaveStreams(ctx, group, pageStreams)
+	if err != nil {
+		return err
+	}
+	browser, err := s.sluice.SignIn(ctx, fmt.Sprintf("reader-%d", time.Now().UnixNano()))
+	if err != nil {
+		return err
+	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	a := &asker{events: s.filled.Events}
+	for _, p := range sheets() {
+		path := p.path("/-/groups/"+url.PathEscape(group), id)
+		times, most := []float64{}, int64(0)
+		for range max(10, questions(a.events)/3) {
+			v, err := browser.View(ctx, path)
+			if err != nil {
+				return err
+			}
+			times, most = append(times, milliseconds(int64(v.Took))), max(most, v.Bytes)
+		}
+		slices.Sort(times)
+		s.extra(p.name+" p50 ms", report.Median(times))
+		s.extra(p.name+" p95 ms", times[(len(times)*95+99)/100-1])
+		s.extra(p.name+" bytes", float64(most))
+	}
+	return s.peak("web pages")
+}
