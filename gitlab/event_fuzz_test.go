@@ -57,6 +57,7 @@ func jsonID(t *testing.T, b []byte) string {
 // FuzzPaging: no query panics, and what is accepted is within limits.
 func FuzzPaging(f *testing.F) {
 	f.Add("page=2&per_page=100&created_after=2026-01-01&sort=created_asc")
+	f.Add("page=1700000000000000000")
 	f.Add("pagination=keyset&order_by=id&cursor=abc&created_before=2026-01-01T00:00:00Z")
 	f.Fuzz(func(t *testing.T, query string) {
 		values, err := url.ParseQuery(query)

@@ -210,7 +210,7 @@ func readPaging(q url.Values) (p paging, err error) {
 	case sort == "created_asc":
 		p.oldest = true
 	}
-	if !p.keyset && (p.page-1)*p.perPage > maxOffset {
+	if !p.keyset && p.page-1 > maxOffset/p.perPage {
 		return p, &problem{http.StatusMethodNotAllowed, "error", "Offset pagination has a maximum allowed offset of 50000 for requests that return objects of type AuditEvent. Remaining records can be retrieved using keyset pagination."}
 	}
 	for name, to := range map[string]*time.Time{"created_after": &p.from, "created_before": &p.to} {
