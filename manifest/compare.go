@@ -22,23 +22,23 @@ type comparison struct {
 	fields []Field
 	sent   []Secret
 	patch  map[string]any
-	unread bool // something was not shown to this caller
+	// skipped names what was not compared: the caller may not read it, or does not
+	// know what the file refers to.
+	skipped []string
 }
 
-func (c *comparison) run(n *Namespace, config map[string]any) {
+func (c *comparison) run(n *Namespace, config, now map[string]any) {
 	if !c.fixed() {
 		return
 	}
 	c.plain()
 	c.filter()
-	if err := c.config(config); err != nil {
-		c.b.problems.add(c.want.At, "the server's configuration of the stream cannot be read: %v", err)
-		return
-	}
+	c.config(config, now)
 	thing := streamThing(n, c.want.Name, c.have.ID)
 	c.secrets(thing)
-	if c.unread {
-		c.b.note(thing, "not compared: what this token may not read of the configuration")
+	if skipped := append(c.want.unknown(), c.skipped...); len(skipped) > 0 {
+		slices.Sort(skipped)
+		c.b.note(thing, "not compared, as not all of it can be read: %s", strings.Join(slices.Compact(skipped), ", "))
 	}
 	if c.want.Active == nil && !c.have.Active {
 		c.b.note(thing, "it is paused, and the file leaves that open (active)")
@@ -87,7 +87,7 @@ func (c *comparison) fixed() bool {
 	if c.want.Start != "" && c.want.Start != c.have.Start {
 		c.b.problems.add(c.want.at("start"), "start of a stream cannot be changed from %s to %s: %s, or take start out of the file", c.have.Start, c.want.Start, advice)
 	}
-	if t := c.want.Secrets[verificationToken]; t != nil && c.have.VerificationToken != "" && t.value != c.have.VerificationToken {
+	if t := c.want.Secrets[verificationToken]; t != nil && t.known && c.have.VerificationToken != "" && t.value != c.have.VerificationToken {
 		c.b.problems.add(t.At, "the verification token of a stream cannot be changed, and the stream has another one: %s", advice)
 	}
 	if now := c.b.Now(); !c.want.Until.Equal(c.until()) {
@@ -165,11 +165,7 @@ func words(list []string, fold func(string) string) map[string]bool {
 }
 
 // config compares the members of the configuration.
-func (c *comparison) config(want map[string]any) error {
-	var have map[string]any
-	if err := json.Unmarshal(c.have.Config, &have); err != nil {
-		return err
-	}
+func (c *comparison) config(want, have map[string]any) {
 	patch := map[string]any{}
 	names := slices.Collect(maps.Keys(have))
 	for name := range want {
@@ -186,7 +182,6 @@ func (c *comparison) config(want map[string]any) error {
 	if len(patch) > 0 {
 		c.patch["config"] = patch
 	}
-	return nil
 }
 
 // member compares a member and reports whether it has to be sent.
@@ -196,6 +191,12 @@ func (c *comparison) member(name string, have, want any) bool {
 	if field != nil && field.Type == "list" {
 		return c.list(path, have, want)
 	}
+	if c.unsure(name, field, want) {
+		if !equal(have, want) {
+			c.skipped = append(c.skipped, path)
+		}
+		return false
+	}
 	if equal(have, want) || want == nil && isDefault(field, have) {
 		return false
 	}
@@ -204,7 +205,7 @@ func (c *comparison) member(name string, have, want any) bool {
 			c.change(path, have, shown(want))
 			return true
 		}
-		c.unread = true
+		c.skipped = append(c.skipped, path)
 		return false
 	}
 	from, to := shown(have), shown(want)
@@ -215,6 +216,18 @@ func (c *comparison) member(name string, have, want any) bool {
 	}
 	c.change(path, from, to)
 	return true
+}
+
+// unsure reports whether a member is not what the file says because something that
+// the file refers to is not known: the text itself, or a secret that says what the
+// member is when it is left out.
+func (c *comparison) unsure(name string, field *client.Field, want any) bool {
+	v, named := c.want.Config[name]
+	if t, ok := v.(*Text); ok {
+		return !t.known
+	}
+	text, _ := want.(string)
+	return !named && len(c.want.missing()) > 0 && text != "" && field != nil && len(field.Default) == 0
 }
 
 // isDefault reports whether a value is the one that a field has when nobody sets
@@ -264,7 +277,7 @@ func (c *comparison) row(path string, from, to map[string]any) (differs bool) {
 			continue
 		}
 		if hidden(from[name]) {
-			c.unread = true
+			c.skipped = append(c.skipped, path)
 			continue
 		}
 		differs = true
@@ -282,14 +295,21 @@ func rows(v any) map[string]map[string]any {
 	list, _ := v.([]any)
 	out := map[string]map[string]any{}
 	for i, item := range list {
-		row, _ := item.(map[string]any)
-		key, ok := row["name"].(string)
-		if key = strings.ToLower(key); !ok || out[key] != nil {
+		key := rowKey(item, i)
+		if out[key] != nil {
 			key = fmt.Sprintf("#%d", i)
 		}
-		out[key] = row
+		out[key], _ = item.(map[string]any)
 	}
 	return out
+}
+
+func rowKey(item any, i int) string {
+	row, _ := item.(map[string]any)
+	if name, ok := row["name"].(string); ok {
+		return strings.ToLower(name)
+	}
+	return fmt.Sprintf("#%d", i)
 }
 
 // secrets decides which are sent. They cannot be read back: what is there may

@@ -136,9 +136,10 @@ func wrongType(field *client.Field, v any) string {
 }
 
 // canonical returns the configuration that the server will have stored, as far as
-// this side can tell; false when it was told what is wrong.
-func (b *builder) canonical(s *Stream, f form) (map[string]any, bool) {
-	members := maps.Clone(revealed(s.Config).(map[string]any))
+// this side can tell; false when it was told what is wrong. Texts that are not
+// known are as they are now.
+func (b *builder) canonical(s *Stream, now map[string]any, f form) (map[string]any, bool) {
+	members, _ := revealed(s.Config, now).(map[string]any)
 	maps.DeleteFunc(members, func(_ string, v any) bool { return v == nil })
 	raw, err := json.Marshal(members)
 	if err != nil {
@@ -146,7 +147,7 @@ func (b *builder) canonical(s *Stream, f form) (map[string]any, bool) {
 		return nil, false
 	}
 	if b.Canonical != nil {
-		stored, known, err := b.Canonical(s.Kind, raw, s.secrets())
+		stored, known, err := b.Canonical(s.Kind, raw, s.secrets(), s.missing())
 		if err != nil {
 			b.refused(s, err)
 			return nil, false
@@ -232,16 +233,41 @@ func (f form) applies(field *client.Field, members map[string]any) bool {
 	return value == want
 }
 
-// secrets returns the plain secrets.
+// secrets returns the plain secrets that are known.
 func (s *Stream) secrets() map[string]string {
 	out := map[string]string{}
 	for name, t := range s.Secrets {
-		if t != nil {
+		if t != nil && t.known {
 			out[name] = t.value
 		}
 	}
 	return out
 }
+
+// missing names the secrets that are not known.
+func (s *Stream) missing() (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(s.Secrets)) {
+		if t := s.Secrets[name]; t != nil && !t.known {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// unknown names the members of the configuration that hold texts that are not
+// known.
+func (s *Stream) unknown() (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(s.Config)) {
+		some := false
+		eachText(s.Config[name], func(t *Text) { some = some || !t.known })
+		if some {
+			names = append(names, "config."+name)
+		}
+	}
+	return names
+}
+
+func (s *Stream) resolved() bool { return len(s.missing())+len(s.unknown()) == 0 }
 
 // empty reports whether a value is none.
 func empty(v any) bool {

@@ -196,7 +196,7 @@ func (v value) secretly() *Text {
 	if v.node.Kind == yaml.MappingNode {
 		return v.elsewhere()
 	}
-	return &Text{At: v.at(), value: v.word()}
+	return &Text{At: v.at(), value: v.word(), known: true}
 }
 
 // free returns a value of any form, and keeps the places of all in it. In it, a

@@ -164,6 +164,10 @@ func (b *builder) notices(n *Namespace) {
 	have := b.have.scopes[n].notices
 	var want []client.Address
 	c := Change{Action: Update, Thing: Thing{Type: TypeNotices, Namespace: n.Path}}
+	if slices.ContainsFunc(n.Notices.Items, func(a *Address) bool { return !a.Address.known }) {
+		b.note(c.Thing, "not compared, as not all of it can be read: addresses")
+		return
+	}
 	for _, a := range n.Notices.Items {
 		address := client.Address{Kind: a.Kind, Address: a.Address.value}
 		if slices.Contains(want, address) {

@@ -114,7 +114,8 @@ type Plan struct {
 	// NotCompared are secrets of streams that exist: they cannot be read back.
 	NotCompared []Uncompared `json:"not_compared"`
 
-	kept []kept // texts that an earlier, interrupted run may have kept
+	kept    []kept // texts that an earlier, interrupted run may have kept
+	partial bool   // not all texts are known: it cannot be carried out
 }
 
 // Deletes reports whether the plan takes something away.
@@ -131,9 +132,10 @@ func (p *Plan) Deletes() bool {
 type Planner struct {
 	Client *client.Client
 	// Canonical returns the configuration of a stream as a server stores it, or
-	// what is wrong with it; known is false for kinds that it does not know. nil
-	// knows none.
-	Canonical func(kind string, config json.RawMessage, secrets map[string]string) (canonical json.RawMessage, known bool, err error)
+	// what is wrong with it; known is false for kinds that it does not know. The
+	// secrets that are missing are there, too: anything can stand in for them. nil
+	// knows no kind.
+	Canonical func(kind string, config json.RawMessage, secrets map[string]string, missing []string) (canonical json.RawMessage, known bool, err error)
 	// Prune plans to delete what a managed list does not name. Users stay.
 	Prune bool
 	// SendSecrets plans to send the secrets of streams that exist, too.
@@ -142,14 +144,14 @@ type Planner struct {
 	Now func() time.Time
 }
 
-// Plan compares m, whose texts are resolved, with what the server has. It changes
-// nothing. What is wrong with m is returned as [Problems].
+// Plan compares m with what the server has. It changes nothing. What refers to
+// texts that are not resolved is not compared. What is wrong with m is returned as [Problems].
 func (p *Planner) Plan(ctx context.Context, m *Manifest) (*Plan, error) {
 	var have *state
 	if err := patiently(ctx, func() (err error) { have, err = p.read(ctx, m); return err }); err != nil {
 		return nil, err
 	}
-	b := &builder{Planner: p, have: have}
+	b := &builder{Planner: p, have: have, partial: !m.resolved()}
 	for _, n := range m.Namespaces {
 		b.namespace(n)
 	}
@@ -270,6 +272,7 @@ type builder struct {
 	notes     []Note
 	left      []Uncompared
 	kept      []kept
+	partial   bool
 }
 
 func (b *builder) add(stage int, c Change) { b.changes[stage] = append(b.changes[stage], c) }
@@ -290,7 +293,7 @@ func (b *builder) extra(stage int, c Change) {
 func (b *builder) plan() *Plan {
 	p := &Plan{
 		Changes: []Change{}, Unmanaged: append([]Thing{}, b.unmanaged...), Notes: append([]Note{}, b.notes...),
-		NotCompared: append([]Uncompared{}, b.left...), kept: b.kept,
+		NotCompared: append([]Uncompared{}, b.left...), kept: b.kept, partial: b.partial,
 	}
 	for _, list := range b.changes {
 		p.Changes = append(p.Changes, list...)

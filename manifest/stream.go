@@ -34,17 +34,12 @@ func (b *builder) streams(n *Namespace) {
 		if len(b.problems) > before {
 			continue
 		}
-		config, ok := b.canonical(want, form{kind})
-		if !ok {
-			continue
-		}
 		i := slices.IndexFunc(have, func(s client.Stream) bool { return s.Name == want.Name })
 		if i < 0 {
 			b.newStream(n, want, form{kind})
 			continue
 		}
-		c := comparison{b: b, want: want, have: &have[i], form: form{kind}, patch: map[string]any{}}
-		c.run(n, config)
+		b.stream(n, want, &have[i], form{kind})
 	}
 	for i := range have {
 		if !slices.ContainsFunc(n.Streams.Items, func(want *Stream) bool { return want.Name == have[i].Name }) {
@@ -73,7 +68,7 @@ func (b *builder) extraStream(n *Namespace, s *client.Stream) {
 
 // spec returns the stream as it is created.
 func (s *Stream) spec(namespace string) (client.StreamSpec, error) {
-	members := revealed(s.Config).(map[string]any)
+	members, _ := revealed(s.Config, nil).(map[string]any)
 	config, err := json.Marshal(members)
 	return client.StreamSpec{
 		Namespace: namespace, Name: s.Name, Kind: s.Kind, Config: config, Secrets: s.secrets(), Filter: &s.Filter,
@@ -88,7 +83,27 @@ func timeText(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
+// stream compares a stream with the one that exists.
+func (b *builder) stream(n *Namespace, want *Stream, have *client.Stream, f form) {
+	var now map[string]any
+	if err := json.Unmarshal(have.Config, &now); err != nil {
+		b.problems.add(want.At, "the server's configuration of the stream cannot be read: %v", err)
+		return
+	}
+	config, ok := b.canonical(want, now, f)
+	if !ok {
+		return
+	}
+	c := comparison{b: b, want: want, have: have, form: f, patch: map[string]any{}}
+	c.run(n, config, now)
+}
+
 func (b *builder) newStream(n *Namespace, want *Stream, f form) {
+	if want.resolved() {
+		if _, ok := b.canonical(want, nil, f); !ok {
+			return
+		}
+	}
 	spec, err := want.spec(n.Path)
 	if err != nil {
 		b.problems.add(want.At, "%v", err)

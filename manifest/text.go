@@ -18,6 +18,7 @@ type Text struct {
 	At        Place
 	env, file string
 	value     string
+	known     bool // value is the text
 }
 
 // Format prints where the text stands, whatever the verb.
@@ -40,6 +41,7 @@ func (t *Text) plain() bool { return t.env == "" && t.file == "" }
 // resolve fetches the text. Files stand relative to the folder of the manifest;
 // the line breaks at their end do not count.
 func (t *Text) resolve(getenv func(string) string) error {
+	t.known = true
 	switch {
 	case t.env != "":
 		if t.value = getenv(t.env); t.value == "" {
@@ -83,15 +85,31 @@ func readText(path string) (string, error) {
 }
 
 // Resolve fetches every text that stands elsewhere, so that nothing is missing
-// half way. It returns [Problems].
+// half way. It returns [Problems]. A manifest that is not resolved can be planned,
+// and the rest of it compared, but not carried out.
 func (m *Manifest) Resolve(getenv func(string) string) error {
 	var problems Problems
-	fetch := func(t *Text) {
-		if t == nil {
-			return
-		}
+	m.each(func(t *Text) {
 		if err := t.resolve(getenv); err != nil {
 			problems.add(t.At, "%v", err)
+		}
+	})
+	problems.sort()
+	return problems.err()
+}
+
+// resolved reports whether every text is known.
+func (m *Manifest) resolved() bool {
+	all := true
+	m.each(func(t *Text) { all = all && t.known })
+	return all
+}
+
+// each calls f with every text that may stand elsewhere.
+func (m *Manifest) each(f func(*Text)) {
+	fetch := func(t *Text) {
+		if t != nil {
+			f(t)
 		}
 	}
 	for _, n := range m.Namespaces {
@@ -111,8 +129,6 @@ func (m *Manifest) Resolve(getenv func(string) string) error {
 			fetch(a.Address)
 		}
 	}
-	problems.sort()
-	return problems.err()
 }
 
 // eachText calls f with every text of a configuration that stands elsewhere.
@@ -131,21 +147,31 @@ func eachText(v any, f func(*Text)) {
 	}
 }
 
-// revealed returns a configuration with all texts in their places.
-func revealed(v any) any {
+// revealed returns a value of a configuration with all texts in their places. In
+// the place of one that is not known is what have, the same value as it is now,
+// has there; rows are the same when their names are.
+func revealed(v, have any) any {
 	switch v := v.(type) {
 	case *Text:
-		return v.value
+		if v.known {
+			return v.value
+		}
+		return have
 	case []any:
+		now := rows(have)
 		out := make([]any, len(v))
 		for i := range v {
-			out[i] = revealed(v[i])
+			out[i] = revealed(v[i], any(now[rowKey(v[i], i)]))
 		}
 		return out
 	case map[string]any:
+		now, _ := have.(map[string]any)
 		out := make(map[string]any, len(v))
 		for name := range v {
-			out[name] = revealed(v[name])
+			out[name] = revealed(v[name], now[name])
+			if _, text := v[name].(*Text); text && out[name] == nil && now == nil {
+				out[name] = "unknown" // a new row, whose other members are compared
+			}
 		}
 		return out
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice/client"
-	"github.com/sluicelog/sluice/destination"
 	"github.com/sluicelog/sluice/manifest"
 )
 
@@ -73,6 +71,7 @@ type applying struct {
 	prune  bool
 	yes    bool
 	send   bool
+	blind  bool
 	check  bool
 	asJSON bool
 }
@@ -86,11 +85,15 @@ func applyFlags(fs *flag.FlagSet, env *Env) action {
 	fs.BoolVar(&a.yes, "yes", false, "delete without asking")
 	fs.BoolVar(&a.check, "check", false, "check the destinations of new and changed streams first, and change nothing when one fails")
 	fs.BoolVar(&a.send, "send-secrets", false, "send the secrets of streams that exist, too: those that differ are replaced")
+	fs.BoolVar(&a.blind, "without-secrets", false, "with --plan: do without everything that the files refer to, and compare the rest")
 	fs.StringVar(&a.dir, "secret-dir", "", "`DIR` that keeps the secrets of new tokens and users, a file each, for you alone")
 	asJSON := jsonFlag(fs)
 	conn := connectionFlags(fs, env)
 	return func(ctx context.Context, _ []string) error {
 		a.asJSON = *asJSON
+		if a.blind && (!a.plan || a.check || a.send) {
+			return usagef("apply: --without-secrets goes with --plan, and without --check and --send-secrets")
+		}
 		m, err := a.read()
 		if err != nil {
 			return a.wrong(err)
@@ -128,8 +131,8 @@ func (a *applying) read() (*manifest.Manifest, error) {
 		sources = append(sources, more...)
 	}
 	m, err := manifest.Read(sources...)
-	if err != nil {
-		return nil, err
+	if err != nil || a.blind {
+		return m, err
 	}
 	return m, m.Resolve(a.env.Getenv)
 }
@@ -187,18 +190,6 @@ func readSource(name string) (manifest.Source, error) {
 
 func (a *applying) planner(c *client.Client) *manifest.Planner {
 	return &manifest.Planner{Client: c, Canonical: canonical, Prune: a.prune, SendSecrets: a.send, Now: time.Now}
-}
-
-// canonical asks the kinds of this program. What only the operator may allow is
-// for the server to judge.
-func canonical(name string, config json.RawMessage, secrets map[string]string) (json.RawMessage, bool, error) {
-	for _, k := range kinds() {
-		if k.Name() == name {
-			out, err := k.Check(config, secrets, destination.Rules{AllowInsecure: true, Administrator: true})
-			return out, true, err
-		}
-	}
-	return nil, false, nil
 }
 
 // outcome is what --json prints.

@@ -277,6 +277,8 @@ func TestApplyIsAudited(t *testing.T) {
 	}
 }
 
+type canonicaler = func(string, json.RawMessage, map[string]string, []string) (json.RawMessage, bool, error)
+
 // TestApplyToAnotherVersion: what only the server or only this program knows of a
 // kind is no difference, as long as the file does not name it.
 func TestApplyToAnotherVersion(t *testing.T) {
@@ -291,9 +293,9 @@ func TestApplyToAnotherVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed := func(edit func(map[string]any)) func(string, json.RawMessage, map[string]string) (json.RawMessage, bool, error) {
-		return func(kind string, config json.RawMessage, secrets map[string]string) (json.RawMessage, bool, error) {
-			config, known, err := canonical(kind, config, secrets)
+	changed := func(edit func(map[string]any)) canonicaler {
+		return func(kind string, config json.RawMessage, secrets map[string]string, missing []string) (json.RawMessage, bool, error) {
+			config, known, err := canonical(kind, config, secrets, missing)
 			var members map[string]any
 			if err := json.Unmarshal(config, &members); err != nil {
 				t.Error(err)
@@ -303,7 +305,7 @@ func TestApplyToAnotherVersion(t *testing.T) {
 			return config, known, err
 		}
 	}
-	for name, canonical := range map[string]func(string, json.RawMessage, map[string]string) (json.RawMessage, bool, error){
+	for name, canonical := range map[string]canonicaler{
 		"a newer server":  changed(func(m map[string]any) { delete(m, "concurrency"); delete(m, "ssl_verify") }),
 		"an older one":    changed(func(m map[string]any) { m["compression"] = "zstd" }),
 		"an unknown kind": nil,
@@ -313,4 +315,37 @@ func TestApplyToAnotherVersion(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, want nothing to change", name, p, err)
 		}
 	}
+}
+
+// TestApplyWithoutSecrets: a job that looks for drift needs no secret, and tells
+// everything that can be told without them.
+func TestApplyWithoutSecrets(t *testing.T) {
+	a := newPeople(t)
+	a.want(exitOK, "Read back", "", "people.yaml", "--secret-dir", a.dir+"/secrets")
+	all := a.environ
+	blind := []string{"SLUICE_SERVER=" + a.url, "SLUICE_TOKEN=" + adminToken}
+	a.environ = blind
+	got := a.want(exitOK, "Note: notices of acme: not compared, as not all of it can be read: addresses", "", "people.yaml", "--plan", "--without-secrets")
+	if !strings.Contains(got.stdout, nothingToDo) {
+		t.Errorf("got %s, want nothing else to do", got.stdout)
+	}
+	for _, file := range []string{"least.yaml", "full.yaml", "least.yaml", "full.yaml"} {
+		a.environ = blind
+		a.want(exitUsage, "", ": the environment variable HEC_TOKEN is not set", file, "--plan")
+		if got := a.want(exitChanges, "", "", file, "--plan", "--without-secrets"); strings.Count(got.stdout, " stream ") < 4 {
+			t.Errorf("%s: got %s, want what else differs", file, got.stdout)
+		}
+		a.environ = all
+		a.want(exitOK, "Read back", "", file)
+		a.environ = blind
+		a.want(exitOK, nothingToDo, "", file, "--plan", "--without-secrets")
+	}
+	a.want(exitOK, "Note: stream web of acme (1): not compared, as not all of it can be read: config.headers, config.url\n", "", "full.yaml", "--plan", "--without-secrets")
+	a.call("PATCH", "/api/v1/streams/1", `{"config":{"headers":[{"name":"X-Team","value":"other"},{"name":"Authorization","value":"changed"}]}}`, nil)
+	got = a.want(exitChanges, "config.headers.X-Team.value          another value (not shown)", "", "full.yaml", "--plan", "--without-secrets")
+	if strings.Contains(got.stdout, "Authorization.value") || !strings.Contains(got.stdout, "Authorization.active") {
+		t.Errorf("got %s, want the header whose value is not known compared but for its value", got.stdout)
+	}
+	a.want(exitUsage, "", "--without-secrets goes with --plan", "full.yaml", "--without-secrets")
+	a.want(exitUsage, "", "--without-secrets goes with --plan", "full.yaml", "--without-secrets", "--plan", "--check")
 }
