@@ -28,8 +28,8 @@ type Carrying struct {
 // returns how many were made. Nothing is made when the error is [Problems]. What
 // was made stays: the same manifest, applied again, goes on with the rest.
 func (p *Plan) Carry(ctx context.Context, how Carrying) (made int, err error) {
-	if p.partial {
-		return 0, errors.New("the manifest refers to texts that were not resolved: nothing was changed")
+	if !p.Whole {
+		return 0, errors.New("the plan is not whole: nothing was changed")
 	}
 	if err := p.prepare(how.SecretDir); err != nil {
 		return 0, err

@@ -38,6 +38,7 @@ func (c *comparison) run(n *Namespace, config, now map[string]any) {
 	c.secrets(thing)
 	if skipped := append(c.want.unknown(), c.skipped...); len(skipped) > 0 {
 		slices.Sort(skipped)
+		c.b.partial = true
 		c.b.note(thing, "not compared, as not all of it can be read: %s", strings.Join(slices.Compact(skipped), ", "))
 	}
 	if c.want.Active == nil && !c.have.Active {

@@ -165,6 +165,7 @@ func (b *builder) notices(n *Namespace) {
 	var want []client.Address
 	c := Change{Action: Update, Thing: Thing{Type: TypeNotices, Namespace: n.Path}}
 	if slices.ContainsFunc(n.Notices.Items, func(a *Address) bool { return !a.Address.known }) {
+		b.partial = true
 		b.note(c.Thing, "not compared, as not all of it can be read: addresses")
 		return
 	}

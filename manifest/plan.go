@@ -3,8 +3,8 @@ package manifest
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -28,6 +28,8 @@ const (
 	TypeNotices = "notices"
 	TypeToken   = "token"
 	TypeStream  = "stream"
+	// TypeNamespace is that of notes about what a namespace has.
+	TypeNamespace = "namespace"
 )
 
 // Thing is what a change, or a note, is about.
@@ -45,6 +47,8 @@ func (t Thing) String() string {
 		within = "the instance"
 	}
 	switch {
+	case t.Type == TypeNamespace:
+		return within
 	case t.Type == TypeUser:
 		return "user " + t.Name
 	case t.Type == TypeNotices:
@@ -113,9 +117,11 @@ type Plan struct {
 	Notes     []Note  `json:"notes"`
 	// NotCompared are secrets of streams that exist: they cannot be read back.
 	NotCompared []Uncompared `json:"not_compared"`
+	// Whole is false when the notes name something else that was not compared,
+	// because it is not known or may not be read: such a plan cannot be carried out.
+	Whole bool `json:"whole"`
 
-	kept    []kept // texts that an earlier, interrupted run may have kept
-	partial bool   // not all texts are known: it cannot be carried out
+	kept []kept // texts that an earlier, interrupted run may have kept
 }
 
 // Deletes reports whether the plan takes something away.
@@ -140,6 +146,9 @@ type Planner struct {
 	Prune bool
 	// SendSecrets plans to send the secrets of streams that exist, too.
 	SendSecrets bool
+	// Partly plans without the lists that the caller may not read, and notes them;
+	// such a plan cannot be carried out.
+	Partly bool
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -153,6 +162,7 @@ func (p *Planner) Plan(ctx context.Context, m *Manifest) (*Plan, error) {
 	}
 	b := &builder{Planner: p, have: have, partial: !m.resolved()}
 	for _, n := range m.Namespaces {
+		b.hidden(n)
 		b.namespace(n)
 	}
 	if err := b.problems.err(); err != nil {
@@ -160,88 +170,6 @@ func (p *Planner) Plan(ctx context.Context, m *Manifest) (*Plan, error) {
 		return nil, b.problems
 	}
 	return b.plan(), nil
-}
-
-// state is what a server has of what a manifest manages.
-type state struct {
-	me         client.Me
-	kinds      map[string]client.Kind
-	users      []client.User
-	usersKnown bool // the caller may see them
-	tokens     []client.Token
-	scopes     map[*Namespace]*scope
-}
-
-// scope is what a server has in a namespace.
-type scope struct {
-	streams []client.Stream
-	members []client.Member
-	notices []client.Address
-}
-
-// read asks for what the manifest manages, and for no more.
-func (p *Planner) read(ctx context.Context, m *Manifest) (*state, error) {
-	have := &state{kinds: map[string]client.Kind{}, scopes: map[*Namespace]*scope{}}
-	var err error
-	if have.me, err = p.Client.Me(ctx); err != nil {
-		return nil, err
-	}
-	var users, tokens, streams bool
-	for _, n := range m.Namespaces {
-		users = users || n.Users.Managed || n.Members.Managed && have.me.Administrator
-		tokens, streams = tokens || n.Tokens.Managed, streams || n.Streams.Managed
-		if have.scopes[n], err = p.readScope(ctx, n); err != nil {
-			return nil, about(n, err)
-		}
-	}
-	if users {
-		have.usersKnown = true
-		if have.users, err = p.Client.Users(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if tokens {
-		if have.tokens, err = p.Client.Tokens(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if streams {
-		kinds, err := p.Client.Kinds(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, k := range kinds {
-			have.kinds[k.Name] = k
-		}
-	}
-	return have, nil
-}
-
-// about says which namespace of which file an error of the server is about.
-func about(n *Namespace, err error) error {
-	if e, ok := errors.AsType[*client.Error](err); ok && e.Status == 404 {
-		e.Hint = fmt.Sprintf("Is there a namespace %q, and may this token manage it?", n.Path)
-	}
-	return fmt.Errorf("%s: read what there is: %w", n.At, err)
-}
-
-func (p *Planner) readScope(ctx context.Context, n *Namespace) (*scope, error) {
-	s := &scope{}
-	var err error
-	if n.Streams.Managed {
-		if s.streams, err = p.Client.Streams(ctx, &n.Path); err != nil {
-			return nil, err
-		}
-	}
-	if n.Members.Managed {
-		if s.members, err = p.Client.Members(ctx, n.Path); err != nil {
-			return nil, err
-		}
-	}
-	if n.Notices.Managed {
-		s.notices, err = p.Client.Notices(ctx, n.Path)
-	}
-	return s, err
 }
 
 // Stages of a plan, in their order: people first, so that rights that end, end
@@ -293,7 +221,7 @@ func (b *builder) extra(stage int, c Change) {
 func (b *builder) plan() *Plan {
 	p := &Plan{
 		Changes: []Change{}, Unmanaged: append([]Thing{}, b.unmanaged...), Notes: append([]Note{}, b.notes...),
-		NotCompared: append([]Uncompared{}, b.left...), kept: b.kept, partial: b.partial,
+		NotCompared: append([]Uncompared{}, b.left...), kept: b.kept, Whole: !b.partial,
 	}
 	for _, list := range b.changes {
 		p.Changes = append(p.Changes, list...)
@@ -301,20 +229,31 @@ func (b *builder) plan() *Plan {
 	return p
 }
 
+// hidden notes what the caller may not read of a namespace.
+func (b *builder) hidden(n *Namespace) {
+	for _, list := range b.have.scopes[n].hidden {
+		b.note(Thing{Type: TypeNamespace, Namespace: n.Path}, "this token may not read its %s: they were not compared", list)
+		b.partial = true
+	}
+}
+
 func (b *builder) namespace(n *Namespace) {
-	if n.Users.Managed {
+	shown := func(list string, managed bool) bool {
+		return managed && !slices.Contains(b.have.scopes[n].hidden, list)
+	}
+	if shown("users", n.Users.Managed) {
 		b.users(n)
 	}
-	if n.Members.Managed {
+	if shown("members", n.Members.Managed) {
 		b.members(n)
 	}
-	if n.Notices.Managed {
+	if shown("notices", n.Notices.Managed) {
 		b.notices(n)
 	}
-	if n.Tokens.Managed {
+	if shown("tokens", n.Tokens.Managed) {
 		b.tokens(n)
 	}
-	if n.Streams.Managed {
+	if shown("streams", n.Streams.Managed) {
 		b.streams(n)
 	}
 }

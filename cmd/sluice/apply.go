@@ -189,7 +189,7 @@ func readSource(name string) (manifest.Source, error) {
 }
 
 func (a *applying) planner(c *client.Client) *manifest.Planner {
-	return &manifest.Planner{Client: c, Canonical: canonical, Prune: a.prune, SendSecrets: a.send, Now: time.Now}
+	return &manifest.Planner{Client: c, Canonical: canonical, Prune: a.prune, SendSecrets: a.send, Partly: a.plan, Now: time.Now}
 }
 
 // outcome is what --json prints.

@@ -224,7 +224,8 @@ func TestApplyAsOwnerAndAuditor(t *testing.T) {
 	a.want(exitOK, nothingToDo, "", "acme.yaml")
 	a.write("acme.yaml", strings.Replace(acme, "/in\"}", "/in?key={}\", headers: [{name: X-Key, value: {env: WEB_AUTHORIZATION}}]}", 1))
 	a.want(exitOK, "Read back", "", "acme.yaml")
-	a.want(exitFailure, "", "this account may not read users", "people.yaml")
+	a.want(exitFailure, "", "read what there is: this token may not read its tokens, users\nUse the token of an owner", "people.yaml")
+	a.want(exitChanges, "Note: the instance: this token may not read its tokens: they were not compared\nNote: the instance: this token may not read its users: they were not compared\n0 to create, 1 to change", "", "people.yaml", "--plan")
 	a.write("acme.yaml", strings.Replace(acme, "user: jane, role: owner", "user: jane, role: auditor", 1))
 	a.want(exitUsage, "", "jane would take its own rights away", "acme.yaml")
 	a.write("acme.yaml", strings.Replace(acme, "  - {user: jane, role: owner}\n", "", 1))
@@ -237,6 +238,11 @@ func TestApplyAsOwnerAndAuditor(t *testing.T) {
 	text := strings.Split(acme, "members:")[0] + "streams:\n  - {name: web, kind: http, config: {url: \"http://127.0.0.1:1/in\"}}\n"
 	a.write("streams.yaml", text)
 	a.want(exitOK, nothingToDo, "", "streams.yaml", "--plan")
+	a.want(exitOK, "Note: acme: this token may not read its tokens: they were not compared\nNote: acme: this token may not read its members", "", "acme.yaml", "--plan")
+	a.want(exitFailure, "", "acme.yaml:2:12: read what there is: this token may not read its tokens", "acme.yaml")
+	a.write("other.yaml", "version: 1\nnamespace: other\nstreams:\n  - {name: x, kind: http, config: {url: \"http://127.0.0.1:1\"}}\n")
+	a.want(exitFailure, "", "this token may not read its streams", "other.yaml")
+	a.want(exitOK, "Note: other: this token may not read its streams", "", "other.yaml", "--plan")
 	a.environ = administrator
 	a.write("streams.yaml", strings.Replace(text, "/in\"}", "/in?key=1\", headers: [{name: X-Key, value: one}]}", 1))
 	a.want(exitOK, "Read back", "", "streams.yaml")
@@ -244,5 +250,7 @@ func TestApplyAsOwnerAndAuditor(t *testing.T) {
 	a.want(exitOK, "not compared, as not all of it can be read: config.headers.X-Key, config.url", "", "streams.yaml", "--plan")
 	a.write("streams.yaml", strings.Replace(text, "/in\"}", "/out\", headers: [{name: X-Key, value: two}]}", 1))
 	a.want(exitChanges, "config.url  \"http://127.0.0.1:1/in?***\" -> \"http://127.0.0.1:1/out\"", "", "streams.yaml", "--plan")
+	a.want(exitFailure, "", "the plan is not whole: nothing was changed", "streams.yaml")
+	a.write("streams.yaml", text)
 	a.want(exitFailure, "0 of 1 changes were made.", "change stream web of acme: this token may not change streams", "streams.yaml")
 }

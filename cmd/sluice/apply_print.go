@@ -29,8 +29,12 @@ func writePlan(w io.Writer, p *manifest.Plan, prune bool) {
 		fmt.Fprintf(w, "Note: %s: %s\n", titled(n.Thing), n.Message)
 	}
 	writeUncompared(w, p.NotCompared)
-	if len(p.Changes) == 0 {
+	switch {
+	case len(p.Changes) == 0 && p.Whole:
 		fmt.Fprintln(w, "Nothing to change: the server is as the files say.")
+		return
+	case len(p.Changes) == 0:
+		fmt.Fprintln(w, "Nothing to change in what was compared.")
 		return
 	}
 	fmt.Fprintf(w, "%d to create, %d to change, %d to delete.\n", counts[manifest.Create], counts[manifest.Update], counts[manifest.Delete])
