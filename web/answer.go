@@ -55,6 +55,10 @@ func noticeOf(code string) *notice {
 		"token_revoked":    {Text: "The token is revoked. What used it cannot sign in with it any more."},
 		"token_repeated": {Text: "This form was sent before: the token exists and is in the list. If you did not copy it, revoke it and create another one.",
 			Alert: true},
+		"form_repeated":  {Text: "This form was sent before, and was done then. What it made was shown once, in its answer.", Alert: true},
+		"member_set":     {Text: "The role is given."},
+		"member_removed": {Text: "The role is taken away, from the next request on."},
+		"user_changed":   {Text: "The user is changed, from the next request on."},
 	}[code]
 	if !ok {
 		return nil

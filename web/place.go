@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"strings"
 
@@ -45,13 +46,18 @@ func (p *place) At(path string) bool {
 // placed is a handler of a page of a place.
 type placed func(ctx context.Context, v *visit, p *place) (answer, error)
 
+// placeRoute is what can be done at a page of places: nil is not there.
+type placeRoute struct{ get, post placed }
+
 // placeRoutes is the table of the pages of places, by the end of their address.
-func (s *Site) placeRoutes() map[string]struct{ get, post placed } {
-	return map[string]struct{ get, post placed }{
+func (s *Site) placeRoutes() map[string]placeRoute {
+	routes := map[string]placeRoute{
 		"": {get: func(_ context.Context, _ *visit, p *place) (answer, error) {
 			return redirect(p.Root + "/audit-log"), nil
 		}},
 	}
+	maps.Copy(routes, s.peopleRoutes())
+	return routes
 }
 
 // addPlaces adds the pages of places to the table of routes, once for enterprises
