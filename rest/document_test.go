@@ -104,6 +104,8 @@ func TestDocumentNamesEveryParameter(t *testing.T) {
 				known = strings.Split(list, ", ")
 				slices.Sort(known)
 				told++
+			} else if out.Error.Message == "" && strings.HasPrefix(path, "/api/") {
+				t.Errorf("%s with an unknown parameter: got status %d, want an error", op, rec.Code)
 			}
 			if want := c.doc.Queries(op); !slices.Equal(known, want) && !(want == nil && out.Error.Hint == "this path has none") {
 				t.Errorf("%s takes %v (%s), and openapi.yaml names %v", op, known, rec.Body, want)

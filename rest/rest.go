@@ -151,7 +151,7 @@ func (a *API) openRoutes() map[string]http.HandlerFunc {
 // mount makes the tables known.
 func (a *API) mount() {
 	for path, m := range a.routes() {
-		a.mux.Handle(path, a.handle(m))
+		a.mux.Handle(path, a.handle(path, m))
 	}
 	for path, do := range a.openRoutes() {
 		a.mux.HandleFunc(path, a.open(do))
@@ -188,8 +188,21 @@ func (w *statusWriter) WriteHeader(status int) {
 
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// takesQuery reports whether a way to use a path reads the query. The others
+// refuse one: a parameter that is misspelt or not there must not seem to hold.
+func takesQuery(method, path string) bool {
+	switch path {
+	case "/api/v1/members":
+		return method != http.MethodPost
+	case "/api/v1/streams", "/api/v1/namespaces", "/api/v1/counts", "/api/v1/streams/{id}/attempts",
+		"/api/v1/streams/{id}/activity", "/api/v1/streams/{id}/quarantine":
+		return method == http.MethodGet
+	}
+	return strings.HasPrefix(path, "/api/v1/events") || strings.HasPrefix(path, "/api/v1/notices")
+}
+
 // handle authenticates a request and answers it by its method.
-func (a *API) handle(m methods) http.HandlerFunc {
+func (a *API) handle(path string, m methods) http.HandlerFunc {
 	allow := strings.Join(allowed(m), ", ")
 	return func(w http.ResponseWriter, r *http.Request) {
 		by, err := a.authenticate(r)
@@ -210,7 +223,14 @@ func (a *API) handle(m methods) http.HandlerFunc {
 			writeProblem(w, http.StatusMethodNotAllowed, sluice.Errorf("method_not_allowed", "the method is not for this path").WithHint("use %s", allow))
 			return
 		}
-		out, err := do(r.Context(), &call{Request: r, by: by})
+		c := &call{Request: r, by: by}
+		if !takesQuery(method, path) {
+			if _, err := c.query(); err != nil {
+				a.refuse(w, r, err)
+				return
+			}
+		}
+		out, err := do(r.Context(), c)
 		if err != nil {
 			a.refuse(w, r, err)
 			return
