@@ -163,3 +163,59 @@ func (a *applied) full() {
 		a.t.Errorf("web: got %v", web)
 	}
 }
+
+// TestApplyOnlyAtTheBeginning: what is given once, in any spelling, is no
+// difference later.
+func TestApplyOnlyAtTheBeginning(t *testing.T) {
+	a := newApplied(t)
+	a.environ = append(a.environ, "VERIFY=veri-token-4711-xyz")
+	text := `version: 1
+namespace: ""
+streams:
+  - name: replay
+    kind: http
+    config: {url: "http://127.0.0.1:1"}
+    secrets: {verification_token: {env: VERIFY}}
+    start: 2026-01-01T01:00:00.50+01:00
+    until: 2026-02-01T00:00:00Z
+`
+	a.write("replay.yaml", text)
+	a.want(exitOK, "Read back", "", "replay.yaml")
+	a.want(exitOK, nothingToDo, "", "replay.yaml", "--send-secrets")
+	s := a.streams()["replay"]
+	if s["namespace"] != "" || s["start"] != "2026-01-01T00:00:00.5Z" || s["verification_token"] != "veri-token-4711-xyz" {
+		t.Errorf("got %v", s)
+	}
+	a.write("replay.yaml", strings.Replace(text, "until: 2026", "until: 2096", 1))
+	a.want(exitUsage, "", "replay.yaml:9:12: the stream ended at 2026-02-01T00:00:00Z, and cannot go on", "replay.yaml")
+	a.write("replay.yaml", strings.Replace(text, "    start: 2026-01-01T01:00:00.50+01:00\n", "    strict: true\n", 1))
+	a.want(exitOK, "strict  false -> true", "", "replay.yaml")
+	a.want(exitOK, nothingToDo, "", "replay.yaml")
+}
+
+// Folders, several files and standard input are read alike.
+func TestApplyFiles(t *testing.T) {
+	a := newApplied(t)
+	folder := filepath.Join(a.dir, "all")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	stream := func(name string) string {
+		return "version: 1\nnamespace: acme\nstreams:\n  - {name: " + name + ", kind: http, config: {url: \"http://127.0.0.1:1\"}}\n"
+	}
+	for name, text := range map[string]string{"all/a.yaml": stream("a"), "all/b.yml": stream("b"), "all/notes.txt": "no YAML: [", "c.yaml": stream("c")} {
+		a.write(name, text)
+	}
+	got := sluiceRun(t.Context(), a.environ, stream("d"), "apply", "-f", folder, "-f", filepath.Join(a.dir, "c.yaml"), "--file", "-")
+	if got.code != exitOK || len(a.streams()) != 4 {
+		t.Errorf("got %+v, want four streams", got)
+	}
+	got = sluiceRun(t.Context(), a.environ, stream("a"), "apply", "-f", folder, "-f", "-")
+	if got.code != exitUsage || !strings.Contains(got.stderr, `another stream "a" at `) {
+		t.Errorf("the same twice: got %+v, want an error", got)
+	}
+	got = sluiceRun(t.Context(), a.environ, stream("a"), "apply", "-f", "-", "--prune")
+	if got.code != exitUsage || !strings.Contains(got.stderr, "the plan deletes something") {
+		t.Errorf("nobody to ask: got %+v, want an error", got)
+	}
+}
