@@ -223,6 +223,16 @@ func namespaceOperations() map[string]operation {
 			}
 			return nil, m.Service.RemoveMember(m.t.Context(), p, namespace, "nobody")
 		})},
+		"SourceName": {need: "read tokens", at: everywhere(), do: in(func(m *matrix, p control.Principal, namespace string) (any, error) {
+			if namespace == m.targets["absent"].namespace {
+				return m.Service.SourceName(p, "t4711")
+			}
+			made, err := m.Service.CreateToken(m.t.Context(), m.Admin, control.TokenSpec{Namespace: namespace, Name: "of " + namespace})
+			if err != nil {
+				m.t.Error(err)
+			}
+			return m.Service.SourceName(p, made.ID)
+		})},
 		"CreateToken": {need: "manage tokens", at: everywhere(), do: in(func(m *matrix, p control.Principal, namespace string) (any, error) {
 			return m.Service.CreateToken(m.t.Context(), p, control.TokenSpec{Namespace: namespace, RateLimit: -1})
 		})},

@@ -40,6 +40,7 @@ func needs() map[string]need {
 		"read namespaces": {owner: true, auditor: true, scopes: all},
 		"manage":          {owner: true, scopes: change, shown: "read namespaces"},
 		"read members":    {owner: true, scopes: read, shown: "read namespaces"},
+		"read tokens":     {owner: true, scopes: read},
 		"manage tokens":   {owner: true, scopes: change},
 		"read self":       {anyone: true, scopes: all},
 		"change self":     {anyone: true, scopes: change},

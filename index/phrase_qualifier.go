@@ -51,6 +51,18 @@ func qualifiers() []qualifier {
 	}
 }
 
+// Qualifiers lists what may stand before a colon in a phrase, the first name of
+// each.
+func Qualifiers() []string {
+	var out []string
+	for _, q := range qualifiers() {
+		if q.name() != "" {
+			out = append(out, q.name())
+		}
+	}
+	return out
+}
+
 func (q *qualifier) name() string { return q.names[0] }
 
 // clause returns what a value asks for. Signs that mean something elsewhere would

@@ -22,6 +22,7 @@ type answer struct {
 	data     any          // what the template shows
 	location string       // of a redirect, "" for a page
 	cookie   *http.Cookie // to be set; may be nil
+	script   string       // a file of assets/ that the page loads beside app.js, or ""
 }
 
 func show(page, title string, data any) answer {
@@ -73,6 +74,7 @@ type frame struct {
 	Me     *control.Me // nil: nobody is signed in
 	Place  *place      // nil: the page is about none
 	Notice *notice
+	Script string // see [answer]
 	Data   any
 }
 
@@ -85,7 +87,7 @@ func (s *Site) write(w http.ResponseWriter, v *visit, a answer) {
 		http.Redirect(w, v.Request, a.location, http.StatusSeeOther)
 		return
 	}
-	f := frame{Title: a.title, Path: v.URL.Path, Me: v.me, Place: v.place, Data: a.data, Notice: noticeOf(v.URL.Query().Get(noticeParam))}
+	f := frame{Title: a.title, Path: v.URL.Path, Me: v.me, Place: v.place, Data: a.data, Script: a.script, Notice: noticeOf(v.URL.Query().Get(noticeParam))}
 	if a.status >= http.StatusBadRequest {
 		f.Notice = nil // there is something newer to tell
 	}

@@ -63,3 +63,22 @@ func (s *Site) exposed(r *http.Request) bool {
 	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return !strings.EqualFold(host, "localhost") && (err != nil || !addr.IsLoopback())
 }
+
+// origin returns the server's address for examples, as the browser reaches it. A
+// host that could not stand in a command is left out.
+func (s *Site) origin(r *http.Request) string {
+	if s.external != (Origin{}) {
+		return s.external.String()
+	}
+	scheme, host := "http", r.Host
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	odd := func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune(".-:[]", c))
+	}
+	if host == "" || strings.ContainsFunc(host, odd) {
+		host = "sluice.example.com"
+	}
+	return scheme + "://" + host
+}

@@ -119,12 +119,16 @@ func TestOnceIsBounded(t *testing.T) {
 // Every template is executed by a test; this one holds that none is left over.
 func TestEveryPageIsThere(t *testing.T) {
 	p := readPages(readAssets())
-	for _, name := range []string{"confirm", "error", "first_user", "home", "members", "password", "producers", "revoke", "sign_in", "tokens", "user", "users"} {
+	names := []string{
+		"confirm", "error", "first_user", "home", "members", "password", "producers", "revoke", "sign_in", "tokens", "user", "users",
+		"log", "log_event",
+	}
+	for _, name := range names {
 		if p.byName[name] == nil {
 			t.Errorf("there is no template %s", name)
 		}
 	}
-	if len(p.byName) != 12 {
-		t.Errorf("got %d templates, want 12: add the new one here, and a test that shows it", len(p.byName))
+	if len(p.byName) != len(names) {
+		t.Errorf("got %d templates, want %d: add the new one here, and a test that shows it", len(p.byName), len(names))
 	}
 }

@@ -55,6 +55,8 @@ func (s *Site) placeRoutes() map[string]placeRoute {
 		"": {get: func(_ context.Context, _ *visit, p *place) (answer, error) {
 			return redirect(p.Root + "/audit-log"), nil
 		}},
+		"audit-log":         {get: s.logPage},
+		"audit-log/{event}": {get: s.eventPage},
 	}
 	maps.Copy(routes, s.peopleRoutes())
 	return routes

@@ -191,7 +191,7 @@ func TestClientAddresses(t *testing.T) {
 }
 
 func TestFirstUser(t *testing.T) {
-	simulateEmpty(t, web.Config{}, func(t *testing.T, b *browser) {
+	simulateEmpty(t, web.Config{}, nil, func(t *testing.T, b *browser) {
 		b.follows(b.do("GET", "/-/", nil), "/-/sign_in")
 		b.follows(b.do("GET", "/-/sign_in", nil), "/-/first_user")
 		b.get(200, "/-/first_user", "Welcome to Sluice", "Administrator's token")
@@ -230,7 +230,7 @@ func TestFirstUser(t *testing.T) {
 
 // Where the user is made and the session is not, the person can sign in.
 func TestFirstUserIsNotSignedIn(t *testing.T) {
-	simulateEmpty(t, web.Config{}, func(t *testing.T, b *browser) {
+	simulateEmpty(t, web.Config{}, nil, func(t *testing.T, b *browser) {
 		synctest.Wait()
 		b.Store.SetBefore(func(c store.Change) error {
 			if strings.HasPrefix(c.Key, "session/") {

@@ -41,7 +41,13 @@ type browser struct {
 // acme and an auditor of umbra, and mona, an administrator.
 func simulate(t *testing.T, cfg web.Config, f func(t *testing.T, b *browser)) {
 	t.Helper()
-	simulateEmpty(t, cfg, func(t *testing.T, b *browser) {
+	simulateWith(t, cfg, nil, f)
+}
+
+// simulateWith is simulate with a service that was configured.
+func simulateWith(t *testing.T, cfg web.Config, configure func(*control.Config), f func(t *testing.T, b *browser)) {
+	t.Helper()
+	simulateEmpty(t, cfg, configure, func(t *testing.T, b *browser) {
 		for name, administrator := range map[string]bool{"jane": false, "mona": true} {
 			if _, err := b.Service.CreateUser(t.Context(), b.Admin, control.UserSpec{Name: name, Password: password, Administrator: administrator}); err != nil {
 				t.Fatal(err)
@@ -57,10 +63,10 @@ func simulate(t *testing.T, cfg web.Config, f func(t *testing.T, b *browser)) {
 }
 
 // simulateEmpty runs f against a site without users.
-func simulateEmpty(t *testing.T, cfg web.Config, f func(t *testing.T, b *browser)) {
+func simulateEmpty(t *testing.T, cfg web.Config, configure func(*control.Config), f func(t *testing.T, b *browser)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := controltest.New(t, nil)
+		w := controltest.New(t, configure)
 		cfg.Service, cfg.Logger = w.Service, w.Logger()
 		b := &browser{World: w, t: t, site: web.New(cfg), secrets: []string{password, w.AdminToken}}
 		f(t, b.another())

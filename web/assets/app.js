@@ -2,12 +2,15 @@
 "use strict";
 
 // Times are shown in the reader's own zone, with UTC when the pointer rests there.
-for (const t of document.querySelectorAll("time[datetime]")) {
-  const at = new Date(t.dateTime);
-  if (isNaN(at)) continue;
-  t.title = t.textContent;
-  t.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-}
+const showTimes = (within) => {
+  for (const t of within.querySelectorAll("time[datetime]:not([title])")) {
+    const at = new Date(t.dateTime);
+    if (isNaN(at)) continue;
+    t.title = t.textContent;
+    t.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  }
+};
+showTimes(document);
 
 // A menu closes when something else is clicked, and with Escape.
 const closeMenus = (except) => {
@@ -25,20 +28,25 @@ document.addEventListener("keydown", (e) => {
 
 // Buttons that copy the text of another element. Browsers have a clipboard on
 // encrypted connections and on the own machine alone.
-for (const button of document.querySelectorAll("button[data-copy]")) {
-  if (!navigator.clipboard) continue;
-  button.hidden = false;
-  const label = button.textContent;
-  button.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-      button.textContent = "Copied";
-    } catch {
-      button.textContent = "Not copied";
-    }
-    setTimeout(() => { button.textContent = label; }, 2000);
-  });
-}
+const showCopying = (within) => {
+  for (const button of within.querySelectorAll("button[data-copy]")) button.hidden = !navigator.clipboard;
+};
+showCopying(document);
+document.addEventListener("click", async (e) => {
+  const button = e.target.closest("button[data-copy]");
+  if (!button || button.dataset.label) return;
+  button.dataset.label = button.textContent;
+  try {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not copied";
+  }
+  setTimeout(() => {
+    button.textContent = button.dataset.label;
+    delete button.dataset.label;
+  }, 2000);
+});
 
 // A notice is about what was just done: reloading the page does not show it again.
 const here = new URL(location.href);

@@ -1,0 +1,167 @@
+// Follows the log: new events are put on top of the list while they are accepted.
+"use strict";
+
+(() => {
+  const button = document.getElementById("live");
+  const list = document.getElementById("events");
+  const blank = document.getElementById("live-event");
+  if (!button || !list || !blank) return;
+  const state = document.getElementById("live-state");
+  const members = JSON.parse(button.dataset.members);
+  const most = 200; // rows that the page keeps
+  const mostText = 200; // characters of a text
+  const mostJSON = 3 << 10; // characters of an event's JSON
+
+  // What cannot be seen, or turns the direction of text, is shown as an escape.
+  const seen = (text, as) => text.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, as);
+  const plain = (text) => {
+    const line = seen(String(text).trim().replace(/[\r\n\t]/g, " "), "\ufffd");
+    return line.length > mostText ? line.slice(0, mostText) + "…" : line;
+  };
+
+  // textOf returns the first text among some members of an event.
+  const textOf = (event, names) => {
+    for (const name of names) {
+      let value = event;
+      for (const part of name.split(".")) value = value?.constructor === Object && Object.hasOwn(value, part) ? value[part] : undefined;
+      if (Array.isArray(value)) value = value[0];
+      if (typeof value === "number" || typeof value === "string" && value.trim()) return value;
+    }
+    return "";
+  };
+
+  // pathOf tells where an event happened, as the server does.
+  const pathOf = (event) => {
+    const one = (name) => String(textOf(event, [name]));
+    if (["User", "Gitlab::Audit::InstanceScope"].includes(event.entity_type)) return "";
+    const path = one("entity_path");
+    if (path) return path === "gitlab_instance" ? "" : path;
+    const repo = one("repo");
+    return [one("business"), ...(repo.includes("/") ? [repo] : [one("org"), repo])].filter(Boolean).join("/");
+  };
+
+  const inWords = (type) => {
+    const words = type.replace(/[._]/g, " ");
+    return words.charAt(0).toUpperCase() + words.slice(1);
+  };
+
+  // pretty sets JSON out over lines. Numbers stay as they are written, which
+  // reading and writing them would not do.
+  const pretty = (raw) => {
+    let text = "", depth = 0;
+    const line = () => "\n" + "  ".repeat(Math.min(depth, 24));
+    for (const [token] of raw.matchAll(/"(?:[^"\\]|\\.)*"?|[{[](?=[}\]])[}\]]|[{}[\],:]|[^{}[\],:"]+/g)) {
+      if (text.length > mostJSON) return text + "…";
+      if (token === "{" || token === "[") {
+        depth++;
+        text += token + line();
+      } else if (token === "}" || token === "]") {
+        depth--;
+        text += line() + token;
+      } else if (token === ",") {
+        text += token + line();
+      } else if (token === ":") {
+        text += ": ";
+      } else {
+        text += seen(token.slice(0, mostJSON), (c) => [...Array(c.length).keys()].map((i) => "\\u" + c.charCodeAt(i).toString(16).padStart(4, "0")).join(""));
+      }
+    }
+    return text;
+  };
+
+  // rowOf makes the row of an event from the message that told of it.
+  const rowOf = (data) => {
+    const found = JSON.parse(data);
+    const { event } = found;
+    const name = found.partition + "-" + found.seq;
+    if (document.getElementById("event-" + name)) return null;
+    const raw = data.slice('{"event":'.length, data.lastIndexOf(',"partition":"'));
+    const row = blank.content.firstElementChild.cloneNode(true);
+    row.id = "event-" + name;
+    row.classList.add("fresh");
+    const put = (selector, text) => { row.querySelector(selector).textContent = text; };
+    const type = plain(textOf(event, members.type));
+    put(".event-actor", plain(textOf(event, members.actor)) || "Somebody");
+    put(".event-words", plain(textOf(event, members.message)) || inWords(type));
+    put(".event-type", type);
+    for (const [part, text] of [["target", textOf(event, members.target)], ["path", pathOf(event)], ["ip", textOf(event, members.address)]]) {
+      if (plain(text)) put(".event-" + part, plain(text));
+      else row.querySelector(".event-" + part + "-part").remove();
+    }
+    put(".event-source", "by way of " + (found.source === "sluice" ? "Sluice" : found.source));
+    const told = textOf(event, members.time);
+    let at = new Date(told || found.accepted_at);
+    if (isNaN(at)) at = new Date(found.accepted_at);
+    const time = row.querySelector("time");
+    time.dateTime = at.toISOString();
+    time.textContent = at.toUTCString();
+    const code = row.querySelector("pre code");
+    code.id = "json-" + name;
+    code.textContent = pretty(raw.slice(0, 8 * mostJSON));
+    row.querySelector("[data-copy]").dataset.copy = code.id;
+    row.querySelector(".event-links a").href += "/" + name;
+    return row;
+  };
+
+  const put = (row) => {
+    showTimes(row);
+    showCopying(row);
+    list.prepend(row);
+    document.getElementById("no-events")?.remove();
+    while (list.children.length > most) {
+      list.lastElementChild.remove();
+      for (const nav of document.querySelectorAll(".pager")) nav.hidden = true; // it would leave out what was removed
+    }
+  };
+
+  // fill adds what came between the page and the first message.
+  const fill = async () => {
+    const answer = await fetch(location.href);
+    if (!answer.ok) throw new Error("status " + answer.status);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const row of [...page.querySelectorAll("#events > details")].reverse()) {
+      if (!document.getElementById(row.id)) put(document.adoptNode(row));
+    }
+  };
+
+  let source = null, cursor = "", fresh = 0;
+  const say = (text) => { state.textContent = text; };
+  const stop = (text) => {
+    source?.close();
+    source = null;
+    button.textContent = "Follow live";
+    button.setAttribute("aria-pressed", "false");
+    say(text);
+  };
+  const start = () => {
+    const address = new URL(button.dataset.live, location.href);
+    if (cursor) address.searchParams.set("after", cursor);
+    const mine = source = new EventSource(address);
+    button.textContent = "Pause";
+    button.setAttribute("aria-pressed", "true");
+    say("Connecting");
+    let ready = null;
+    mine.onopen = () => {
+      say(fresh ? "" : "Waiting for events");
+      ready ??= cursor ? Promise.resolve() : fill().catch(() => {});
+    };
+    mine.onmessage = (e) => ready?.then(() => {
+      if (mine !== source) return;
+      cursor = e.lastEventId;
+      if (button.dataset.class && JSON.parse(e.data).partition !== button.dataset.class) return;
+      const row = rowOf(e.data);
+      if (!row) return;
+      put(row);
+      fresh++;
+      say(fresh + (fresh === 1 ? " new event" : " new events") + (fresh > most ? ", the newest " + most + " are shown" : ""));
+    });
+    mine.addEventListener("gap", () => stop("Some events were left out here: load the page again."));
+    mine.onerror = () => {
+      if (mine !== source) return;
+      if (mine.readyState === EventSource.CLOSED) stop("Following has ended: load the page again.");
+      else say("Connecting again");
+    };
+  };
+  button.addEventListener("click", () => (source ? stop("Paused. Nothing is left out when you go on.") : start()));
+  button.hidden = false;
+})();

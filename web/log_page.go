@@ -1,0 +1,68 @@
+package web
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/web/label"
+)
+
+// eventData is the data of the page of one event.
+type eventData struct {
+	Place    *place
+	Row      eventRow
+	ID       string
+	Class    string
+	Number   string // among the events of its class
+	Accepted time.Time
+	Around   string // address of the log at that time
+	Download string // address of all of it
+	Link     string // the page's own address, with the server's
+}
+
+// around is how long before and after an event others are near it.
+const around = 5 * time.Minute
+
+func (s *Site) eventPage(ctx context.Context, v *visit, p *place) (answer, error) {
+	partition, seq, ok := parseEventName(v.PathValue("event"))
+	if !ok {
+		return answer{}, errNotFound()
+	}
+	e, err := s.service.EventAt(ctx, v.by, p.Namespace, partition, seq)
+	if codeOf(err) == sluice.NotFound {
+		err = errNotFound()
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	row := readEvent(p.Root, logQuery{Days: fewDays}, &e, pageJSON)
+	row.Source = s.sourceName(v, e.Source)
+	data := eventData{Place: p, Row: row, ID: eventID(&e), Class: "Audit event", Number: count(e.Seq), Accepted: e.AcceptedAt, Link: s.origin(v.Request) + row.Address}
+	if partition == string(sluice.Git) {
+		data.Class = "Git event"
+	}
+	data.Around = nearby(p.Root, row.At)
+	data.Download = "/api/v1/events?" + url.Values{"namespace": {p.Namespace}, "phrase": {qualified("id", data.ID)}}.Encode()
+	return show("log_event", p.Title(label.English().AuditLog), data), nil
+}
+
+// eventID returns an event's id as it stands in its JSON.
+func eventID(e *control.FoundEvent) string {
+	var scanner sluice.Scanner
+	scanner.MaxEvent = max(len(e.Event), 1)
+	_, env, _, err := scanner.Scan(nil, e.Event)
+	if err != nil {
+		return ""
+	}
+	return string(env.ID)
+}
+
+// nearby is the address of the log around a time.
+func nearby(root string, at time.Time) string {
+	const format = "2006-01-02T15:04:05Z"
+	q := logQuery{Days: fewDays, Phrase: "created:" + at.Add(-around).UTC().Format(format) + ".." + at.Add(around).UTC().Format(format)}
+	return q.address(root)
+}
