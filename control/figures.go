@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluicelog/sluice/deliver"
 	"github.com/sluicelog/sluice/eventlog"
 )
 
@@ -89,13 +90,14 @@ type PartitionFigures struct {
 	Last  uint64 // the highest number given out
 	// Oldest is the age of the oldest stored event.
 	Oldest time.Duration
+	Keep   deliver.Retention
 }
 
 // Partitions describes the log.
 func (s *Service) Partitions(ctx context.Context) []PartitionFigures {
 	var out []PartitionFigures
 	for _, name := range s.log.Partitions() {
-		f := PartitionFigures{Name: name, Stats: s.log.Stats(name), First: s.log.First(name), Last: s.log.Last(name)}
+		f := PartitionFigures{Name: name, Stats: s.log.Stats(name), First: s.log.First(name), Last: s.log.Last(name), Keep: s.cfg.Deliver.Retention(name)}
 		if at, err := s.log.AcceptedAt(ctx, name, f.First); err == nil {
 			f.Oldest = max(0, s.now().Sub(at))
 		}

@@ -263,6 +263,7 @@ func (s *Service) Streams(ctx context.Context, p Principal, namespace *string) (
 type StreamFigures struct {
 	ID        sluice.StreamID
 	Namespace string
+	Name      string // may be ""
 	Kind      string
 	State     deliver.State
 	Lag       time.Duration // age of the oldest pending event
@@ -283,7 +284,7 @@ func (s *Service) StreamFigures(ctx context.Context) []StreamFigures {
 		h := healthOf(&state, now)
 		h.complete(r)
 		lag := time.Duration(h.LagSeconds * float64(time.Second))
-		out = append(out, StreamFigures{ID: r.ID, Namespace: r.Namespace, Kind: r.Kind, State: state, Lag: lag, Health: h})
+		out = append(out, StreamFigures{ID: r.ID, Namespace: r.Namespace, Name: r.Name, Kind: r.Kind, State: state, Lag: lag, Health: h})
 	}
 	return out
 }

@@ -459,6 +459,9 @@ func (d *Deliverer) laneState(l *lane) (LaneState, bool) {
 	return st, true
 }
 
+// Retention returns what bounds a partition.
+func (d *Deliverer) Retention(partition string) Retention { return d.opts.Retention[partition] }
+
 // RetentionStopped reports whether retention stopped because the clock was set
 // forward.
 func (d *Deliverer) RetentionStopped() bool { return d.retentionStopped.Load() }

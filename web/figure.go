@@ -20,6 +20,14 @@ func count(n any) string {
 	return sign + digits
 }
 
+// several writes how many things of a kind there are, which has its plural in s.
+func several(n any, kind string) string {
+	if digits := count(n); digits != "1" {
+		return digits + " " + kind + "s"
+	}
+	return "1 " + kind
+}
+
 // size writes a number of bytes for people.
 func size(bytes uint64) string {
 	if bytes < 1024 {
@@ -38,7 +46,9 @@ func size(bytes uint64) string {
 // short writes a number with about three digits.
 func short(value float64) string {
 	switch {
-	case value != 0 && value < 0.995:
+	case value > 0 && value < 0.01:
+		return "less than 0.01"
+	case value > 0 && value < 0.995:
 		return strconv.FormatFloat(value, 'f', 2, 64)
 	case value < 9.95 && value != float64(int(value)):
 		return strconv.FormatFloat(value, 'f', 1, 64)

@@ -122,6 +122,7 @@ func TestEveryPageIsThere(t *testing.T) {
 	names := []string{
 		"confirm", "error", "first_user", "home", "members", "password", "producers", "revoke", "sign_in", "tokens", "user", "users",
 		"log", "log_event",
+		"system",
 	}
 	for _, name := range names {
 		if p.byName[name] == nil {

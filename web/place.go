@@ -59,6 +59,7 @@ func (s *Site) placeRoutes() map[string]placeRoute {
 		"audit-log/{event}": {get: s.eventPage},
 	}
 	maps.Copy(routes, s.peopleRoutes())
+	maps.Copy(routes, s.systemRoutes())
 	return routes
 }
 

@@ -41,6 +41,7 @@ type Config struct {
 	// External is where browsers reach the pages, when they do not connect to
 	// this server itself. With https cookies are for encrypted connections alone.
 	External Origin
+	Version  string // of the server, which administrators see
 	// TrustedProxies are the addresses whose header X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 }
@@ -56,6 +57,8 @@ type Site struct {
 	assets   *assets
 	pages    pages
 	forms    *once
+	version  string
+	samples  samples
 	handler  http.Handler
 }
 
@@ -63,7 +66,7 @@ type Site struct {
 // part of the program.
 func New(cfg Config) *Site {
 	s := &Site{service: cfg.Service, logger: cfg.Logger, external: cfg.External, proxies: cfg.TrustedProxies,
-		guard: http.NewCrossOriginProtection(), assets: readAssets(), forms: newOnce()}
+		guard: http.NewCrossOriginProtection(), assets: readAssets(), forms: newOnce(), version: cfg.Version}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}

@@ -173,7 +173,7 @@ func (s *server) handlers() (main, metricsOnly http.Handler, endless func()) {
 		MaxRequest: int(s.cfg.MaxRequest), MaxEvent: int(s.cfg.MaxEvent), Memory: int(s.cfg.IngestMemory), Logger: s.lg,
 		Allow: "GET, HEAD, POST",
 	})
-	site := web.New(web.Config{Service: s.parts.control, Logger: s.lg, External: s.cfg.ExternalURL, TrustedProxies: s.cfg.TrustedProxy})
+	site := web.New(web.Config{Service: s.parts.control, Logger: s.lg, Version: version(), External: s.cfg.ExternalURL, TrustedProxies: s.cfg.TrustedProxy})
 	requests := quota.New(s.cfg.RequestLimit, nil) // of all APIs together
 	api := rest.New(rest.Config{
 		Service: s.parts.control, Logger: s.lg, Version: version(), Session: site.Session, Guard: site.Guard(), Requests: requests,
