@@ -115,7 +115,7 @@ func (v value) text() string {
 	return v.node.Value
 }
 
-// name is text that is not empty.
+// word returns a text that is not empty.
 func (v value) word() string {
 	before := len(v.r.problems)
 	s := v.text()
@@ -199,11 +199,11 @@ func (v value) secretly() *Text {
 	return &Text{At: v.at(), value: v.word(), known: true}
 }
 
-// free returns a value of any form, and keeps the places of all in it. In it, a
-// mapping of nothing but env or file is a text that stands elsewhere.
+// free returns a value of any form, and keeps the places of all in it by their
+// paths within something. A mapping of nothing but env or file is a text that
+// stands elsewhere.
 func (v value) free(places map[string]Place, within string) any {
-	path := v.path[within0(v.path, within):]
-	places[path] = v.at()
+	places[strings.TrimPrefix(v.path, within+".")] = v.at()
 	switch v.node.Kind {
 	case yaml.SequenceNode:
 		out := []any{}
@@ -222,14 +222,6 @@ func (v value) free(places map[string]Place, within string) any {
 		return out
 	}
 	return v.scalar()
-}
-
-// within0 returns how much of path is that of the stream that it lies in.
-func within0(path, within string) int {
-	if within == "" || !strings.HasPrefix(path, within+".") {
-		return 0
-	}
-	return len(within) + 1
 }
 
 func (v value) isReference() bool {

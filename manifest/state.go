@@ -99,7 +99,7 @@ func (p *Planner) readScope(ctx context.Context, n *Namespace, role string) (*sc
 	}
 	var err error
 	if n.Streams.Managed {
-		if s.streams, err = p.Client.Streams(ctx, &n.Path); err != nil {
+		if s.streams, err = p.Client.Streams(ctx, &n.Path); p.may(s, "streams", &err) != nil {
 			return nil, err
 		}
 	}

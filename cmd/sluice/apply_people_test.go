@@ -202,7 +202,7 @@ func (a *applied) ask(answer, file string, flags ...string) result {
 	return result{code, stdout.String(), stderr.String()}
 }
 
-// personal makes a user's token.
+// personal makes a user's token, and returns an environment with it.
 func (a *applied) personal(user, scope string) []string {
 	a.t.Helper()
 	var made struct{ Token string }
@@ -240,6 +240,10 @@ func TestApplyAsOwnerAndAuditor(t *testing.T) {
 	a.want(exitOK, nothingToDo, "", "streams.yaml", "--plan")
 	a.want(exitOK, "Note: acme: this token may not read its tokens: they were not compared\nNote: acme: this token may not read its members", "", "acme.yaml", "--plan")
 	a.want(exitFailure, "", "acme.yaml:2:12: read what there is: this token may not read its tokens", "acme.yaml")
+	streamsOnly := a.environ
+	a.environ = a.personal("joe", "read:audit_log")
+	a.want(exitOK, "Note: acme: this token may not read its streams", "", "streams.yaml", "--plan")
+	a.environ = streamsOnly
 	a.write("other.yaml", "version: 1\nnamespace: other\nstreams:\n  - {name: x, kind: http, config: {url: \"http://127.0.0.1:1\"}}\n")
 	a.want(exitFailure, "", "this token may not read its streams", "other.yaml")
 	a.want(exitOK, "Note: other: this token may not read its streams", "", "other.yaml", "--plan")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -264,10 +263,14 @@ func flagDefault(f *flag.Flag) string {
 // flagSyntax returns how f is written: "--limit NUMBER".
 func flagSyntax(f *flag.Flag) (syntax, usage string) {
 	placeholder, usage := flag.UnquoteUsage(f)
-	if isBoolFlag(f) {
-		return "--" + f.Name, usage
+	dashes := "--"
+	if len(f.Name) == 1 {
+		dashes = "-"
 	}
-	return fmt.Sprintf("--%s %s", f.Name, placeholder), usage
+	if isBoolFlag(f) {
+		return dashes + f.Name, usage
+	}
+	return dashes + f.Name + " " + placeholder, usage
 }
 
 func isBoolFlag(f *flag.Flag) bool {
