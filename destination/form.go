@@ -54,6 +54,9 @@ type Input struct {
 	// Default is the value that is stored when it is left out; nil when there is
 	// none.
 	Default any `json:"default,omitempty"`
+	// Empty says what is done when it is left empty: a few words that stand in its
+	// place.
+	Empty string `json:"empty,omitempty"`
 	// Example is a value that would be accepted.
 	Example string `json:"example,omitempty"`
 	// Secret says that a page never shows the stored value.

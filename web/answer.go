@@ -56,10 +56,16 @@ func noticeOf(code string) *notice {
 		"token_revoked":    {Text: "The token is revoked. What used it cannot sign in with it any more."},
 		"token_repeated": {Text: "This form was sent before: the token exists and is in the list. If you did not copy it, revoke it and create another one.",
 			Alert: true},
-		"form_repeated":  {Text: "This form was sent before, and was done then. What it made was shown once, in its answer.", Alert: true},
-		"member_set":     {Text: "The role is given."},
-		"member_removed": {Text: "The role is taken away, from the next request on."},
-		"user_changed":   {Text: "The user is changed, from the next request on."},
+		"form_repeated":   {Text: "This form was sent before, and was done then. What it made was shown once, in its answer.", Alert: true},
+		"member_set":      {Text: "The role is given."},
+		"member_removed":  {Text: "The role is taken away, from the next request on."},
+		"user_changed":    {Text: "The user is changed, from the next request on."},
+		"stream_created":  {Text: "The stream is saved and has begun."},
+		"stream_saved":    {Text: "The stream is saved. The change takes effect between two deliveries."},
+		"stream_paused":   {Text: "The stream is paused. Nothing is lost meanwhile."},
+		"stream_resumed":  {Text: "The stream is resumed, and sends what came meanwhile."},
+		"stream_deleted":  {Text: "The stream is deleted. Its final account is in the audit log."},
+		"stream_repeated": {Text: "This form was sent before: the stream exists and is in the list.", Alert: true},
 	}[code]
 	if !ok {
 		return nil

@@ -123,6 +123,7 @@ func TestEveryPageIsThere(t *testing.T) {
 		"confirm", "error", "first_user", "home", "members", "password", "producers", "revoke", "sign_in", "tokens", "user", "users",
 		"log", "log_event",
 		"system",
+		"streams", "stream_new", "stream_pause", "stream_delete",
 	}
 	for _, name := range names {
 		if p.byName[name] == nil {

@@ -55,8 +55,14 @@ func (s *Site) placeRoutes() map[string]placeRoute {
 		"": {get: func(_ context.Context, _ *visit, p *place) (answer, error) {
 			return redirect(p.Root + "/audit-log"), nil
 		}},
-		"audit-log":         {get: s.logPage},
-		"audit-log/{event}": {get: s.eventPage},
+		"audit-log":                     {get: s.logPage},
+		"audit-log/{event}":             {get: s.eventPage},
+		streamsTab:                      {get: s.streamsPage},
+		streamsTab + "/new":             {get: s.newStreamPage, post: s.createStream},
+		streamsTab + "/{stream}":        {get: s.streamPage, post: s.changeStream},
+		streamsTab + "/{stream}/pause":  {get: s.pauseStreamPage, post: s.pauseStream},
+		streamsTab + "/{stream}/resume": {post: s.resumeStream},
+		streamsTab + "/{stream}/delete": {get: s.deleteStreamPage, post: s.deleteStream},
 	}
 	maps.Copy(routes, s.peopleRoutes())
 	maps.Copy(routes, s.systemRoutes())

@@ -59,6 +59,7 @@ type Site struct {
 	forms    *once
 	version  string
 	samples  samples
+	held     *held
 	handler  http.Handler
 }
 
@@ -66,7 +67,7 @@ type Site struct {
 // part of the program.
 func New(cfg Config) *Site {
 	s := &Site{service: cfg.Service, logger: cfg.Logger, external: cfg.External, proxies: cfg.TrustedProxies,
-		guard: http.NewCrossOriginProtection(), assets: readAssets(), forms: newOnce(), version: cfg.Version}
+		guard: http.NewCrossOriginProtection(), assets: readAssets(), forms: newOnce(), held: newHeld(), version: cfg.Version}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}

@@ -60,6 +60,13 @@ func English() Words {
 	}
 }
 
+// Fields returns the labels of fields that the two products have, too. The others
+// are our own, and less often needed.
+func (w Words) Fields() []string {
+	return []string{w.Domain, w.Port, w.Token, w.SSL, w.DestinationURL, w.CustomHeaders, w.BucketName, w.AccessKeyID, w.SecretAccessKey, w.Region,
+		w.GoogleProject, w.GoogleEmail, w.GoogleKey, w.LogID}
+}
+
 // Same is a row of the table: what the two products call a thing that has one
 // name here. Several ways to it are divided by semicolons.
 type Same struct{ GitHub, GitLab, Ours string }

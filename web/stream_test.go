@@ -1,0 +1,439 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/control/controltest"
+	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/destination/cloudlogging"
+	"github.com/sluicelog/sluice/destination/eventhubs"
+	"github.com/sluicelog/sluice/destination/s3"
+	"github.com/sluicelog/sluice/destination/splunk"
+	"github.com/sluicelog/sluice/destination/webhook"
+	"github.com/sluicelog/sluice/index"
+	"github.com/sluicelog/sluice/search"
+	"github.com/sluicelog/sluice/web"
+)
+
+// sunk is a kind as it is, but that its events go to the sink of the tests.
+type sunk struct {
+	destination.Kind
+	sink *controltest.Kind
+}
+
+func (k sunk) Form() destination.Form { return k.Kind.(destination.Described).Form() }
+
+func (k sunk) Open(_ json.RawMessage, secrets destination.Secrets, env destination.Env) (destination.Destination, error) {
+	return k.sink.Open(json.RawMessage(`{"host":"sink.example"}`), secrets, env)
+}
+
+// simulateStreams runs f against a site with all kinds of destinations and a
+// search index; jane is signed in, and the administrator's sink is at hand.
+func simulateStreams(t *testing.T, f func(t *testing.T, b *browser, sink *controltest.Kind)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		sink := &controltest.Kind{}
+		var s *search.Service
+		w := controltest.New(t, func(c *control.Config) {
+			s = search.New(search.Config{Log: c.Log, Engine: index.NewMemory()})
+			c.Search, c.Kinds = s, nil
+			for _, k := range []destination.Kind{splunk.Kind{}, eventhubs.Kind{}, s3.Kind{}, cloudlogging.Kind{}, webhook.Kind{}} {
+				c.Kinds = append(c.Kinds, sunk{k, sink})
+			}
+		})
+		ctx, stop := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = s.Run(ctx) })
+		b := (&browser{World: w, t: t, site: web.New(web.Config{Service: w.Service, Logger: w.Logger()}), secrets: []string{password, w.AdminToken}}).another()
+		b.people(map[string]map[string]control.Role{"jane": {"acme": control.Owner, "umbra": control.Owner}, "ann": {"acme": control.Auditor}, "eve": {"initech": control.Owner}})
+		b.signIn("jane")
+		f(t, b, sink)
+		synctest.Wait()
+		for _, text := range b.secrets {
+			if strings.Contains(w.Logs(), text) {
+				t.Errorf("the log holds the secret %s", text)
+			}
+		}
+		stop()
+		wg.Wait()
+		w.Stop()
+	})
+}
+
+// people makes users with their roles.
+func (b *browser) people(roles map[string]map[string]control.Role) {
+	b.t.Helper()
+	for name, list := range roles {
+		if _, err := b.Service.CreateUser(b.t.Context(), b.Admin, control.UserSpec{Name: name, Password: password}); err != nil {
+			b.t.Fatal(err)
+		}
+		for namespace, role := range list {
+			if _, err := b.Service.SetMember(b.t.Context(), b.Admin, control.MemberSpec{Namespace: namespace, User: name, Role: role}); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// form returns what a browser would send of the form of a page that is posted to
+// an address and has fields.
+func (p page) form(t *testing.T, action string) url.Values {
+	t.Helper()
+	root, err := html.Parse(strings.NewReader(p.html))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range root.Descendants() {
+		if n.Data == "form" && attr(n, "action") == action {
+			return fieldsOf(n)
+		}
+	}
+	t.Fatalf("the page has no form for %s: %s", action, p.html)
+	return nil
+}
+
+func fieldsOf(form *html.Node) url.Values {
+	out := url.Values{}
+	for n := range form.Descendants() {
+		name := attr(n, "name")
+		switch {
+		case name == "" || n.Type != html.ElementNode:
+		case n.Data == "input" && attr(n, "type") == "checkbox":
+			if has(n, "checked") {
+				out.Add(name, attr(n, "value"))
+			}
+		case n.Data == "input":
+			out.Add(name, attr(n, "value"))
+		case n.Data == "textarea":
+			out.Add(name, textOf(n))
+		case n.Data == "select":
+			for o := range n.Descendants() {
+				if has(o, "selected") {
+					out.Set(name, attr(o, "value"))
+				}
+			}
+		}
+	}
+	return out
+}
+
+// with returns a form with other values: names and values in turn; "-" takes a
+// field away.
+func with(form url.Values, pairs ...string) url.Values {
+	out := url.Values{}
+	for name, list := range form {
+		out[name] = append([]string(nil), list...)
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		if out.Set(pairs[i], pairs[i+1]); pairs[i+1] == "-" {
+			out.Del(pairs[i])
+		}
+	}
+	return out
+}
+
+const tabPath = "/-/groups/acme/log-streaming"
+
+// kindCase is what is entered for a kind.
+type kindCase struct {
+	kind, title string
+	entered     []string
+	secret      string // name of the field of its secret
+	button      string
+	changed     []string // what is entered later, and shown then
+}
+
+func kindCases() []kindCase {
+	return []kindCase{
+		{"splunk", "Splunk", []string{"config.domain", "http-inputs-mycompany.splunkcloud.com", "config.port", "8088", "secrets.token", "5a1c7f52-0b7a-4f38-9d7e-2c41d9f6a0b3"},
+			"secrets.token", "Add a new token", []string{"config.port", "443"}},
+		{"eventhubs", "Azure Event Hubs", []string{"config.name", "auditlog", "secrets.connection_string",
+			"Endpoint=sb://acme.servicebus.windows.net/;SharedAccessKeyName=send;SharedAccessKey=c2VjcmV0LWtleS1vZi10aGUtaHVi"}, "secrets.connection_string",
+			"Add a new connection string", []string{"config.name", "auditlog-2"}},
+		{"s3", "Amazon S3", []string{"config.bucket", "auditlog-streaming-test", "config.access_key_id", "ABCAIOSFODNN7EXAMPLE1",
+			"secrets.secret_access_key", "aBcJalrXUtnWXYZ/A1MDENG/zPxRfiCYEXAMPLEKEY"}, "secrets.secret_access_key", "Add a new Secret Access Key", []string{"config.region", "eu-central-1"}},
+		{"cloudlogging", "Google Cloud Logging", []string{"config.project_id", "my-project-123456", "config.client_email", "sluice@my-project-123456.iam.gserviceaccount.com",
+			"secrets.private_key", privateKey(), "config.log_id", "audit/acme"}, "secrets.private_key", "Add a new private key", []string{"config.log_id", "audit/other"}},
+		{"http", "HTTP endpoint", []string{"config.url", "https://siem.example.com/events", "secrets.signing_secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
+			"secrets.signing_secret", "Add a new signing secret", []string{"config.url", "http://siem.example.com/other"}},
+	}
+}
+
+// Streams of each kind are checked, made, changed, paused, resumed and deleted
+// with forms alone.
+func TestStreamOfEachKind(t *testing.T) {
+	for _, c := range kindCases() {
+		t.Run(c.kind, func(t *testing.T) {
+			simulateStreams(t, func(t *testing.T, b *browser, sink *controltest.Kind) { b.streamOfKind(sink, c) })
+		})
+	}
+}
+
+func (b *browser) streamOfKind(sink *controltest.Kind, c kindCase) {
+	t := b.t
+	b.secrets = append(b.secrets, values(c.entered...).Get(c.secret))
+	b.get(200, tabPath, "Streaming is off for acme", "Configure stream")
+	at := tabPath + "/new?kind=" + c.kind
+	b.get(200, tabPath+"/new", c.title, `href="`+at+`"`)
+	first := b.get(200, at, "This destination receives all audit event data of acme, which can include sensitive information. Make sure that you trust it.", "Check endpoint", "Save")
+	form := with(first.form(t, at), append(c.entered, "name", "to "+c.kind)...)
+
+	sink.Refuse(&destination.Error{Class: destination.Misconfigured, Message: "the door is closed"})
+	failed := b.post(200, at, with(form, "do", "check"), "The check failed", "the door is closed", ">entered</span>", c.button)
+	sink.Refuse(nil)
+	passed := b.post(200, at, with(failed.form(t, at), "do", "check"), "The check passed", "accept")
+	saved := b.do("POST", at, with(passed.form(t, at), "do", "save"))
+	b.follows(saved, tabPath+"/1?notice=stream_created")
+	st := b.stream(1)
+	if _, secrets := sink.Opened(); secrets[strings.TrimPrefix(c.secret, "secrets.")] == "" || st.Name != "to "+c.kind {
+		t.Errorf("got the stream %q, and secrets %v", st.Name, secrets)
+	}
+	b.follows(b.do("POST", at, with(passed.form(t, at), "do", "save")), tabPath+"?notice=stream_repeated")
+
+	one := tabPath + "/1"
+	shown := b.get(200, one+"?notice=stream_created", "The stream is saved", "to "+c.kind, c.title, "Active", ">set</span>", c.button, "Pause stream", "Delete stream")
+	changed := with(shown.form(t, one), append(c.changed, "do", "check")...)
+	again := b.post(200, one, changed, "The check passed", c.changed[1])
+	b.follows(b.do("POST", one, with(again.form(t, one), "do", "save")), one+"?notice=stream_saved")
+	after := b.stream(1)
+	if !strings.Contains(string(after.Config), c.changed[1]) || after.Version != st.Version+1 || after.Secrets[strings.TrimPrefix(c.secret, "secrets.")] != "set" {
+		t.Errorf("got %+v after the change of %v", after, c.changed)
+	}
+	b.pauseAndDelete(one)
+}
+
+// pauseAndDelete pauses, resumes and deletes a stream, the last one of acme.
+func (b *browser) pauseAndDelete(one string) {
+	b.t.Helper()
+	b.get(200, one+"/pause", "Nothing is sent until you resume it", `<button class="button primary" type="submit">Pause stream</button>`)
+	b.follows(b.do("POST", one+"/pause", url.Values{}), tabPath+"?notice=stream_paused")
+	b.get(200, tabPath+"?notice=stream_paused", "The stream is paused", "Paused since", "Resume stream")
+	b.follows(b.do("POST", one+"/resume", url.Values{}), tabPath+"?notice=stream_resumed")
+	if st := b.stream(1); !st.Active {
+		b.t.Errorf("got %+v, want that it is resumed", st)
+	}
+	b.get(200, one+"/delete", "Delete stream", "since the stream began")
+	b.follows(b.do("POST", one+"/delete", url.Values{}), tabPath+"?notice=stream_deleted")
+	b.get(200, tabPath+"?notice=stream_deleted", "The stream is deleted", "Streaming is off for acme")
+	for _, path := range []string{one, one + "/pause", one + "/delete"} {
+		b.get(404, path)
+		b.post(404, path, url.Values{})
+	}
+	b.post(404, one+"/resume", url.Values{})
+}
+
+func (b *browser) stream(id sluice.StreamID) control.Stream {
+	b.t.Helper()
+	st, err := b.Service.Stream(b.t.Context(), b.Admin, id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return st
+}
+
+// httpStream makes a stream of acme and returns it.
+func (b *browser) httpStream(spec control.StreamSpec) control.Stream {
+	b.t.Helper()
+	spec.Kind = "http"
+	if spec.Namespace == "" {
+		spec.Namespace = "acme"
+	}
+	if spec.Config == nil {
+		spec.Config = json.RawMessage(`{"url":"https://siem.example.com/events"}`)
+	}
+	st, err := b.Service.CreateStream(b.t.Context(), b.Admin, spec)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return st
+}
+
+func TestStreamHeaders(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
+		b.secrets = append(b.secrets, "Bearer of-secrets", "another-value-x", "third-value-x")
+		at := tabPath + "/new?kind=http"
+		p := b.get(200, at)
+		p = b.post(200, at, with(p.form(t, at), "config.url", "http://siem.example.com/", "header.n1.name", "Authorization", "header.n1.value", "Bearer of-secrets", "do", "add-header"),
+			"http://siem.example.com/", "For better security use https with a valid certificate", `value="Authorization"`, ">entered</span>")
+		p = b.post(200, at, with(p.form(t, at), "header.n2.name", "X-Two", "header.n2.value", "another-value-x", "header.n2.active", "-", "do", "add-header"))
+		p = b.post(200, at, with(p.form(t, at), "header.n3.name", "X-Three", "header.n3.value", "third-value-x", "do", "delete-header:n1"), "X-Two", "X-Three")
+		b.lacks(p, "Authorization")
+		b.follows(b.do("POST", at, with(p.form(t, at), "do", "save")), tabPath+"/1?notice=stream_created")
+		b.wantHeaders(`[{"active":false,"name":"X-Two","value":"another-value-x"},{"active":true,"name":"X-Three","value":"third-value-x"}]`)
+
+		one := tabPath + "/1"
+		p = b.get(200, one, ">set</span>", "X-Two", "Verification token", b.stream(1).VerificationToken)
+		stored := b.stream(1)
+		first, second := fmt.Sprint("s", stored.HeaderNumbers[0]), fmt.Sprint("s", stored.HeaderNumbers[1])
+		p = b.post(200, one, with(p.form(t, one), "do", "delete-header:"+first), "X-Three")
+		if got := b.stream(1); got.Version != stored.Version {
+			t.Errorf("got version %d, want that nothing is stored", got.Version)
+		}
+		b.follows(b.do("POST", one, with(p.form(t, one), "header."+second+".name", "X-Renamed", "do", "save")), one+"?notice=stream_saved")
+		b.wantHeaders(`[{"active":true,"name":"X-Renamed","value":"third-value-x"}]`)
+
+		p = b.get(200, one)
+		second = fmt.Sprint("s", b.stream(1).HeaderNumbers[0])
+		b.post(422, one, with(p.form(t, one), "header."+second+".name", "no name", "do", "save"), "Name has characters that header names cannot have.")
+		p = b.post(200, one, with(p.form(t, one), "do", "add-header"))
+		b.post(422, one, with(p.form(t, one), "header.n1.name", "X-New", "do", "save"), "Value is required.")
+		b.lacks(b.post(200, one, with(p.form(t, one), "do", "delete-header:"+second)), "X-Renamed")
+		b.wantHeaders(`[{"active":true,"name":"X-Renamed","value":"third-value-x"}]`)
+	})
+}
+
+func (b *browser) wantHeaders(want string) {
+	b.t.Helper()
+	var c struct{ Headers json.RawMessage }
+	if err := json.Unmarshal(b.stream(1).Config, &c); err != nil || string(c.Headers) != want {
+		b.t.Errorf("got headers %s and error %v, want %s", c.Headers, err, want)
+	}
+}
+
+func TestTooManyHeaders(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
+		at := tabPath + "/new?kind=http"
+		form := with(b.get(200, at).form(t, at), "config.url", "https://siem.example.com/", "header.n1.name", "X-1", "header.n1.value", "v")
+		for i := 2; i <= 21; i++ {
+			key := fmt.Sprint("n", i)
+			form.Add("header", key)
+			form.Set("header."+key+".name", fmt.Sprint("X-", i))
+			form.Set("header."+key+".value", "v")
+			if i == 20 {
+				b.lacks(b.post(200, at, with(form, "do", "delete-header:n99"), "These are 20 headers, which is the most."), `value="add-header"`)
+			}
+		}
+		b.post(422, at, with(form, "do", "save"), "Custom HTTP headers has more than 20 headers.", "X-21", "see what is marked below")
+		b.get(200, tabPath, "Streaming is off")
+	})
+}
+
+func TestStreamProblems(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
+		for _, c := range []struct {
+			kind    string
+			entered []string
+			want    string
+		}{
+			{"http", []string{"config.url", "ftp://x"}, "Destination URL must start with http:// or https://."},
+			{"http", []string{"config.url", "https://x.example/", "config.concurrency", "many"}, "Requests at once must be a whole number."},
+			{"http", []string{"config.url", "https://x.example/", "name", strings.Repeat("n", 73)}, "at most 72"},
+			{"http", []string{"config.url", "https://x.example/", "types.others", "a.b", "excluded.others", "a.b"}, "both wanted and excluded"},
+			{"http", []string{"config.url", "https://x.example/", "namespaces.others", "umbra/web"}, "Group or project &#34;umbra/web&#34; does not lie below"},
+			{"splunk", []string{"config.domain", "https://x.example"}, "Domain must be a host name without https:// and without a path."},
+			{"s3", nil, "Bucket name is required."},
+			{"s3", []string{"config.bucket", "auditlog-streaming-test"}, "Access key ID is required."},
+		} {
+			at := tabPath + "/new?kind=" + c.kind
+			b.post(422, at, with(b.get(200, at).form(t, at), append(c.entered, "do", "save")...), c.want, `class="field-problem"`)
+		}
+		b.httpStream(control.StreamSpec{Name: "taken"})
+		at := tabPath + "/new?kind=http"
+		b.post(422, at, with(b.get(200, at).form(t, at), "config.url", "https://x.example/", "name", "taken", "do", "save"), "Another stream here has the name &#34;taken&#34;.")
+		b.get(404, tabPath+"/new?kind=nothing")
+		b.post(404, tabPath+"/new", values("do", "save"))
+	})
+}
+
+func TestStreamFilters(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
+		b.Post("acme/web", "user.add", 3)
+		b.Post("acme/web/api", "git.push", 5)
+		time.Sleep(time.Minute) // until they are counted
+		b.httpStream(control.StreamSpec{})
+		one := tabPath + "/1"
+		p := b.get(200, one, "Filter by audit event type", "Filter by groups or projects", "user.add <span class=\"count\">3</span>", "git.push <span class=\"count\">5</span>",
+			"acme/web <span class=\"count\">8</span>", "acme/web/api <span class=\"count\">5</span>")
+		b.follows(b.do("POST", one, with(p.form(t, one), "types", "git.push", "types.others", "repo.create\r\n  \r\nuser.add", "namespaces", "acme/web/api", "do", "save")), one+"?notice=stream_saved")
+		if got := fmt.Sprint(b.stream(1).Filter); got != "{[git.push repo.create user.add] [] [acme/web/api]}" {
+			t.Errorf("got the filter %s", got)
+		}
+		p = b.get(200, one, "filtered", "3 chosen", "1 chosen", "Of the events of the last 7 days, 5 of ", "This destination receives all events that match, which can include")
+		b.follows(b.do("POST", one, with(p.form(t, one), "types", "-", "namespaces", "-", "do", "save")), one+"?notice=stream_saved")
+		if f := b.stream(1).Filter; !f.Empty() {
+			t.Errorf("got the filter %v, want none", f)
+		}
+	})
+}
+
+// Whoever saves is told what somebody else changed meanwhile.
+func TestStreamChangedMeanwhile(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
+		b.httpStream(control.StreamSpec{Name: "one"})
+		one := tabPath + "/1"
+		form := b.get(200, one).form(t, one)
+		other := "theirs"
+		if _, err := b.Service.UpdateStream(t.Context(), b.Admin, 1, control.StreamPatch{Name: &other}); err != nil {
+			t.Fatal(err)
+		}
+		p := b.post(409, one, with(form, "name", "mine", "do", "save"), "Somebody else changed the stream meanwhile, so nothing was saved.", "Stored now", "<td>theirs</td><td>mine</td>")
+		b.post(409, one, with(form, "name", "mine", "do", "check"))
+		if got := b.stream(1).Name; got != other {
+			t.Errorf("got the name %q, want %q", got, other)
+		}
+		b.follows(b.do("POST", one, with(p.form(t, one), "do", "save")), one+"?notice=stream_saved")
+		if got := b.stream(1).Name; got != "mine" {
+			t.Errorf("got the name %q, want mine", got)
+		}
+	})
+}
+
+// Auditors see rows, and no forms, header values and tokens; others see nothing.
+func TestWhoSeesStreams(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
+		b.secrets = append(b.secrets, "Bearer of-secrets")
+		st := b.httpStream(control.StreamSpec{Config: json.RawMessage(`{"url":"https://siem.example.com/e?key=query-secret","headers":[{"name":"Authorization","value":"Bearer of-secrets"}]}`)})
+		elsewhere := b.httpStream(control.StreamSpec{Namespace: "umbra"})
+		one := tabPath + "/1"
+		b.get(200, one, st.VerificationToken)
+		b.get(404, fmt.Sprint(tabPath, "/", elsewhere.ID)) // of hers, and not of this place
+		for _, path := range []string{"/0", "/01", "/-1", "/x", "/99"} {
+			b.get(404, tabPath+path)
+		}
+
+		ann := b.another()
+		ann.secrets = append(b.secrets, st.VerificationToken, "query-secret")
+		ann.signIn("ann")
+		for _, path := range []string{tabPath, one} {
+			p := ann.get(200, path, "owners can change them", "Stream 1", "HTTP endpoint", "Authorization", "https://siem.example.com/e?***")
+			ann.lacks(p, "<form class=\"stream-form\"", "Pause stream", "Delete stream", "Configure stream", "Save")
+		}
+		for _, path := range []string{"/new", "/new?kind=http", "/1/pause", "/1/delete"} {
+			ann.get(403, tabPath+path, "You may not do this")
+		}
+		for _, path := range []string{"/new?kind=http", "/1", "/1/pause", "/1/resume", "/1/delete"} {
+			ann.post(403, tabPath+path, values("do", "save"), "You may not do this")
+		}
+		eve := b.another()
+		eve.signIn("eve")
+		for _, path := range []string{"", "/1", "/new", "/new?kind=http", "/1/pause", "/1/delete"} {
+			eve.get(404, tabPath+path)
+		}
+		for _, path := range []string{"/new?kind=http", "/1", "/1/pause", "/1/resume", "/1/delete"} {
+			eve.post(404, tabPath+path, values("do", "save"))
+		}
+		for _, c := range []struct{ method, path, allow string }{
+			{"POST", "", "GET, HEAD"}, {"PUT", "/1", "GET, HEAD, POST"}, {"GET", "/1/resume", "POST"}, {"DELETE", "/1/delete", "GET, HEAD, POST"},
+		} {
+			p := b.want(b.do(c.method, tabPath+c.path, nil), 405, c.method+" "+c.path)
+			if got := p.Header().Get("Allow"); got != c.allow {
+				t.Errorf("%s %s: got Allow %q, want %q", c.method, c.path, got, c.allow)
+			}
+		}
+		if head := b.do("HEAD", one, nil); head.Code != 200 || head.Body.Len() != 0 {
+			t.Errorf("HEAD: got status %d and %d bytes", head.Code, head.Body.Len())
+		}
+	})
+}
