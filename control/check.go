@@ -40,8 +40,8 @@ func (s *Service) CheckDraft(ctx context.Context, p Principal, spec StreamSpec) 
 	if title == "" {
 		title = "new stream"
 	}
-	return s.check(ctx, p, s.checkNew(d.kind, d.config, d.secrets, spec.Namespace), act{
-		Namespace: spec.Namespace, TargetType: targetStream, Target: title,
+	return s.check(ctx, p, s.checkNew(d.kind, d.config, d.secrets, d.spec.Namespace), act{
+		Namespace: d.spec.Namespace, TargetType: targetStream, Target: title,
 		Fields: map[string]any{"kind": d.kind.Name()},
 	})
 }

@@ -30,6 +30,12 @@ type StreamSpec struct {
 	Until     string                 `json:"until"` // a time; "" is never
 	Strict    bool                   `json:"strict"`
 	Active    *bool                  `json:"active"` // true by default
+	// CopyOf is a stream whose destination, secrets included, and filter this one
+	// gets, 0 for none. Namespace, Kind, Config and Secrets are left out then, and so
+	// is Filter, unless it is to be another one. A copy has the same verification
+	// token, which is otherwise the only one of its namespace: the receiver compares
+	// it.
+	CopyOf sluice.StreamID `json:"copy_of"`
 }
 
 // Starts of a stream besides a time.
@@ -51,6 +57,10 @@ type draft struct {
 
 // draft checks a specification.
 func (s *Service) draft(ctx context.Context, p Principal, spec StreamSpec) (*draft, error) {
+	kept, err := s.complete(p, &spec)
+	if err != nil {
+		return nil, err
+	}
 	d := &draft{spec: spec, scope: sluice.FoldNamespace(spec.Namespace)}
 	if err := authorize(p, actionManageStreams, d.scope); err != nil {
 		return nil, err
@@ -70,8 +80,7 @@ func (s *Service) draft(ctx context.Context, p Principal, spec StreamSpec) (*dra
 	if d.kind = s.kinds[spec.Kind]; d.kind == nil {
 		return nil, sluice.Errorf(sluice.Invalid, "there is no kind %q", short(spec.Kind)).WithHint("kind is one of %s", strings.Join(s.kindList, ", "))
 	}
-	var err error
-	if d.secrets, err = mergeSecrets(d.kind, nil, spec.Secrets, s.now()); err != nil {
+	if d.secrets, err = mergeSecrets(d.kind, kept, spec.Secrets, s.now()); err != nil {
 		return nil, err
 	}
 	if knows(d.kind, verificationToken) && d.secrets[verificationToken] == "" {

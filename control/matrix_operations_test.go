@@ -66,6 +66,22 @@ func streamOperations() map[string]operation {
 		"CreateStream": {need: "change streams", at: everywhere(), do: in(func(m *matrix, p control.Principal, namespace string) (control.Stream, error) {
 			return m.Service.CreateStream(m.t.Context(), p, bad(namespace))
 		})},
+		"CreateStream/copy": change(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
+			return m.Service.CreateStream(m.t.Context(), p, control.StreamSpec{CopyOf: id, Kind: "none"})
+		}),
+		"CheckDraft/copy": change(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
+			return m.Service.CheckDraft(m.t.Context(), p, control.StreamSpec{CopyOf: id, Kind: "none"})
+		}),
+		"PreviewStream/copy": change(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
+			_, err := m.Service.PreviewStream(m.t.Context(), p, control.StreamSpec{CopyOf: id})
+			return nil, err
+		}),
+		"CountStream": {need: "change streams", at: everywhere(), do: in(func(m *matrix, p control.Principal, namespace string) (any, error) {
+			return m.Service.CountStream(m.t.Context(), p, control.StreamSpec{Namespace: namespace, Start: "earliest"})
+		})},
+		"CountStream/copy": change(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
+			return m.Service.CountStream(m.t.Context(), p, control.StreamSpec{CopyOf: id})
+		}),
 		"CheckDraft": {need: "change streams", at: everywhere(), do: in(func(m *matrix, p control.Principal, namespace string) (control.Check, error) {
 			return m.Service.CheckDraft(m.t.Context(), p, bad(namespace))
 		})},

@@ -49,6 +49,9 @@ type PreviewType struct {
 // seven days, as the search index knows it: types are compared without case. Of the
 // specification only namespace and filter matter. Nothing is stored or told.
 func (s *Service) PreviewStream(ctx context.Context, p Principal, spec StreamSpec) (Preview, error) {
+	if _, err := s.complete(p, &spec); err != nil {
+		return Preview{}, err
+	}
 	if err := authorize(p, actionManageStreams, sluice.FoldNamespace(spec.Namespace)); err != nil {
 		return Preview{}, err
 	}

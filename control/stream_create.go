@@ -15,7 +15,7 @@ func (s *Service) CreateStream(ctx context.Context, p Principal, spec StreamSpec
 	if err != nil {
 		return Stream{}, err
 	}
-	if d.spec.Namespace, err = s.ensureTopLevel(ctx, p, spec.Namespace); err != nil {
+	if d.spec.Namespace, err = s.ensureTopLevel(ctx, p, d.spec.Namespace); err != nil {
 		return Stream{}, err
 	}
 	s.keys.storing.RLock()
@@ -70,19 +70,23 @@ func (s *Service) newRecord(ctx context.Context, p Principal, d *draft) (*stream
 	if !r.Active {
 		r.PausedAt = r.Created
 	}
-	if token := d.secrets[verificationToken]; token != "" {
+	if token := d.secrets[verificationToken]; token != "" && d.spec.CopyOf == 0 {
 		r.Verification = digestOf(token).String()
 	}
 	if err := s.seal(r, d.config, d.secrets); err != nil {
 		return nil, err
 	}
 	r.number(r)
+	fields := map[string]any{
+		"kind": r.Kind, "config": shown(maskConfig(r.Config)), "filter": shown(plainFilter(r.Filter)),
+		"start": r.StartAs, "until": timeOrNil(r.Until), "strict": r.Strict, "active": r.Active,
+	}
+	if d.spec.CopyOf != 0 {
+		fields["copy_of"] = d.spec.CopyOf
+	}
 	r.add(s.compose(p, act{
 		Type: "stream.create", Namespace: r.Namespace, TargetType: targetStream, TargetID: r.ID, Target: r.title(),
-		Message: "Created a stream", Secrets: sortedNames(d.secrets), Fields: map[string]any{
-			"kind": r.Kind, "config": shown(maskConfig(r.Config)), "filter": shown(plainFilter(r.Filter)),
-			"start": r.StartAs, "until": timeOrNil(r.Until), "strict": r.Strict, "active": r.Active,
-		},
+		Message: "Created a stream", Secrets: sortedNames(d.secrets), Fields: fields,
 	}))
 	return r, nil
 }
