@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	streamsTab = "log-streaming"
+	streamsTab   = "log-streaming"
+	streamScript = "stream.js"
 	// maxUnfolded is how many streams a page has whole; with more it has the rows
 	// of all, and what is below one of them.
 	maxUnfolded = 8
@@ -103,7 +104,9 @@ func (s *Site) streamsWith(ctx context.Context, v *visit, p *place, open sluice.
 	if err := s.unfold(ctx, v, p, &data, kinds); err != nil {
 		return answer{}, err
 	}
-	return show("streams", p.Title(label.English().LogStreaming), data), nil
+	out := show("streams", p.Title(label.English().LogStreaming), data)
+	out.script = streamScript
+	return out, nil
 }
 
 func (s *Site) rowOfStream(ctx context.Context, v *visit, p *place, st *control.Stream, kind *control.KindForm) (streamRow, error) {

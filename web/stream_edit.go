@@ -135,6 +135,7 @@ func (f *streamForm) fail(cause error, e *entry, status int) (int, error) {
 func (s *Site) complete(ctx context.Context, v *visit, p *place, f *streamForm, e *entry, check *control.Check) error {
 	f.Draft = s.held.keep(s.sessionKey(v.Request), v.PostForm.Get("draft"), e.toHold())
 	f.Check = check
+	f.focus(v.PostForm.Get(doField))
 	counts, err := s.tallyOf(ctx, v, p)
 	if err != nil {
 		return err

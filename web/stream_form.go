@@ -36,6 +36,7 @@ type streamForm struct {
 	Egress     []string // networks that deliveries come from
 	Check      *control.Check
 	Problem    *formProblem
+	Marked     bool // the problem is at a field
 	Changed    *changedView
 }
 
@@ -67,6 +68,7 @@ type headerTable struct {
 	Rows                     []headerView
 	Full                     bool
 	Max                      int
+	Focus                    bool // on what adds a row
 }
 
 type headerView struct {
@@ -74,6 +76,7 @@ type headerView struct {
 	Number          int
 	Active          bool
 	Stored, Entered bool // there is a value, which is not shown
+	Focus           bool
 	Problem         string
 }
 
@@ -149,6 +152,18 @@ func (e *entry) tableOf(in *destination.Input, prefix string) *headerTable {
 	return t
 }
 
+// focus has the reader go on where a row was added or deleted.
+func (f *streamForm) focus(do string) {
+	if f.Headers == nil || do != doAddHeader && !strings.HasPrefix(do, doDeleteHeader) {
+		return
+	}
+	if n := len(f.Headers.Rows); do == doAddHeader && n > 0 {
+		f.Headers.Rows[n-1].Focus = true
+	} else {
+		f.Headers.Focus = true
+	}
+}
+
 // fields returns all fields of the form.
 func (f *streamForm) fields() []*fieldView {
 	list := []*fieldView{&f.Name}
@@ -167,7 +182,7 @@ func (f *streamForm) refuse(e *sluice.Error, sent []headerEntry) {
 	message, hint := f.words(e.Message), f.words(e.Hint)
 	f.Problem = &formProblem{Message: sentence(message), Hint: sentence(hint)}
 	problem := strings.TrimSpace(sentence(message) + " " + sentence(hint))
-	elsewhere := func() { f.Problem = &formProblem{Message: "This was not done: see what is marked below."} }
+	elsewhere := func() { f.Problem, f.Marked = &formProblem{Message: "This was not done: see what is marked below."}, true }
 	if rest, ok := strings.CutPrefix(e.Message, configPrefix+"headers"); ok && f.Headers != nil {
 		elsewhere()
 		f.Headers.refuse(rest, sentence(hint), sent, problem)

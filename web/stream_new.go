@@ -110,6 +110,7 @@ func (s *Site) newStreamAgain(ctx context.Context, v *visit, p *place, data *new
 	}
 	data.Form = f
 	out := show("stream_new", p.Title(label.English().ConfigureStream), data)
+	out.script = streamScript
 	if cause != nil {
 		out.status, err = f.fail(cause, e, http.StatusOK)
 	}
