@@ -89,7 +89,7 @@ func writeReference(w io.Writer, table []command) {
 
 %[2]ssluice COMMAND [flags] [arguments]%[2]s. Flags may stand before or behind the arguments. Every command that prints
 something for scripts knows %[2]s--json%[2]s. Exit codes: 0 it worked, 1 it was tried and did not, 2 the command line or the
-configuration is wrong. Secrets are never flags: they come from files or from the environment.
+configuration is wrong, 3 a plan has something to change. Secrets are never flags: they come from files or from the environment.
 
 `, summary, "`")
 	for _, c := range table {
