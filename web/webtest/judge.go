@@ -52,7 +52,7 @@ func (w *Window) judge() {
 }
 
 var (
-	versions = regexp.MustCompile(`^(\d+|t\d+|slc.*)$`)
+	versions = regexp.MustCompile(`^[tu]?\d+$`)
 	noWord   = regexp.MustCompile(`[^a-z0-9]+`)
 )
 

@@ -17,6 +17,20 @@ func TestPages(t *testing.T) {
 		{"change password", changePassword},
 		{"personal access tokens", personalTokens},
 		{"another site", anotherSite},
+		{"members", members},
+		{"tokens of producers", producers},
+		{"users", users},
+		{"audit log", auditLog},
+		{"export", exports},
+		{"live events", follows},
+		{"Splunk, pause, resume, delete", toSplunk},
+		{"Azure Event Hubs", toEventHubs},
+		{"Amazon S3", toS3},
+		{"Google Cloud Logging", toCloudLogging},
+		{"HTTP endpoint", toHTTP},
+		{"filters", filters},
+		{"without scripts", withoutScripts},
+		{"two tenants", tenants},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, w) })
 	}

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/chromedp/cdproto/accessibility"
@@ -109,7 +108,7 @@ func (p *Part) find(role, name string) (found, error) {
 		switch {
 		case n.name == name:
 			same = append(same, n)
-		case begins && !unicode.IsLetter(next) && !unicode.IsDigit(next):
+		case begins && strings.ContainsRune(" ,:?", next):
 			longer = append(longer, n)
 		default:
 			others = append(others, n.name)
@@ -185,7 +184,7 @@ func (p *Part) In(selector, holding string) *Part {
 	p.w.t.Helper()
 	const look = `function(selector, holding) {
 		const root = this.body ?? this;
-		const has = (e) => e.innerText.includes(holding) || [...e.querySelectorAll("input, textarea")].some((f) => f.value === holding);
+		const has = (e) => e.innerText.includes(holding ?? "") || [...e.querySelectorAll("input, textarea")].some((f) => f.value === holding);
 		return [...root.querySelectorAll(selector)].filter(has).at(-1) ?? null;
 	}`
 	inner := &Part{w: p.w}
@@ -378,4 +377,41 @@ func (p *Part) Choose(name, option string) {
 func (w *Window) Press(key string) {
 	w.t.Helper()
 	w.do("press "+key, chromedp.KeyEvent(key))
+}
+
+// ChooseValue selects an option of a list by its value.
+func (p *Part) ChooseValue(name, value string) {
+	p.w.t.Helper()
+	const choose = `function(value) {
+		this.value = value;
+		if (this.value !== value) throw new Error("no such option");
+		for (const type of ["input", "change"]) this.dispatchEvent(new Event(type, {bubbles: true}));
+	}`
+	if _, err := p.w.apply(p.must("field", name).id, choose, true, value); err != nil {
+		p.w.t.Fatalf("choose %s of %s: %v", value, name, err)
+	}
+}
+
+// Open opens the part, a details element, unless it is.
+func (p *Part) Open() {
+	p.w.t.Helper()
+	const first = `function() { return this.open; }`
+	open, err := p.apply(first, true)
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	if string(open.Value) == "true" {
+		return
+	}
+	list, err := p.all()
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	for _, n := range list {
+		if n.is("summary") {
+			p.w.do("open "+n.name, p.clicking(n))
+			return
+		}
+	}
+	p.w.t.Fatalf("open: got no summary in %s", p.Text())
 }

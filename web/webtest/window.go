@@ -138,9 +138,15 @@ func (w *Window) load(what string, status int64, step chromedp.Action[chromedp.V
 		w.t.Fatalf("%s: %v; the page is %s: %s", what, err, w.Path(), w.Text())
 	}
 	if got := w.Status(); got != status {
-		w.t.Fatalf("%s: got status %d at %s, want %d: %s", what, got, w.Path(), status, w.Text())
+		w.t.Fatalf("%s: got status %d at %s, want %d: %q in %s", what, got, w.Path(), status, w.faults(), w.Text())
 	}
 	w.judge()
+}
+
+// faults returns what the page complains about.
+func (w *Window) faults() []string {
+	w.t.Helper()
+	return Eval[[]string](w, `[...document.querySelectorAll(".problem, .field-problem, .problem-cell")].map((e) => e.innerText)`)
 }
 
 // Status returns the status that the page came with.

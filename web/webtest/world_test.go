@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -215,9 +217,9 @@ func events() []string {
 	return []string{
 		`{"id":"7001","event_type":"member_created","entity_path":"acme/platform/api","entity_type":"Project","author_name":"jane","author_id":1,"ip_address":"192.0.2.7","target_details":"joe"}`,
 		`{"id":"7002","event_type":"project_visibility_updated","entity_path":"acme/platform","entity_type":"Group","author_name":"jane","change":"visibility","from":"private","to":"public"}`,
-		`{"action":"repo.create","business":"acme","org":"acme/platform","repo":"acme/platform/web","actor":"octo","actor_ip":"192.0.2.8","visibility":"private"}`,
-		`{"action":"protected_branch.destroy","business":"acme","org":"acme/docs","repo":"acme/docs/handbook","actor":"octo"}`,
-		`{"action":"git.clone","business":"acme","org":"acme/platform","repo":"acme/platform/api","actor":"octo","transport_protocol_name":"ssh"}`,
+		`{"action":"repo.create","business":"acme","org":"platform","repo":"platform/web","actor":"octo","actor_ip":"192.0.2.8","visibility":"private"}`,
+		`{"action":"protected_branch.destroy","business":"acme","org":"docs","repo":"docs/handbook","actor":"octo"}`,
+		`{"action":"git.clone","business":"acme","org":"platform","repo":"platform/api","actor":"octo","transport_protocol_name":"ssh"}`,
 		`{"id":"9001","event_type":"member_destroyed","entity_path":"umbra/vault","entity_type":"Project","author_name":"raccoon"}`,
 	}
 }
@@ -232,10 +234,13 @@ func (w *world) post(events ...string) {
 	w.call("POST", "/api/v1/events", body.String(), nil)
 }
 
-// trust writes the certificates of test servers for the server to trust.
+// trust has the server trust the certificate that test servers have.
 func (w *world) trust() {
 	w.t.Helper()
-	if err := os.WriteFile(filepath.Join(w.dir, trusted), nil, 0o600); err != nil {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(filepath.Join(w.dir, trusted), text, 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 }

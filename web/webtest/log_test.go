@@ -1,0 +1,106 @@
+package webtest_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluicelog/sluice/web/webtest"
+)
+
+// goTo finds an enterprise or group and its audit log, as the first steps of all
+// instructions say.
+func (p *person) goTo(name string) {
+	p.t.Helper()
+	p.Follow("link", p.words.SearchOrGoTo)
+	p.Fill("Name of an enterprise or group", name)
+	p.Follow("button", "Search")
+	p.In("main li", name).Follow("link", name)
+	p.side().Follow("link", p.words.AuditLog)
+	p.WantPath("/-/groups/" + name + "/audit-log")
+}
+
+// side is the navigation of an enterprise or group.
+func (p *person) side() *webtest.Part { return p.In("nav.side", "") }
+
+// tabs are those of the audit log's page.
+func (p *person) tabs() *webtest.Part { return p.In("nav.tabs", "") }
+
+func auditLog(t *testing.T, w *world) {
+	p := w.signedIn(t, "joe")
+	p.goTo("acme")
+	p.until("the events to be found", func() bool {
+		p.Open("/-/groups/acme/audit-log")
+		return strings.Contains(p.Text(), "git.clone") && strings.Contains(p.Text(), "member_created")
+	})
+	p.WantNot("raccoon", "member_destroyed")
+
+	// One event, its JSON, its own page.
+	event := p.In("details", "member_created")
+	event.Open()
+	event.Want(`"192.0.2.7"`, "7001")
+	event.Follow("link", "Permalink")
+	p.Want("Id", "7001", "member_created", "jane")
+	p.Follow("link", "All events")
+
+	p.search("actor:octo action:git.clone")
+	p.Want("git.clone")
+	p.WantNot("member_created")
+	p.Fill("Search", "created:>=someday")
+	p.FollowStatus("button", "Search", http.StatusUnprocessableEntity)
+	p.Want("Column")
+	p.Open("/-/groups/acme/audit-log")
+	p.Fill("Author", "jane")
+	p.Follow("button", "Search")
+	p.Want("project_visibility_updated")
+	p.WantNot("git.clone", "repo.create")
+	p.search("actor:nobody")
+	p.Want("No event matches.")
+}
+
+func (p *person) search(phrase string) {
+	p.t.Helper()
+	p.Fill("Search", phrase)
+	p.In("form", "Search").Follow("button", "Search")
+}
+
+// exports asks for each format, in the browser but as a text: windows without a
+// person do not store files.
+func exports(t *testing.T, w *world) {
+	p := w.signedIn(t, "jane")
+	p.Open("/-/groups/acme/audit-log")
+	p.Click("summary", p.words.Export)
+	p.Look("audit-log-export")
+	form := p.In("form", p.words.Export)
+	if !form.Has("button", p.words.Export) {
+		t.Errorf("got the buttons %q, want %s", form.Names("button"), p.words.Export)
+	}
+	for format, want := range map[string]string{"ndjson": `"event_type":"member_created"`, "json": `"event_type":"member_created"`, "csv": "member_created"} {
+		form.ChooseValue("Format", format)
+		got := webtest.Eval[string](p.Window, `(() => {
+			const form = [...document.forms].find((f) => f.action.endsWith("/export"));
+			return fetch(form.action + "?" + new URLSearchParams(new FormData(form))).then((r) => r.text());
+		})()`)
+		if !strings.Contains(got, want) || strings.Contains(got, "raccoon") {
+			t.Errorf("export as %s: got %.300s, want %s of acme alone", format, got, want)
+		}
+	}
+}
+
+func follows(t *testing.T, w *world) {
+	p := w.signedIn(t, "jane")
+	p.Open("/-/groups/acme/audit-log")
+	p.Click("button", "Follow live")
+	p.until("new events to be followed", func() bool {
+		w.post(`{"event_type":"live_` + time.Now().Format("150405") + `","entity_path":"acme/live","author_name":"jane"}`)
+		return strings.Contains(p.Text(), "live_")
+	})
+	p.Look("audit-log-live")
+}
+
+// until waits for a condition of somebody at a window.
+func (p *person) until(what string, done func() bool) {
+	p.t.Helper()
+	until(p.t, what, done)
+}
