@@ -103,6 +103,9 @@ func (s *Site) placeOf(ctx context.Context, v *visit) (*place, error) {
 	switch {
 	case name != "":
 		n, err := s.service.FindNamespace(ctx, v.by, name)
+		if codeOf(err) == sluice.Forbidden { // who has no role anywhere
+			err = errNotFound()
+		}
 		if err != nil {
 			return nil, err
 		}
