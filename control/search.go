@@ -37,6 +37,9 @@ type EventQuery struct {
 	// After and Before are the Next and Previous of an answer to the same query,
 	// or "". At most one of them is set.
 	After, Before string
+	// Behind has the page begin behind the event with this number of Class, which is
+	// set then, and no cursor; 0 does not.
+	Behind uint64
 }
 
 // FoundEvent is an event that was found, with what Sluice added to it.
@@ -72,7 +75,7 @@ func (s *Service) Events(ctx context.Context, p Principal, q EventQuery) (FoundE
 	if query.Clauses, err = q.narrow(query.Clauses); err != nil {
 		return FoundEvents{}, err
 	}
-	o := search.PageOptions{Limit: q.Limit, Skip: q.Skip, After: q.After, Before: q.Before}
+	o := search.PageOptions{Limit: q.Limit, Skip: q.Skip, After: q.After, Before: q.Before, Behind: q.Behind}
 	if q.Exact {
 		o.Exact = sluice.FoldNamespace(q.Namespace)
 	}

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"github.com/sluicelog/sluice"
@@ -30,6 +31,9 @@ type PageOptions struct {
 	// After is the Next of a page, Before the Previous of one; not both. The page
 	// then follows, or comes before, that one.
 	After, Before string
+	// Behind has the page begin behind the event with this number of Partition,
+	// which is set then, and no cursor; 0 does not.
+	Behind uint64
 }
 
 // Page is a part of what was found.
@@ -122,7 +126,24 @@ func (s *Service) newWalk(q *index.Query, o PageOptions) (*walk, error) {
 			return nil, err
 		}
 	}
+	if o.Behind > 0 {
+		if err := w.startBehind(&o); err != nil {
+			return nil, err
+		}
+	}
 	return w, nil
+}
+
+// startBehind has the page begin behind an event.
+func (w *walk) startBehind(o *PageOptions) error {
+	if o.Partition == "" || w.start != nil {
+		return sluice.Errorf(sluice.Invalid, "events behind another one are those of its class, without a cursor")
+	}
+	w.start = cut{o.Partition: o.Behind}
+	if w.up && o.Behind < math.MaxUint64 {
+		w.start[o.Partition]++
+	}
+	return nil
 }
 
 // run fills the page. It searches until ctx ends; all is for what has to be done

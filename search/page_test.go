@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +68,35 @@ func TestPagesWhileEventsArrive(t *testing.T) {
 		wantSame(t, "polled", slices.Sorted(slices.Values(polled)), all)
 		wantSame(t, "refreshed", slices.Sorted(slices.Values(refreshed)), all)
 		wantSame(t, "older", older, reversed(w.inLog(func(e event) bool { return strings.HasPrefix(e.id, "x") })))
+	})
+}
+
+// A page can begin behind an event of one partition, in both orders.
+func TestPagesBehindAnEvent(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		for i := range 5 {
+			w.post(numbered("acme/web", fmt.Sprint("a", i, "-"), 3)...)
+			w.post(numbered("umbra", fmt.Sprint("u", i, "-"), 2)...)
+		}
+		partition := w.want(everything(), PageOptions{Limit: 1}).Events[0].Partition
+		all := w.want(below("acme"), PageOptions{Limit: 1000, Order: Oldest, Partition: partition})
+		for i, e := range all.Events {
+			after := w.want(below("acme"), PageOptions{Limit: 1000, Order: Oldest, Partition: partition, Behind: e.Seq})
+			wantSame(t, fmt.Sprint("newer than ", i), idsOf(after), idsOf(all)[i+1:])
+			before := w.want(below("acme"), PageOptions{Limit: 1000, Partition: partition, Behind: e.Seq})
+			wantSame(t, fmt.Sprint("older than ", i), idsOf(before), reversed(idsOf(all)[:i]))
+		}
+		for _, number := range []uint64{1 << 40, math.MaxUint64} {
+			if p := w.want(everything(), PageOptions{Partition: partition, Behind: number, Order: Oldest}); len(p.Events) != 0 {
+				t.Errorf("newer than %d: got %d events, want none", number, len(p.Events))
+			}
+		}
+		first := w.want(everything(), PageOptions{Partition: partition, Limit: 1})
+		for _, o := range []PageOptions{{Behind: 1}, {Behind: 1, Partition: partition, After: first.Next}} {
+			if _, err := w.Page(t.Context(), everything(), o); err == nil {
+				t.Errorf("%+v: got no error", o)
+			}
+		}
 	})
 }
 

@@ -41,6 +41,7 @@ type logData struct {
 	Members     eventMembers
 	NoIndex     bool // nothing can be found
 	Start       *firstSteps
+	quiet       bool // no event comes from elsewhere than Sluice itself
 	first       bool // the reader went back to where the first page begins
 }
 
@@ -78,7 +79,7 @@ func (s *Site) logPage(ctx context.Context, v *visit, p *place) (answer, error) 
 	if data.first {
 		return redirect(q.with(p.Root, func(*logQuery) {})), nil
 	}
-	if len(data.Rows) == 0 && !q.Narrowed() && q.fromStart() {
+	if data.quiet && !q.Narrowed() && q.fromStart() {
 		data.Start = s.firstSteps(v, p)
 	}
 	out := show("log", title, data)
@@ -123,7 +124,9 @@ func (s *Site) findEvents(ctx context.Context, v *visit, p *place, data *logData
 	if err != nil {
 		return err
 	}
+	data.quiet = !found.More
 	for i := range found.Events {
+		data.quiet = data.quiet && found.Events[i].Source == sluice.SourceSluice
 		data.Rows = append(data.Rows, s.rowOf(v, p.Root, q, &found.Events[i]))
 	}
 	data.page(p.Root, &found)

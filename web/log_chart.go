@@ -57,9 +57,9 @@ func (s *Site) chartOf(ctx context.Context, v *visit, p *place, q logQuery) (*ch
 	first, last := q.chartSpan(time.Now())
 	shown := q
 	shown.From, shown.To = first.Format(dateFormat), last.Format(dateFormat)
-	counts, err := s.service.CountEvents(ctx, v.by, control.EventCountQuery{
+	counts, err := s.counts.of(ctx, s.service, v.by, control.EventCountQuery{
 		Namespace: p.Namespace, Phrase: shown.narrow(), Class: q.Class, By: control.CountByDay,
-	})
+	}, manyDays)
 	if err != nil {
 		return nil, err
 	}
@@ -119,12 +119,14 @@ const maxTypes = 200
 func (s *Site) typesOf(ctx context.Context, v *visit, p *place, q logQuery) ([]typeChoice, error) {
 	chosen := strings.ToLower(q.Type)
 	q.Type = ""
-	counts, err := s.service.CountEvents(ctx, v.by, control.EventCountQuery{Namespace: p.Namespace, Phrase: q.narrow(), Class: q.Class, By: control.CountByType})
+	counts, err := s.counts.of(ctx, s.service, v.by, control.EventCountQuery{
+		Namespace: p.Namespace, Phrase: q.narrow(), Class: q.Class, By: control.CountByType,
+	}, maxTypes)
 	if err != nil {
 		return nil, err
 	}
 	list := make([]typeChoice, 0, len(counts.Counts))
-	for _, b := range counts.Counts[:min(len(counts.Counts), maxTypes)] {
+	for _, b := range counts.Counts {
 		list = append(list, typeChoice{b.Name, b.Events, b.Name == chosen})
 	}
 	if chosen != "" && !slices.ContainsFunc(list, func(c typeChoice) bool { return c.Chosen }) {

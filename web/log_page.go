@@ -21,6 +21,8 @@ type eventData struct {
 	Around   string // address of the log at that time
 	Download string // address of all of it
 	Link     string // the page's own address, with the server's
+	Newer    *eventRow
+	Older    *eventRow
 }
 
 // around is how long before and after an event others are near it.
@@ -46,7 +48,21 @@ func (s *Site) eventPage(ctx context.Context, v *visit, p *place) (answer, error
 	}
 	data.Around = nearby(p.Root, row.At)
 	data.Download = "/api/v1/events?" + url.Values{"namespace": {p.Namespace}, "phrase": {qualified("id", data.ID)}}.Encode()
-	return show("log_event", p.Title(label.English().AuditLog), data), nil
+	if data.Newer, err = s.nextEvent(ctx, v, p, &e, control.OldestFirst); err == nil {
+		data.Older, err = s.nextEvent(ctx, v, p, &e, control.NewestFirst)
+	}
+	return show("log_event", p.Title(label.English().AuditLog), data), err
+}
+
+// nextEvent returns what was accepted next to an event of the same class, in an
+// order; nil when there is nothing.
+func (s *Site) nextEvent(ctx context.Context, v *visit, p *place, e *control.FoundEvent, order string) (*eventRow, error) {
+	found, err := s.service.Events(ctx, v.by, control.EventQuery{Namespace: p.Namespace, Class: e.Partition, Order: order, Behind: e.Seq, Limit: 1})
+	if err != nil || len(found.Events) == 0 {
+		return nil, err
+	}
+	row := readEvent(p.Root, logQuery{Days: fewDays}, &found.Events[0], 0)
+	return &row, nil
 }
 
 // eventID returns an event's id as it stands in its JSON.

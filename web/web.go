@@ -60,6 +60,7 @@ type Site struct {
 	version  string
 	samples  samples
 	held     *held
+	counts   *counts
 	handler  http.Handler
 }
 
@@ -67,7 +68,7 @@ type Site struct {
 // part of the program.
 func New(cfg Config) *Site {
 	s := &Site{service: cfg.Service, logger: cfg.Logger, external: cfg.External, proxies: cfg.TrustedProxies,
-		guard: http.NewCrossOriginProtection(), assets: readAssets(), forms: newOnce(), held: newHeld(), version: cfg.Version}
+		guard: http.NewCrossOriginProtection(), assets: readAssets(), forms: newOnce(), held: newHeld(), version: cfg.Version, counts: newCounts()}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,8 +34,9 @@ type browser struct {
 	remote  string // address and port
 	tls     bool
 	cookies map[string]*http.Cookie
-	secrets []string // that no page may hold
-	visited []string // paths of pages that were shown
+	secrets []string      // that no page may hold
+	visited []string      // paths of pages that were shown
+	sent    *atomic.Int64 // events
 }
 
 // simulate runs f against a site in simulated time, with a user jane, an owner of
@@ -68,7 +70,7 @@ func simulateEmpty(t *testing.T, cfg web.Config, configure func(*control.Config)
 	synctest.Test(t, func(t *testing.T) {
 		w := controltest.New(t, configure)
 		cfg.Service, cfg.Logger = w.Service, w.Logger()
-		b := &browser{World: w, t: t, site: web.New(cfg), secrets: []string{password, w.AdminToken}}
+		b := &browser{World: w, t: t, site: web.New(cfg), secrets: []string{password, w.AdminToken}, sent: new(atomic.Int64)}
 		f(t, b.another())
 		synctest.Wait()
 		for _, text := range append(b.secrets, "slc_") {
@@ -83,7 +85,7 @@ func simulateEmpty(t *testing.T, cfg web.Config, configure func(*control.Config)
 // another returns a browser of the same site that knows nothing.
 func (b *browser) another() *browser {
 	return &browser{World: b.World, t: b.t, site: b.site, host: "127.0.0.1:8080", remote: "127.0.0.1:50000",
-		cookies: map[string]*http.Cookie{}, secrets: slices.Clone(b.secrets)}
+		cookies: map[string]*http.Cookie{}, secrets: slices.Clone(b.secrets), sent: b.sent}
 }
 
 // page is an answer.

@@ -28,7 +28,7 @@ import (
 // World is a running service with everything below it in memory. Its fields
 // belong to the test; those that configure are read by Start.
 type World struct {
-	T       *testing.T
+	T       testing.TB
 	Store   *store.Memory
 	Engine  *eventlog.Memory
 	Ring    *secret.Ring
@@ -78,7 +78,7 @@ func (w *World) Logger() *slog.Logger {
 }
 
 // New returns a world that runs. The caller stops it.
-func New(t *testing.T, configure func(*control.Config)) *World {
+func New(t testing.TB, configure func(*control.Config)) *World {
 	t.Helper()
 	w := &World{
 		T: t, Store: store.NewMemory(), Engine: eventlog.NewMemory(eventlog.MemoryOptions{Log: eventlog.LogID{1}}),
@@ -174,7 +174,7 @@ func (w *World) Crash() {
 	w.Start()
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
