@@ -2,9 +2,7 @@ package webtest_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -125,29 +123,4 @@ func (w *world) postAs(token, event string) int {
 	}
 	defer resp.Body.Close()
 	return resp.StatusCode
-}
-
-// anotherSite posts forms to the server from a page that is not its own, which a
-// person who is signed in visits.
-func anotherSite(t *testing.T, w *world) {
-	var forms string
-	for _, path := range []string{"/-/account/tokens", "/-/sign_out", "/-/groups/acme/log-streaming/new"} {
-		forms += `<form method="post" action="` + w.url + path + `"><input name="name" value="x"><button>Win ` + path + `</button></form>`
-	}
-	evil := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-		rw.Header().Set("Content-Type", "text/html")
-		_, _ = rw.Write([]byte(`<!doctype html><html lang="en"><title>x</title><link rel="icon" href="data:,"><h1>You win</h1>` + forms)) // a test's page
-	}))
-	defer evil.Close()
-	p := w.signedIn(t, "jane")
-	for _, path := range []string{"/-/account/tokens", "/-/sign_out"} {
-		p.OpenStatus(evil.URL, http.StatusOK)
-		p.FollowStatus("button", "Win "+path, http.StatusForbidden)
-		p.Want("page of another site")
-	}
-	p.Open("/-/account/tokens")
-	p.Want("You have no tokens.")
-	if got := p.Cookies(); len(got) != 1 || slices.Contains(got, "") {
-		t.Errorf("got cookies %q, want the session's alone", got)
-	}
 }

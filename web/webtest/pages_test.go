@@ -31,6 +31,8 @@ func TestPages(t *testing.T) {
 		{"filters", filters},
 		{"without scripts", withoutScripts},
 		{"two tenants", tenants},
+		{"an auditor", auditors},
+		{"the installation", installation},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, w) })
 	}

@@ -45,6 +45,51 @@ func tenants(t *testing.T, w *world) {
 	}
 }
 
+// auditors look at streams and change nothing.
+func auditors(t *testing.T, w *world) {
+	var made struct {
+		ID    int64
+		Token string `json:"verification_token"`
+	}
+	e := newEndpoint(t)
+	w.hide("value of a header")
+	w.call("POST", "/api/v1/streams", map[string]any{"namespace": "acme", "kind": "http", "name": "seen", "config": map[string]any{"url": e.URL,
+		"headers": []any{map[string]any{"name": "X-Key", "value": "value of a header", "active": true}}}}, &made)
+	w.hide(made.Token)
+	p := w.signedIn(t, "joe")
+	p.logStreaming("acme")
+	row := p.row("seen")
+	row.Want(e.URL)
+	row.WantNot(p.words.Save, p.words.PauseStream, p.words.DeleteStream, p.words.CheckEndpoint)
+	if p.Has("link", p.words.ConfigureStream) {
+		t.Errorf("an auditor is led to %s", p.words.ConfigureStream)
+	}
+	stream := fmt.Sprintf("/-/groups/acme/log-streaming/%d", made.ID)
+	for _, path := range []string{"/-/groups/acme/log-streaming/new?kind=http", stream + "/pause", stream + "/delete", "/-/groups/acme/members", "/-/groups/acme/tokens"} {
+		p.OpenStatus(path, http.StatusForbidden)
+	}
+	w.call("DELETE", fmt.Sprintf("/api/v1/streams/%d", made.ID), nil, nil)
+}
+
+// installation goes through what administrators alone see: all streams, all events,
+// and how the server fares.
+func installation(t *testing.T, w *world) {
+	e := newEndpoint(t)
+	p := w.signedIn(t, "mona")
+	p.Follow("link", "This installation")
+	p.Want("member_created", "member_destroyed")
+	p.tabs().Follow("link", p.words.LogStreaming)
+	p.Follow("link", p.words.ConfigureStream)
+	p.Follow("link", p.words.HTTPEndpoint)
+	p.Fill(p.words.Name, "everything", p.words.DestinationURL, e.URL)
+	p.checkAndSave()
+	w.arrives("umbra", "everywhere", e.count)
+	p.tabs().Follow("link", p.words.LogStreaming)
+	p.deleteStream("everything")
+	p.side().Follow("link", "System")
+	p.In("main", "").Want("System")
+}
+
 // absent holds that each address of another tenant is the page of what does not
 // exist.
 func (p *person) absent(own, other string, id int64) {
