@@ -20,14 +20,6 @@ func count(n any) string {
 	return sign + digits
 }
 
-// several writes how many things of a kind there are, which has its plural in s.
-func several(n any, kind string) string {
-	if digits := count(n); digits != "1" {
-		return digits + " " + kind + "s"
-	}
-	return "1 " + kind
-}
-
 // size writes a number of bytes for people.
 func size(bytes uint64) string {
 	if bytes < 1024 {

@@ -4,14 +4,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/deliver"
 )
 
 func TestFigures(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{count(0), "0"}, {count(999), "999"}, {count(uint64(1000)), "1,000"}, {count(int64(-1234567)), "-1,234,567"},
 		{size(0), "0 B"}, {size(1023), "1023 B"}, {size(1536), "1.5 KiB"}, {size(64 << 20), "64 MiB"}, {size(1000 << 20), "0.98 GiB"}, {size(5 << 50), "5 PiB"},
-		{several(1, "event"), "1 event"}, {several(uint64(1001), "event"), "1,001 events"}, {short(0), "0"}, {short(0.001), "less than 0.01"}, {short(0.25), "0.25"}, {short(3), "3"}, {short(3.14159), "3.1"}, {short(31.4), "31"}, {short(12345.6), "12,346"},
+		{plural(1, "event", "events"), "1 event"}, {plural(uint64(1001), "event", "events"), "1,001 events"}, {short(0), "0"}, {short(0.001), "less than 0.01"}, {short(0.25), "0.25"}, {short(3), "3"}, {short(3.14159), "3.1"}, {short(31.4), "31"}, {short(12345.6), "12,346"},
 		{lasting(0), "less than 1 s"}, {lasting(59 * time.Second), "59 s"}, {lasting(61 * time.Second), "1 min"}, {lasting(90 * time.Minute), "1 h 30 min"}, {lasting(12*time.Hour + time.Minute), "12 h"},
 		{lasting(49 * time.Hour), "2 d 1 h"}, {lasting(180 * 24 * time.Hour), "180 d"},
 		{millis(1500 * time.Microsecond), "1.5 ms"}, {millis(5 * time.Second), "5 s"},
@@ -48,6 +50,22 @@ func TestForecast(t *testing.T) {
 	}
 	if got := forecast(control.Space{Free: 1, Floor: 2}, 1<<30, 1<<20, 1); got != "the disk is full" {
 		t.Errorf("got %q, want that it is full", got)
+	}
+}
+
+func TestExpiring(t *testing.T) {
+	now := time.Date(2026, 5, 9, 12, 0, 0, 0, time.UTC)
+	days := func(n int) time.Time { return now.AddDate(0, 0, n) }
+	until := days(4)
+	lane := deliver.LaneState{Partition: "git", Ledger: sluice.Ledger{Pending: 3}, BehindSince: days(-4)}
+	kept := []control.Kept{{Class: "audit"}, {Class: "git", Until: &until}}
+	if got := expiring([]deliver.LaneState{lane}, kept, now); len(got) != 1 || got[0].Text != "Git events expire from 13 May 2026, 12:00 UTC on, unless they are delivered" {
+		t.Errorf("when half of the time has passed: got %v, want that Git events expire", got)
+	}
+	later, done := lane, lane
+	later.BehindSince, done.Ledger.Pending = days(-3), 0
+	if got := expiring([]deliver.LaneState{later, done, {Partition: "audit", Ledger: sluice.Ledger{Pending: 1}, BehindSince: days(-100)}}, kept, now); len(got) != 0 {
+		t.Errorf("got %v, want nothing yet", got)
 	}
 }
 

@@ -122,7 +122,7 @@ func TestEveryPageIsThere(t *testing.T) {
 	names := []string{
 		"confirm", "error", "first_user", "home", "members", "password", "producers", "revoke", "sign_in", "tokens", "user", "users",
 		"log", "log_event",
-		"system",
+		"system", "history", "quarantine", "replay",
 		"streams", "stream_new", "stream_pause", "stream_delete",
 	}
 	for _, name := range names {

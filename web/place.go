@@ -66,6 +66,7 @@ func (s *Site) placeRoutes() map[string]placeRoute {
 	}
 	maps.Copy(routes, s.peopleRoutes())
 	maps.Copy(routes, s.systemRoutes())
+	maps.Copy(routes, s.historyRoutes())
 	return routes
 }
 

@@ -57,7 +57,9 @@ func (s *Site) systemPage(ctx context.Context, v *visit, p *place) (answer, erro
 	s.ingestFigures(data, hours)
 	s.diskFigures(ctx, data, hours)
 	s.indexFigures(ctx, data)
-	s.streamFigures(ctx, data)
+	if err := s.streamFigures(ctx, v, data); err != nil {
+		return answer{}, err
+	}
 	s.alarms(data)
 	return show("system", p.Title(titleSystem), data), nil
 }
@@ -75,9 +77,9 @@ func (s *Site) alarms(data *systemData) {
 		add(true, "The server takes no events now.", "Its log has the cause.")
 	}
 	add(s.service.RetentionStopped(), "Retention has stopped, because the clock was set forward.", "Restart the server when the clock is right.")
-	add(data.Keys.Pending > 0, several(data.Keys.Pending, "secret")+" of streams to be sealed with the current key.", "They are sealed anew while the server runs; “sluice secrets status” shows what is left.")
+	add(data.Keys.Pending > 0, plural(uint64(data.Keys.Pending), "secret", "secrets")+" of streams to be sealed with the current key.", "They are sealed anew while the server runs; “sluice secrets status” shows what is left.")
 	for _, k := range data.Keys.Keys {
-		add(!k.InFile, several(k.Values, "secret")+" cannot be read: the key file lacks the sealing key "+k.ID+".", "Put the key back into the file, or enter those secrets anew.")
+		add(!k.InFile, plural(uint64(k.Values), "secret", "secrets")+" cannot be read: the key file lacks the sealing key "+k.ID+".", "Put the key back into the file, or enter those secrets anew.")
 	}
 }
 

@@ -22,12 +22,12 @@ func (s *Site) ingestFigures(data *systemData, hours []control.HourCounts) {
 		data.Ingest = append(data.Ingest, row{"Now", "not measured yet", "open the page again in a few seconds"})
 	}
 	if ok && long.Over > recent.Over {
-		data.Ingest = append(data.Ingest, row{"Last " + lasting(long.Over), short(long.Events) + " events/s", several(long.Requests, "request") + ", " + count(long.Wrong) + " not stored"})
+		data.Ingest = append(data.Ingest, row{"Last " + lasting(long.Over), short(long.Events) + " events/s", plural(long.Requests, "request", "requests") + ", " + count(long.Wrong) + " not stored"})
 	}
 	day := sumHours(hours, data.Now.Add(-24*time.Hour))
 	data.Ingest = append(data.Ingest,
-		row{"Last 24 hours", several(day, "event"), short(float64(day)/86400) + " events/s"},
-		row{"Since the start", several(in.Accepted, "event"), several(in.Duplicates, "duplicate") + ", " + several(in.Requests, "request") + ", " + count(in.Failures) + " not stored"})
+		row{"Last 24 hours", plural(day, "event", "events"), short(float64(day)/86400) + " events/s"},
+		row{"Since the start", plural(in.Accepted, "event", "events"), plural(in.Duplicates, "duplicate", "duplicates") + ", " + plural(in.Requests, "request", "requests") + ", " + count(in.Failures) + " not stored"})
 	data.Hours = hourGraph(hours, data.Now)
 	data.latency(&in)
 }
@@ -51,7 +51,7 @@ func hourGraph(hours []control.HourCounts, now time.Time) graph {
 	for i := range hours {
 		at := int(hours[i].Time.Sub(first) / time.Hour)
 		if at >= 0 && at < len(list) {
-			list[at] = figure{Value: float64(hours[i].Events), Title: hours[i].Time.Format("2 Jan 15:04") + " UTC: " + several(hours[i].Events, "event")}
+			list[at] = figure{Value: float64(hours[i].Events), Title: hours[i].Time.Format("2 Jan 15:04") + " UTC: " + plural(hours[i].Events, "event", "events")}
 		}
 	}
 	top := highest(list)
@@ -68,7 +68,7 @@ func (d *systemData) latency(in *control.Intake) {
 	}
 	mean := in.Waited / time.Duration(in.Requests)
 	d.Latency = []row{
-		{"Mean", millis(mean), "of " + several(in.Requests, "request") + " since the start"},
+		{"Mean", millis(mean), "of " + plural(in.Requests, "request", "requests") + " since the start"},
 		{"Half of them", quantile(in.Commits, 0.5), ""},
 		{"95 of 100", quantile(in.Commits, 0.95), ""},
 		{"99 of 100", quantile(in.Commits, 0.99), ""},
@@ -80,7 +80,7 @@ func (d *systemData) latency(in *control.Intake) {
 		if i < len(bounds) {
 			name = "up to " + millis(bounds[i])
 		}
-		list[i] = figure{Value: float64(n), Title: name + ": " + several(n, "request")}
+		list[i] = figure{Value: float64(n), Title: name + ": " + plural(n, "request", "requests")}
 	}
 	top := highest(list)
 	d.Commits = graph{Title: "Requests by the time until they were on disk", Top: short(top), First: "up to " + millis(bounds[0]), Last: "longer than " + millis(bounds[len(bounds)-1])}
@@ -184,7 +184,7 @@ func (s *Site) indexFigures(ctx context.Context, data *systemData) {
 			r.State = "follows the log"
 		}
 		if x.LagEvents > 0 {
-			r.Lag = several(x.LagEvents, "event") + ", " + lasting(time.Duration(x.LagSeconds*float64(time.Second)))
+			r.Lag = plural(x.LagEvents, "event", "events") + ", " + lasting(time.Duration(x.LagSeconds*float64(time.Second)))
 		}
 		data.Indexes = append(data.Indexes, r)
 	}

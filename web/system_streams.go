@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/deliver"
 )
 
 const (
@@ -52,12 +53,16 @@ func streamTitle(name string, id sluice.StreamID) string {
 }
 
 // streamFigures adds how many streams there are, and which need attention.
-func (s *Site) streamFigures(ctx context.Context, data *systemData) {
+func (s *Site) streamFigures(ctx context.Context, v *visit, data *systemData) error {
 	statuses := map[sluice.Status]int{}
 	var list []attention
 	for _, f := range s.service.StreamFigures(ctx) {
 		statuses[f.State.Status]++
-		if a := attentionOf(&f); len(a.Reasons) > 0 {
+		a := attentionOf(&f)
+		if err := s.gapExpected(ctx, v, &f, &a, data.Now); err != nil {
+			return err
+		}
+		if len(a.Reasons) > 0 {
 			list = append(list, a)
 		}
 	}
@@ -69,6 +74,39 @@ func (s *Site) streamFigures(ctx context.Context, data *systemData) {
 	if len(list) > maxAttention {
 		data.Attention, data.Others = list[:maxAttention], len(list)-maxAttention
 	}
+	return nil
+}
+
+// gapExpected adds that pending events of a stream will expire, once half of the
+// time until then has passed.
+func (s *Site) gapExpected(ctx context.Context, v *visit, f *control.StreamFigures, a *attention, now time.Time) error {
+	if f.State.Ledger.Pending == 0 || f.Lag < lateAfter {
+		return nil
+	}
+	kept, err := s.service.KeptWhilePaused(ctx, v.by, f.ID)
+	if codeOf(err) == sluice.NotFound {
+		return nil // it was deleted meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	for _, r := range expiring(f.State.Lanes, kept, now) {
+		a.rank, a.Reasons = min(a.rank, 2), append(a.Reasons, r)
+	}
+	return nil
+}
+
+func expiring(lanes []deliver.LaneState, kept []control.Kept, now time.Time) (out []reason) {
+	for i := range lanes {
+		l := &lanes[i]
+		for _, k := range kept {
+			if k.Class != l.Partition || k.Until == nil || l.Ledger.Pending == 0 || l.BehindSince.IsZero() || now.Sub(l.BehindSince) < k.Until.Sub(l.BehindSince)/2 {
+				continue
+			}
+			out = append(out, reason{className(k.Class) + " expire from " + k.Until.Format("2 Jan 2006, 15:04 UTC") + " on, unless they are delivered", true})
+		}
+	}
+	return out
 }
 
 // attentionOf says why a stream needs attention; without a reason it does not.
@@ -91,13 +129,13 @@ func attentionOf(f *control.StreamFigures) attention {
 		add(3, true, "the last check failed: "+cut(c.Message))
 	}
 	if n := f.State.Ledger.Quarantined; n > 0 {
-		add(4, false, several(n, "event")+" in quarantine")
+		add(4, false, plural(n, "event", "events")+" in quarantine")
 	}
 	if n := f.State.Ledger.Expired; n > 0 {
-		add(6, false, several(n, "event")+" expired without delivery")
+		add(6, false, plural(n, "event", "events")+" expired without delivery")
 	}
 	if f.State.Status != sluice.StatusDone && f.Lag >= lateAfter {
-		text := several(f.State.Ledger.Pending, "event") + " behind, the oldest since " + lasting(f.Lag)
+		text := plural(f.State.Ledger.Pending, "event", "events") + " behind, the oldest since " + lasting(f.Lag)
 		if f.State.Status == sluice.StatusPaused {
 			text = "paused, " + text
 		}

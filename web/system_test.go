@@ -51,6 +51,9 @@ func TestSystem(t *testing.T) {
 		synctest.Wait()
 		address := fmt.Sprintf("/-/groups/acme/streams/%d", st.ID)
 		p := mona.get(200, page, `href="`+address+`"`, "held: wrong &lt;token&gt;", "1 held", " events/s", "Last 24 hours", "within ", "UTC: ")
+		time.Sleep(5 * 24 * time.Hour)
+		mona = b.as("mona")
+		mona.get(200, page, "the oldest since 5 d")
 		if strings.Contains(p.html, "not measured yet") {
 			t.Error("the rate is not known, although the page was shown before")
 		}
