@@ -31,6 +31,8 @@ type eventMembers struct {
 	Target  []string `json:"target"`
 	Address []string `json:"address"`
 	Country []string `json:"country"`
+	// Words are what types are called.
+	Words map[string]string `json:"words"`
 }
 
 func membersOfEvents() eventMembers {
@@ -42,6 +44,7 @@ func membersOfEvents() eventMembers {
 		Target:  []string{"target_details", "details.target_details", "user", "team", "name", "details.target_id"},
 		Address: []string{"ip_address", "actor_ip", "details.ip_address"},
 		Country: []string{"actor_location.country_code", "country_code"},
+		Words:   map[string]string{"git.push": "Pushed", "git.clone": "Cloned", "git.fetch": "Fetched", "repository_git_operation": "Used a repository with Git"},
 	}
 }
 
@@ -57,10 +60,12 @@ type eventRow struct {
 	Path    string // where, "" for the installation
 	IP      string
 	Country string
-	Source  string
-	JSON    string
-	Cut     bool   // JSON is not all of it
-	Links   []link // to what is like it
+	Source  string // its name
+	// SourceID is the token's id, or "sluice".
+	SourceID string
+	JSON     string
+	Cut      bool   // JSON is not all of it
+	Links    []link // to what is like it
 }
 
 // TypeShown is the type as pages show it.
@@ -95,7 +100,7 @@ func readEvent(root string, q logQuery, e *control.FoundEvent, limit int) eventR
 	var scanner sluice.Scanner
 	scanner.MaxEvent = max(len(e.Event), 1)
 	_, env, _, err := scanner.Scan(nil, e.Event)
-	row := eventRow{Name: eventName(e), At: e.AcceptedAt, Path: e.Namespace, Source: e.Source, Type: string(env.Type), Actor: plain(string(env.Actor), rowName)}
+	row := eventRow{Name: eventName(e), At: e.AcceptedAt, Path: e.Namespace, Source: e.Source, SourceID: e.Source, Type: string(env.Type), Actor: plain(string(env.Actor), rowName)}
 	row.Address = root + "/audit-log/" + row.Name
 	if err == nil && !env.Time.IsZero() {
 		row.At = env.Time.UTC()
@@ -156,8 +161,7 @@ func textOf(value json.RawMessage) string {
 
 // inWords makes words of a type.
 func inWords(eventType string) string {
-	known := map[string]string{"git.push": "Pushed", "git.clone": "Cloned", "git.fetch": "Fetched", "repository_git_operation": "Used a repository with Git"}
-	if words, ok := known[eventType]; ok {
+	if words, ok := membersOfEvents().Words[eventType]; ok {
 		return words
 	}
 	words := strings.NewReplacer(".", " ", "_", " ").Replace(eventType)

@@ -41,6 +41,7 @@
   };
 
   const inWords = (type) => {
+    if (Object.hasOwn(members.words, type)) return members.words[type];
     const words = type.replace(/[._]/g, " ");
     return words.charAt(0).toUpperCase() + words.slice(1);
   };
@@ -88,7 +89,10 @@
       if (plain(text)) put(".event-" + part, plain(text));
       else row.querySelector(".event-" + part + "-part").remove();
     }
-    put(".event-source", "by way of " + (found.source === "sluice" ? "Sluice" : found.source));
+    const source = row.querySelector(".event-source");
+    source.dataset.source = found.source;
+    const same = list.querySelector(`[data-source="${CSS.escape(found.source)}"]`);
+    source.textContent = same ? same.textContent : "by way of " + (found.source === "sluice" ? "Sluice" : found.source);
     const told = textOf(event, members.time);
     let at = new Date(told || found.accepted_at);
     if (isNaN(at)) at = new Date(found.accepted_at);
@@ -98,7 +102,9 @@
     const code = row.querySelector("pre code");
     code.id = "json-" + name;
     code.textContent = pretty(raw.slice(0, 8 * mostJSON));
-    row.querySelector("[data-copy]").dataset.copy = code.id;
+    const copy = row.querySelector("[data-copy]");
+    if (code.textContent.length > mostJSON) copy.remove(); // it is not all of it
+    else copy.dataset.copy = code.id;
     row.querySelector(".event-links a").href += "/" + name;
     return row;
   };
