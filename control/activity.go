@@ -91,6 +91,16 @@ func (s *Service) Activity(ctx context.Context, p Principal, id sluice.StreamID,
 	return out, nil
 }
 
+// LastDay returns how many events a stream delivered in each of the last 24 hours,
+// the oldest first, the one under way last. It is cheap enough to be asked for all
+// streams of a page.
+func (s *Service) LastDay(ctx context.Context, p Principal, id sluice.StreamID) ([deliver.HoursADay]uint64, error) {
+	if _, err := s.find(p, actionReadStreams, id); err != nil {
+		return [deliver.HoursADay]uint64{}, err
+	}
+	return s.cfg.Deliver.LastDay(ctx, id)
+}
+
 // Info is what every caller may know of the server.
 type Info struct {
 	// EgressAddresses are the networks that deliveries come from, as far as the

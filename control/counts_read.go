@@ -22,6 +22,8 @@ type CountQuery struct {
 	Hours int
 	// By is "type", the default, or "namespace", which the instance has not.
 	By string
+	// Both counts by type and by namespace, whatever By says.
+	Both bool
 }
 
 // HourCounts counts the events that were accepted in one hour.
@@ -52,7 +54,7 @@ func (s *Service) Counts(ctx context.Context, p Principal, q CountQuery) ([]Hour
 		return nil, err
 	}
 	hours := cmp.Or(q.Hours, 24)
-	sum := &countSum{top: sluice.TopLevel(scope), scope: scope, by: q.By, hours: map[int64]*HourCounts{}}
+	sum := &countSum{top: sluice.TopLevel(scope), scope: scope, types: q.Both || q.By != "namespace", namespaces: q.Both || q.By == "namespace", hours: map[int64]*HourCounts{}}
 	for _, c := range s.counters { // a block of the next hour may be there already
 		if err := c.each(ctx, sum.top, s.now().Unix()/3600-int64(hours)+1, hours+1, sum.add); err != nil {
 			return nil, err
@@ -71,8 +73,8 @@ func (q *CountQuery) check() error {
 		return sluice.Errorf(sluice.Invalid, "hours must be 1 to %d", maxCountHours)
 	}
 	switch {
-	case q.By == "" || q.By == "type":
-	case q.By != "namespace":
+	case !q.Both && (q.By == "" || q.By == "type"):
+	case !q.Both && q.By != "namespace":
 		return sluice.Errorf(sluice.Invalid, "by must be type or namespace")
 	case q.Namespace == sluice.Instance:
 		return sluice.Errorf(sluice.Invalid, "the instance is counted by type only").WithHint("name a namespace to see what is below it")
@@ -125,8 +127,9 @@ func (c *counter) sum(turns uint64, top string, since int64, stored []*tally, f 
 
 // countSum adds tallies up.
 type countSum struct {
-	top, scope, by string
-	hours          map[int64]*HourCounts
+	top, scope        string
+	types, namespaces bool // what is counted by
+	hours             map[int64]*HourCounts
 }
 
 func (s *countSum) add(hour int64, t *tally) {
@@ -135,9 +138,12 @@ func (s *countSum) add(hour int64, t *tally) {
 	}
 	h := s.hours[hour]
 	if h == nil {
-		h = &HourCounts{Time: time.Unix(hour*3600, 0).UTC(), Types: map[string]uint64{}}
-		if s.by == "namespace" {
-			h.Types, h.Namespaces = nil, map[string]uint64{}
+		h = &HourCounts{Time: time.Unix(hour*3600, 0).UTC()}
+		if s.types {
+			h.Types = map[string]uint64{}
+		}
+		if s.namespaces {
+			h.Namespaces = map[string]uint64{}
 		}
 		s.hours[hour] = h
 	}
@@ -155,10 +161,10 @@ func (s *countSum) add(hour int64, t *tally) {
 				continue
 			}
 			h.Events += c.n
-			switch {
-			case s.by != "namespace":
+			if s.types {
 				h.Types[c.name.Value()] += c.n
-			case !others:
+			}
+			if s.namespaces && !others {
 				h.Namespaces[s.top+r.path] += c.n
 			}
 		}

@@ -100,6 +100,30 @@ func TestCountsAreBounded(t *testing.T) {
 	})
 }
 
+// Both counts are those that each has alone.
+func TestCountsByBoth(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		w.Post("acme/web", "user.add", 2)
+		w.Post("acme/api", "git.push", 3)
+		time.Sleep(2 * time.Minute)
+		count := func(q control.CountQuery) control.HourCounts {
+			t.Helper()
+			q.Namespace = "acme"
+			list, err := w.Service.Counts(t.Context(), w.Admin, q)
+			if err != nil || len(list) != 1 {
+				t.Fatalf("got %v, error %v, want one hour", list, err)
+			}
+			return list[0]
+		}
+		both, types, namespaces := count(control.CountQuery{Both: true}), count(control.CountQuery{}), count(control.CountQuery{By: "namespace"})
+		if both.Events != 5 || !maps.Equal(both.Types, types.Types) || !maps.Equal(both.Namespaces, namespaces.Namespaces) {
+			t.Errorf("got %+v, want what %+v and %+v have", both, types, namespaces)
+		}
+		_, err := w.Service.Counts(t.Context(), w.Admin, control.CountQuery{Both: true})
+		wantError(t, "the instance by both", err, sluice.Invalid)
+	})
+}
+
 // Namespaces beyond the bound are summed, and sums are exact.
 func TestCountsOfManyNamespaces(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, w *controltest.World) {

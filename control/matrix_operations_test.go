@@ -144,6 +144,12 @@ func deliveryOperations() map[string]operation {
 		"Activity": read(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
 			return m.Service.Activity(m.t.Context(), p, id, 1)
 		}),
+		"LastDay": read(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
+			return m.Service.LastDay(m.t.Context(), p, id)
+		}),
+		"KeptWhilePaused": read(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
+			return m.Service.KeptWhilePaused(m.t.Context(), p, id)
+		}),
 		"Quarantine": read(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
 			return m.Service.Quarantine(m.t.Context(), p, id, 1)
 		}),

@@ -131,7 +131,7 @@ func (d *Deliverer) Activity(ctx context.Context, id sluice.StreamID, since time
 	}
 	sums := map[int64]minute{}
 	for _, l := range s.lanes {
-		list, err := d.journalOf(l).minutes(ctx, minuteOf(since))
+		list, _, err := d.journalOf(l).minutes(ctx, minuteOf(since))
 		if err != nil {
 			return nil, fmt.Errorf("read activity of stream %d: %w", id, err)
 		}
@@ -158,7 +158,7 @@ func (d *Deliverer) LastSuccess(ctx context.Context, id sluice.StreamID) (time.T
 	}
 	var last time.Time
 	for _, l := range s.lanes {
-		at, err := d.journalOf(l).lastSuccess(ctx)
+		at, err := d.lastSuccess(ctx, l)
 		if err != nil {
 			return time.Time{}, err
 		}
@@ -167,6 +167,21 @@ func (d *Deliverer) LastSuccess(ctx context.Context, id sluice.StreamID) (time.T
 		}
 	}
 	return last, nil
+}
+
+// lastSuccess is [Deliverer.LastSuccess] of a lane. That of one which has done
+// nothing since the start is read once.
+func (d *Deliverer) lastSuccess(ctx context.Context, l *lane) (time.Time, error) {
+	if l.journal.Load() == nil {
+		if at := l.before.Load(); at != nil {
+			return *at, nil
+		}
+	}
+	at, err := d.journalOf(l).lastSuccess(ctx)
+	if err == nil {
+		l.before.Store(&at)
+	}
+	return at, err
 }
 
 // Trouble is a stream whose deliveries fail.

@@ -66,6 +66,7 @@ type journal struct {
 	ring    ring
 	open    minute    // under way
 	closed  minuteLog // minutes before, not in the record of their day yet
+	fresh   uint64    // events delivered since the journal is in memory
 	failing int64     // ms; the first failure since the last success, 0 when that was later
 	success int64     // ms; the last success
 }
@@ -112,6 +113,7 @@ func (j *journal) add(a *Attempt) {
 		j.open = minute{at: at}
 	}
 	j.open.delivered += uint64(a.Delivered)
+	j.fresh += uint64(a.Delivered)
 	switch {
 	case a.Class == "":
 		j.open.bytes += uint64(a.Bytes)
@@ -173,19 +175,20 @@ func fromMillis(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// minutes returns the minutes from since on.
-func (j *journal) minutes(ctx context.Context, since int64) ([]minute, error) {
+// minutes returns the minutes from since on, and the count of fresh up to which
+// they go.
+func (j *journal) minutes(ctx context.Context, since int64) (out []minute, fresh uint64, err error) {
 	j.mu.Lock()
-	err := j.ready(ctx)
+	err = j.ready(ctx)
 	recent := readMinutes(j.closed.b)
 	if j.open.at != 0 {
 		recent = append(recent, j.open)
 	}
+	fresh = j.fresh
 	j.mu.Unlock()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var out []minute
 	last := since - 1
 	take := func(list []minute) {
 		for _, m := range list {
@@ -198,14 +201,14 @@ func (j *journal) minutes(ctx context.Context, since int64) ([]minute, error) {
 	// What moves into a day's record meanwhile is met twice, and taken once.
 	for rec, err := range j.js.store.List(ctx, j.prefix) {
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if day, ok := j.day(rec.Key); ok && day >= dayOf(since) {
 			take(readMinutes(rec.Value))
 		}
 	}
 	take(recent)
-	return out, nil
+	return out, fresh, nil
 }
 
 // day returns which day's minutes are under a key.

@@ -58,6 +58,11 @@ type lane struct {
 
 	// journal keeps what the lane tried; nil until it tries something.
 	journal atomic.Pointer[journal]
+	// before is the last success, as long as there is no journal; nil until
+	// somebody asked for it.
+	before atomic.Pointer[time.Time]
+	// day is what was delivered lately; nil until somebody asked for it.
+	day atomic.Pointer[laneDay]
 
 	// seen is the highest total that was told before the stream's until passed.
 	seen uint64

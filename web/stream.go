@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
@@ -114,8 +113,8 @@ func (s *Site) rowOfStream(ctx context.Context, v *visit, p *place, st *control.
 		Stream: st, Title: titleOf(st), Address: p.Root + "/" + streamsTab + "/" + strconv.FormatInt(int64(st.ID), 10), KindTitle: kind.Title,
 		State: statusWords(st), Filtered: !st.Filter.Empty(), Lag: lagWords(&st.Health), Bar: ledgerOf(&st.Ledger), Owner: p.Owner,
 	}
-	minutes, err := s.service.Activity(ctx, v.by, st.ID, sparkHours*60)
-	row.Spark = sparkOf(minutes, time.Now())
+	hours, err := s.service.LastDay(ctx, v.by, st.ID)
+	row.Spark = sparkOf(hours[:])
 	return row, err
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
@@ -20,6 +22,9 @@ const (
 	choiceHours = 7 * 24
 	// maxChoices bounds the choices of a list; others are typed.
 	maxChoices = 200
+	// tallyLife is how long a count is shown, and maxTallies of how many places.
+	tallyLife  = time.Minute
+	maxTallies = 64
 	// otherTypes is how control names the types that it sums.
 	otherTypes = "other"
 )
@@ -45,31 +50,32 @@ func choiceLabels() []string {
 	return []string{w.FilterByType, "Exclude audit event types", w.FilterByNamespace}
 }
 
-// tally counts the events of the last seven days.
-type tally struct{ types, namespaces map[string]uint64 }
+// tally counts the events of the last seven days. It is never changed once it is
+// made.
+type tally struct {
+	at                time.Time
+	types, namespaces map[string]uint64
+}
 
 // tallyOf counts the events of a place by type, and by group and project, those
-// below each included.
+// below each included. Those of all enterprises and groups together are counted by
+// type alone.
 func (s *Site) tallyOf(ctx context.Context, v *visit, p *place) (*tally, error) {
-	t := &tally{types: map[string]uint64{}, namespaces: map[string]uint64{}}
-	hours, err := s.service.Counts(ctx, v.by, control.CountQuery{Namespace: p.Namespace, Hours: choiceHours})
+	now := time.Now()
+	if t := s.tallies.get(p.Namespace, now); t != nil {
+		return t, nil
+	}
+	hours, err := s.service.Counts(ctx, v.by, control.CountQuery{Namespace: p.Namespace, Hours: choiceHours, Both: p.Namespace != sluice.Instance})
 	if err != nil {
 		return nil, err
 	}
+	t := &tally{at: now, types: map[string]uint64{}, namespaces: map[string]uint64{}}
 	for i := range hours {
 		for name, n := range hours[i].Types {
 			if name != otherTypes && name != "" {
 				t.types[name] += n
 			}
 		}
-	}
-	if p.Namespace == sluice.Instance {
-		return t, nil // what lies in all enterprises and groups together is not counted
-	}
-	if hours, err = s.service.Counts(ctx, v.by, control.CountQuery{Namespace: p.Namespace, Hours: choiceHours, By: "namespace"}); err != nil {
-		return nil, err
-	}
-	for i := range hours {
 		for path, n := range hours[i].Namespaces {
 			for strings.Contains(path, "/") {
 				t.namespaces[path] += n
@@ -77,7 +83,47 @@ func (s *Site) tallyOf(ctx context.Context, v *visit, p *place) (*tally, error) 
 			}
 		}
 	}
+	t.cut()
+	s.tallies.put(p.Namespace, t)
 	return t, nil
+}
+
+// cut leaves what can be chosen: the most frequent names.
+func (t *tally) cut() {
+	for _, counts := range []map[string]uint64{t.types, t.namespaces} {
+		for i, name := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b)) }) {
+			if i >= maxChoices {
+				delete(counts, name)
+			}
+		}
+	}
+}
+
+// tallies remember the tallies of some places for a minute: what was counted in
+// seven days changes little, and is asked for with every answer to a form. They
+// are for those alone who may change streams there.
+type tallies struct {
+	mu      sync.Mutex
+	byPlace map[string]*tally
+}
+
+func (t *tallies) get(namespace string, now time.Time) *tally {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if found := t.byPlace[namespace]; found != nil && now.Sub(found.at) < tallyLife {
+		return found
+	}
+	return nil
+}
+
+func (t *tallies) put(namespace string, found *tally) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.byPlace, func(_ string, old *tally) bool { return found.at.Sub(old.at) >= tallyLife })
+	if t.byPlace == nil || len(t.byPlace) >= maxTallies {
+		t.byPlace = map[string]*tally{}
+	}
+	t.byPlace[namespace] = found
 }
 
 // choose shows the filter of an entry.
@@ -102,10 +148,9 @@ func (f *streamForm) choose(e *entry, t *tally) {
 	}
 }
 
-// choiceRows lists what is chosen and the most frequent others, by name.
+// choiceRows lists what is chosen and what was counted, by name.
 func choiceRows(id string, chosen []string, counts map[string]uint64) []choiceView {
-	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b)) })
-	names = names[:min(len(names), maxChoices)]
+	names := slices.Collect(maps.Keys(counts))
 	for _, name := range chosen {
 		if !slices.Contains(names, name) {
 			names = append(names, name)

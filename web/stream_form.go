@@ -182,7 +182,9 @@ func (f *streamForm) refuse(e *sluice.Error, sent []headerEntry) {
 	message, hint := f.words(e.Message), f.words(e.Hint)
 	f.Problem = &formProblem{Message: sentence(message), Hint: sentence(hint)}
 	problem := strings.TrimSpace(sentence(message) + " " + sentence(hint))
-	elsewhere := func() { f.Problem, f.Marked = &formProblem{Message: "This was not done: see what is marked below."}, true }
+	elsewhere := func() {
+		f.Problem, f.Marked = &formProblem{Message: "This was not done: see what is marked below."}, true
+	}
 	if rest, ok := strings.CutPrefix(e.Message, configPrefix+"headers"); ok && f.Headers != nil {
 		elsewhere()
 		f.Headers.refuse(rest, sentence(hint), sent, problem)

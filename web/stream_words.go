@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -120,33 +121,25 @@ func ledgerOf(l *sluice.Ledger) ledgerView {
 	return v
 }
 
-// sparkHours is what a sparkline shows.
-const sparkHours = 24
-
 // sparkline is a small chart of what was delivered in each of the last hours.
 type sparkline struct {
 	Points string // of a line in a box of 96 by 24
 	Words  string
 }
 
-func sparkOf(minutes []control.Minute, now time.Time) sparkline {
-	var hours [sparkHours]uint64
-	var sum, most uint64
-	first := now.Unix()/3600 - sparkHours + 1
-	for _, m := range minutes {
-		if i := m.Time.Unix()/3600 - first; i >= 0 && i < sparkHours {
-			hours[i] += m.Delivered
-			sum += m.Delivered
-			most = max(most, hours[i])
-		}
+func sparkOf(hours []uint64) sparkline {
+	var sum uint64
+	for _, n := range hours {
+		sum += n
 	}
 	v := sparkline{Words: count(sum) + " delivered in the last 24 hours"}
 	if sum == 0 {
 		return v
 	}
+	most := float64(slices.Max(hours))
 	var b strings.Builder
 	for i, n := range hours {
-		fmt.Fprintf(&b, "%d,%d ", i*96/(sparkHours-1), 22-int(float64(n)/float64(most)*20))
+		fmt.Fprintf(&b, "%d,%d ", i*96/(len(hours)-1), 22-int(float64(n)/most*20))
 	}
 	v.Points = strings.TrimSpace(b.String())
 	return v

@@ -61,6 +61,7 @@ type Site struct {
 	samples  samples
 	held     *held
 	counts   *counts
+	tallies  tallies
 	handler  http.Handler
 }
 
