@@ -79,7 +79,17 @@ func personalTokens(t *testing.T, w *world) {
 	p.Set("read_api", true)
 	p.Follow("button", "Create token")
 	p.Want("shown only this once", "laptop")
+	p.Look("account-tokens-made")
 	token := regexp.MustCompile(`slc_[\w-]{43}`).FindString(p.Text())
+	if got := webtest.Eval[string](p.Window, `document.querySelector("main li time").title`); !strings.HasSuffix(got, " UTC") {
+		t.Errorf("a time when the pointer rests on it: got %q, want UTC", got)
+	}
+	webtest.Eval[any](p.Window, `navigator.clipboard.writeText = async (text) => { document.title = text; }`)
+	p.Click("button", "Copy")
+	p.In("button", "Copied")
+	if got := webtest.Eval[string](p.Window, `document.title`); got != token {
+		t.Errorf("copied: got %q, want the token", got)
+	}
 	if got := w.status("/api/v1/me", token); got != http.StatusOK {
 		t.Errorf("the token: got status %d, want 200", got)
 	}
@@ -91,6 +101,41 @@ func personalTokens(t *testing.T, w *world) {
 	if got := w.status("/api/v1/me", token); got != http.StatusUnauthorized {
 		t.Errorf("the revoked token: got status %d, want 401", got)
 	}
+}
+
+// plainTokens makes and revokes a token with plain forms.
+func plainTokens(t *testing.T, w *world) {
+	p := w.window(t, true)
+	p.signIn("joe")
+	p.Click("summary", "joe")
+	p.Follow("link", "Personal access tokens")
+	p.Fill("Token name", "plain")
+	p.Set("api", true)
+	p.Follow("button", "Create token")
+	p.Want("shown only this once", " UTC")
+	p.In("main li", "plain").Follow("link", "Revoke")
+	p.Follow("button", "Revoke token")
+	p.Want("The token is revoked.")
+	p.Click("summary", "joe")
+	p.Follow("button", "Sign out")
+	p.Want("You are signed out.")
+}
+
+// menu opens and closes the menu, by pointer and keyboard.
+func menu(t *testing.T, w *world) {
+	p := w.signedIn(t, "joe")
+	open := func() bool { return p.Has("button", "Sign out") }
+	p.Click("summary", "joe")
+	p.Want("Signed in as joe")
+	p.Look("menu")
+	p.Click("heading", p.words.SearchOrGoTo)
+	p.until("the menu to close", func() bool { return !open() })
+	p.Click("summary", "joe")
+	p.until("the menu to open", open)
+	p.Press(kb.Escape)
+	p.until("the menu to close", func() bool { return !open() })
+	p.Press(kb.Enter) // the focus is back on the menu's name
+	p.until("the menu to open", open)
 }
 
 // status returns the status of the answer to a request with a token.

@@ -14,8 +14,10 @@ func TestPages(t *testing.T) {
 		run  func(*testing.T, *world)
 	}{
 		{"sign in and out", signInAndOut},
+		{"the menu", menu},
 		{"change password", changePassword},
 		{"personal access tokens", personalTokens},
+		{"tokens without scripts", plainTokens},
 		{"another site", anotherSite},
 		{"members", members},
 		{"tokens of producers", producers},
