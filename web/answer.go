@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -23,6 +24,25 @@ type answer struct {
 	location string       // of a redirect, "" for a page
 	cookie   *http.Cookie // to be set; may be nil
 	script   string       // a file of assets/ that the page loads beside app.js, or ""
+	file     *file        // in place of a page; may be nil
+}
+
+// file is what a browser keeps as a file.
+type file struct {
+	name string // letters, digits, dashes and dots
+	json []byte
+}
+
+// send sends the file.
+func (f *file) send(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Disposition", `attachment; filename="`+f.name+`"`)
+	h.Set("Content-Length", strconv.Itoa(len(f.json)))
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(f.json) // nobody is left to be told
+	}
 }
 
 func show(page, title string, data any) answer {
@@ -95,6 +115,10 @@ func (s *Site) write(w http.ResponseWriter, v *visit, a answer) {
 	}
 	if a.location != "" {
 		http.Redirect(w, v.Request, a.location, http.StatusSeeOther)
+		return
+	}
+	if a.file != nil {
+		a.file.send(w, v.Request)
 		return
 	}
 	f := frame{Title: a.title, Path: v.URL.Path, Me: v.me, Place: v.place, Data: a.data, Script: a.script, Notice: noticeOf(v.URL.Query().Get(noticeParam))}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"net/url"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -29,29 +28,42 @@ type eventData struct {
 const around = 5 * time.Minute
 
 func (s *Site) eventPage(ctx context.Context, v *visit, p *place) (answer, error) {
-	partition, seq, ok := parseEventName(v.PathValue("event"))
-	if !ok {
-		return answer{}, errNotFound()
-	}
-	e, err := s.service.EventAt(ctx, v.by, p.Namespace, partition, seq)
-	if codeOf(err) == sluice.NotFound {
-		err = errNotFound()
-	}
+	e, err := s.eventOf(ctx, v, p)
 	if err != nil {
 		return answer{}, err
 	}
 	row := readEvent(p.Root, logQuery{Days: fewDays}, &e, pageJSON)
 	row.Source = s.sourceName(v, e.Source)
 	data := eventData{Place: p, Row: row, ID: eventID(&e), Class: "Audit event", Number: count(e.Seq), Accepted: e.AcceptedAt, Link: s.origin(v.Request) + row.Address}
-	if partition == string(sluice.Git) {
+	if e.Partition == string(sluice.Git) {
 		data.Class = "Git event"
 	}
 	data.Around = nearby(p.Root, row.At)
-	data.Download = "/api/v1/events?" + url.Values{"namespace": {p.Namespace}, "phrase": {qualified("id", data.ID)}}.Encode()
+	data.Download = row.Address + "/download"
 	if data.Newer, err = s.nextEvent(ctx, v, p, &e, control.OldestFirst); err == nil {
 		data.Older, err = s.nextEvent(ctx, v, p, &e, control.NewestFirst)
 	}
 	return show("log_event", p.Title(label.English().AuditLog), data), err
+}
+
+// eventOf returns the event that the address names. One that the visitor may not
+// see is not there.
+func (s *Site) eventOf(ctx context.Context, v *visit, p *place) (control.FoundEvent, error) {
+	partition, seq, ok := parseEventName(v.PathValue("event"))
+	if !ok {
+		return control.FoundEvent{}, errNotFound()
+	}
+	e, err := s.service.EventAt(ctx, v.by, p.Namespace, partition, seq)
+	if codeOf(err) == sluice.NotFound {
+		err = errNotFound()
+	}
+	return e, err
+}
+
+// downloadEvent sends an event as it was accepted.
+func (s *Site) downloadEvent(ctx context.Context, v *visit, p *place) (answer, error) {
+	e, err := s.eventOf(ctx, v, p)
+	return answer{file: &file{"event-" + eventName(&e) + ".json", e.Event}}, err
 }
 
 // nextEvent returns what was accepted next to an event of the same class, in an

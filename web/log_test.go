@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"html"
 	"net/http/httptest"
@@ -132,9 +133,33 @@ func TestLogEvent(t *testing.T) {
 			`{"id":"n2","event_type":"git.push","entity_path":"Wayne","author_name":"bruce"}`)
 		synctest.Wait()
 		b.get(200, acmeLog+"/git-1", "mona: Pushed", `12345678901234567890.10`, "Git event 1 of the log", "127.0.0.1:8080/-/groups/acme/audit-log/git-1", "Around this time", "n1")
-		for _, name := range []string{"git-2", "git-3", "git-01", "git-", "-1", "git", "nothing-1", "audit-99999999999999999999", "git-0", "git-18446744073709551615"} {
+		p := b.get(200, acmeLog+"/git-1/download", `{"id":"n1","event_type":"git.push","entity_path":"acme/web","author_name":"mona","size":12345678901234567890.10}`)
+		if got := p.Header().Get("Content-Disposition"); got != `attachment; filename="event-git-1.json"` {
+			t.Errorf("download: got Content-Disposition %q", got)
+		}
+		if head := b.do("HEAD", acmeLog+"/git-1/download", nil); head.Body.Len() != 0 || head.Header().Get("Content-Length") != p.Header().Get("Content-Length") {
+			t.Errorf("HEAD of a download: got %d bytes and %v", head.Body.Len(), head.Header())
+		}
+		for _, name := range []string{"git-2/download", "none/download", "git-2", "git-3", "git-01", "git-", "-1", "git", "nothing-1", "audit-99999999999999999999", "git-0", "git-18446744073709551615"} {
 			absent := b.get(404, acmeLog+"/"+name, "There is no such page")
 			b.lacks(absent, "bruce")
+		}
+	})
+}
+
+// A page of 50 events of 1 KB that cannot be compressed well has less than 100 KB.
+func TestLogPageIsSmall(t *testing.T) {
+	searching(t, web.Config{}, func(t *testing.T, b *browser) {
+		b.signIn("jane")
+		for i := range 50 {
+			noise := make([]byte, 420)
+			rand.Read(noise) // never fails, see its documentation
+			b.send(fmt.Sprintf(`{"event_type":"x.type_%d","entity_path":"acme/repo-%d","author_name":"actor-%d","ip_address":"192.0.2.%d","noise":"%x"}`, i, i, i, i, noise))
+		}
+		synctest.Wait()
+		p := b.do("GET", acmeLog, nil, "Accept-Encoding", "gzip")
+		if n := p.Body.Len(); n > 100<<10 || !strings.Contains(p.html, "x.type_49") {
+			t.Errorf("the page has %d bytes, want at most 100 KiB", n)
 		}
 	})
 }

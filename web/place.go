@@ -57,6 +57,7 @@ func (s *Site) placeRoutes() map[string]placeRoute {
 		}},
 		"audit-log":                     {get: s.logPage},
 		"audit-log/{event}":             {get: s.eventPage},
+		"audit-log/{event}/download":    {get: s.downloadEvent},
 		streamsTab:                      {get: s.streamsPage},
 		streamsTab + "/new":             {get: s.newStreamPage, post: s.createStream},
 		streamsTab + "/{stream}":        {get: s.streamPage, post: s.changeStream},
