@@ -138,11 +138,6 @@ func (s *Site) unfold(ctx context.Context, v *visit, p *place, data *streamsData
 			e := storedEntry(row.Stream, kind)
 			row.Form = s.formOfStream(e, row.Stream, kind, p)
 			row.Form.choose(e, counts)
-			if row.Open {
-				if err := s.preview(ctx, v, p, row.Form, row.Filter); err != nil {
-					return err
-				}
-			}
 		}
 	}
 	return nil

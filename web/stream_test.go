@@ -1,150 +1,17 @@
 package web_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"golang.org/x/net/html"
-
-	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/control/controltest"
 	"github.com/sluicelog/sluice/destination"
-	"github.com/sluicelog/sluice/destination/cloudlogging"
-	"github.com/sluicelog/sluice/destination/eventhubs"
-	"github.com/sluicelog/sluice/destination/s3"
-	"github.com/sluicelog/sluice/destination/splunk"
-	"github.com/sluicelog/sluice/destination/webhook"
-	"github.com/sluicelog/sluice/index"
-	"github.com/sluicelog/sluice/search"
-	"github.com/sluicelog/sluice/web"
 )
-
-// sunk is a kind as it is, but that its events go to the sink of the tests.
-type sunk struct {
-	destination.Kind
-	sink *controltest.Kind
-}
-
-func (k sunk) Form() destination.Form { return k.Kind.(destination.Described).Form() }
-
-func (k sunk) Open(_ json.RawMessage, secrets destination.Secrets, env destination.Env) (destination.Destination, error) {
-	return k.sink.Open(json.RawMessage(`{"host":"sink.example"}`), secrets, env)
-}
-
-// simulateStreams runs f against a site with all kinds of destinations and a
-// search index; jane is signed in, and the administrator's sink is at hand.
-func simulateStreams(t *testing.T, f func(t *testing.T, b *browser, sink *controltest.Kind)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		sink := &controltest.Kind{}
-		var s *search.Service
-		w := controltest.New(t, func(c *control.Config) {
-			s = search.New(search.Config{Log: c.Log, Engine: index.NewMemory()})
-			c.Search, c.Kinds = s, nil
-			for _, k := range []destination.Kind{splunk.Kind{}, eventhubs.Kind{}, s3.Kind{}, cloudlogging.Kind{}, webhook.Kind{}} {
-				c.Kinds = append(c.Kinds, sunk{k, sink})
-			}
-		})
-		ctx, stop := context.WithCancel(context.Background())
-		var wg sync.WaitGroup
-		wg.Go(func() { _ = s.Run(ctx) })
-		b := (&browser{World: w, t: t, site: web.New(web.Config{Service: w.Service, Logger: w.Logger()}), secrets: []string{password, w.AdminToken}}).another()
-		b.people(map[string]map[string]control.Role{"jane": {"acme": control.Owner, "umbra": control.Owner}, "ann": {"acme": control.Auditor}, "eve": {"initech": control.Owner}})
-		b.signIn("jane")
-		f(t, b, sink)
-		synctest.Wait()
-		for _, text := range b.secrets {
-			if strings.Contains(w.Logs(), text) {
-				t.Errorf("the log holds the secret %s", text)
-			}
-		}
-		stop()
-		wg.Wait()
-		w.Stop()
-	})
-}
-
-// people makes users with their roles.
-func (b *browser) people(roles map[string]map[string]control.Role) {
-	b.t.Helper()
-	for name, list := range roles {
-		if _, err := b.Service.CreateUser(b.t.Context(), b.Admin, control.UserSpec{Name: name, Password: password}); err != nil {
-			b.t.Fatal(err)
-		}
-		for namespace, role := range list {
-			if _, err := b.Service.SetMember(b.t.Context(), b.Admin, control.MemberSpec{Namespace: namespace, User: name, Role: role}); err != nil {
-				b.t.Fatal(err)
-			}
-		}
-	}
-}
-
-// form returns what a browser would send of the form of a page that is posted to
-// an address and has fields.
-func (p page) form(t *testing.T, action string) url.Values {
-	t.Helper()
-	root, err := html.Parse(strings.NewReader(p.html))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := range root.Descendants() {
-		if n.Data == "form" && attr(n, "action") == action {
-			return fieldsOf(n)
-		}
-	}
-	t.Fatalf("the page has no form for %s: %s", action, p.html)
-	return nil
-}
-
-func fieldsOf(form *html.Node) url.Values {
-	out := url.Values{}
-	for n := range form.Descendants() {
-		name := attr(n, "name")
-		switch {
-		case name == "" || n.Type != html.ElementNode:
-		case n.Data == "input" && attr(n, "type") == "checkbox":
-			if has(n, "checked") {
-				out.Add(name, attr(n, "value"))
-			}
-		case n.Data == "input":
-			out.Add(name, attr(n, "value"))
-		case n.Data == "textarea":
-			out.Add(name, textOf(n))
-		case n.Data == "select":
-			for o := range n.Descendants() {
-				if has(o, "selected") {
-					out.Set(name, attr(o, "value"))
-				}
-			}
-		}
-	}
-	return out
-}
-
-// with returns a form with other values: names and values in turn; "-" takes a
-// field away.
-func with(form url.Values, pairs ...string) url.Values {
-	out := url.Values{}
-	for name, list := range form {
-		out[name] = append([]string(nil), list...)
-	}
-	for i := 0; i < len(pairs); i += 2 {
-		if out.Set(pairs[i], pairs[i+1]); pairs[i+1] == "-" {
-			out.Del(pairs[i])
-		}
-	}
-	return out
-}
-
-const tabPath = "/-/groups/acme/log-streaming"
 
 // kindCase is what is entered for a kind.
 type kindCase struct {
@@ -232,32 +99,6 @@ func (b *browser) pauseAndDelete(one string) {
 		b.post(404, path, url.Values{})
 	}
 	b.post(404, one+"/resume", url.Values{})
-}
-
-func (b *browser) stream(id sluice.StreamID) control.Stream {
-	b.t.Helper()
-	st, err := b.Service.Stream(b.t.Context(), b.Admin, id)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return st
-}
-
-// httpStream makes a stream of acme and returns it.
-func (b *browser) httpStream(spec control.StreamSpec) control.Stream {
-	b.t.Helper()
-	spec.Kind = "http"
-	if spec.Namespace == "" {
-		spec.Namespace = "acme"
-	}
-	if spec.Config == nil {
-		spec.Config = json.RawMessage(`{"url":"https://siem.example.com/events"}`)
-	}
-	st, err := b.Service.CreateStream(b.t.Context(), b.Admin, spec)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return st
 }
 
 func TestStreamHeaders(t *testing.T) {
@@ -360,7 +201,8 @@ func TestStreamFilters(t *testing.T) {
 		if got := fmt.Sprint(b.stream(1).Filter); got != "{[git.push repo.create user.add] [] [acme/web/api]}" {
 			t.Errorf("got the filter %s", got)
 		}
-		p = b.get(200, one, "filtered", "3 chosen", "1 chosen", "Of the events of the last 7 days, 5 of ", "This destination receives all events that match, which can include")
+		p = b.get(200, one, "filtered", "3 chosen", "1 chosen", "This destination receives all events that match, which can include")
+		b.post(200, one, with(p.form(t, one), "do", "check"), "Of the events of the last 7 days, 5 of ")
 		b.follows(b.do("POST", one, with(p.form(t, one), "types", "-", "namespaces", "-", "do", "save")), one+"?notice=stream_saved")
 		if f := b.stream(1).Filter; !f.Empty() {
 			t.Errorf("got the filter %v, want none", f)
@@ -435,5 +277,59 @@ func TestWhoSeesStreams(t *testing.T) {
 		if head := b.do("HEAD", one, nil); head.Code != 200 || head.Body.Len() != 0 {
 			t.Errorf("HEAD: got status %d and %d bytes", head.Code, head.Body.Len())
 		}
+	})
+}
+
+// Administrators configure streams of the instance, with what is for them alone.
+func TestInstanceStreams(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
+		b.lacks(b.get(200, tabPath+"/new?kind=cloudlogging"), "Token URL")
+		b.get(404, "/-/instance/log-streaming")
+		if _, err := b.Service.CreateUser(t.Context(), b.Admin, control.UserSpec{Name: "mona", Password: password, Administrator: true}); err != nil {
+			t.Fatal(err)
+		}
+		mona := b.another()
+		mona.signIn("mona")
+		at := "/-/instance/log-streaming"
+		mona.get(200, at, "Streaming is off for this installation")
+		mona.get(200, at+"/new?kind=cloudlogging", "Token URL", "all audit event data of this installation")
+		mona.Post("acme/web", "user.add", 3)
+		time.Sleep(time.Minute)
+		new := at + "/new?kind=http"
+		p := mona.get(200, new, "user.add <span class=\"count\">3</span>")
+		mona.follows(mona.do("POST", new, with(p.form(t, new), "config.url", "https://siem.example.com/", "namespaces.others", "acme", "do", "save")), at+"/1?notice=stream_created")
+		mona.get(200, at, "filtered", "acme <span")
+		b.get(404, tabPath+"/1")
+	})
+}
+
+// With many streams the fields of one are in the page.
+func TestManyStreams(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
+		for i := range 9 {
+			b.httpStream(control.StreamSpec{Name: fmt.Sprint("number ", i+1)})
+		}
+		b.lacks(b.get(200, tabPath, "number 9", `data-address="`+tabPath+`/9"`), "<form class=\"stream-form\"")
+		p := b.get(200, tabPath+"/7", `data-address="`+tabPath+`/9"`, `value="number 7"`)
+		b.lacks(p, `value="number 6"`)
+	})
+}
+
+// A stream whose destination refuses is shown with the reason.
+func TestStreamsThatFail(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, sink *controltest.Kind) {
+		b.httpStream(control.StreamSpec{})
+		sink.Refuse(&destination.Error{Class: destination.Unavailable, Message: "nobody is there"})
+		b.Post("acme/web", "user.add", 3)
+		time.Sleep(time.Hour)
+		b.get(200, tabPath, "Failing since", "Nobody is there.", " pending", "The next try is")
+		sink.Refuse(&destination.Error{Class: destination.Misconfigured, Message: "the token is refused"})
+		time.Sleep(24 * time.Hour)
+		b.signIn("jane")
+		b.get(200, tabPath, "Held since", "The token is refused.")
+		sink.Refuse(nil)
+		time.Sleep(24 * time.Hour)
+		b.signIn("jane")
+		b.get(200, tabPath, "Active", "up to date", "delivered in the last 24 hours")
 	})
 }

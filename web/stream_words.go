@@ -51,8 +51,8 @@ func statusWords(st *control.Stream) statusView {
 		v.Since, v.Next = st.Health.Since, st.Health.NextRetry
 		if e := st.Health.LastError; e != nil {
 			v.Why = sentence(e.Message)
-			if v.Since == nil {
-				v.Since = &e.Time
+			if v.Since == nil && e.Tries <= 1 {
+				v.Since = &e.Time // the first failure, which is not told yet
 			}
 		}
 	case sluice.StatusDone:
