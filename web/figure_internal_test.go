@@ -37,19 +37,35 @@ func TestQuantile(t *testing.T) {
 func TestForecast(t *testing.T) {
 	space := control.Space{Watched: true, Free: 11 << 30, Floor: 1 << 30}
 	for _, c := range []struct {
-		bytes, stored, day uint64
-		want               string
+		perEvent float64
+		day      uint64
+		want     string
 	}{
-		{0, 0, 0, "too few events to tell"}, {64 << 20, 10, 10, "too few events to tell"},
-		{1 << 30, 1 << 20, 1 << 20, "full in about 10 days, at 1 GiB a day"}, {1 << 30, 1 << 20, 1 << 21, "full in about 5 days, at 2 GiB a day"},
-		{1 << 20, 1 << 20, 1 << 10, "more than ten years, at 1 KiB a day"},
+		{0, 10, "too few events to tell"}, {10, 0, "too few events to tell"}, {1 << 10, 1 << 20, "full in about 10 days, at 1 GiB a day"},
+		{1 << 10, 1 << 21, "full in about 5 days, at 2 GiB a day"}, {1, 1 << 10, "more than ten years, at 1 KiB a day"},
 	} {
-		if got := forecast(space, c.bytes, c.stored, c.day); got != c.want {
+		if got := forecast(space, c.perEvent, c.day); got != c.want {
 			t.Errorf("%+v: got %q, want %q", c, got, c.want)
 		}
 	}
-	if got := forecast(control.Space{Free: 1, Floor: 2}, 1<<30, 1<<20, 1); got != "the disk is full" {
+	if got := forecast(control.Space{Free: 1, Floor: 2}, 1, 1); got != "the disk is full" {
 		t.Errorf("got %q, want that it is full", got)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, c := range []struct {
+		u    usage
+		want float64
+	}{
+		{usage{stored: 10, log: 128 << 20}, 0},
+		{usage{stored: 5000, log: 128 << 20}, 0},
+		{usage{stored: 1 << 20, log: 2 << 30, index: 1 << 20}, 2049},
+		{usage{stored: 2000, log: 128 << 20, index: 4000, raw: 2_000_000, packed: 1_000_000, in: control.Intake{Accepted: 2000, Bytes: 2_000_000}}, 502},
+	} {
+		if got := c.u.perEvent(); got != c.want {
+			t.Errorf("%+v: got %v bytes an event, want %v", c.u, got, c.want)
+		}
 	}
 }
 

@@ -11,6 +11,10 @@ import (
 const (
 	graphWidth  = 1000
 	graphHeight = 100
+	// leastBarHeight is that of anything at all, badHeight that of the mark at the
+	// foot of a bar in whose time something failed.
+	leastBarHeight = 1.5
+	badHeight      = 6
 )
 
 // graph is a picture of figures in a row, with its meaning in words.
@@ -49,20 +53,21 @@ func highest(figures []figure) float64 {
 // bars draws figures as bars beside each other. What is not nothing is seen.
 func (c *graph) bars(figures []figure) {
 	top := highest(figures)
-	if top == 0 {
-		return
-	}
 	width := float64(graphWidth) / float64(len(figures))
 	for i, f := range figures {
-		if f.Value == 0 {
-			continue
+		if f.Value > 0 {
+			c.bar(i, width, max(leastBarHeight, f.Value/top*graphHeight), f.Title, false)
 		}
-		height := max(1.5, f.Value/top*graphHeight)
-		c.Bars = append(c.Bars, graphBar{
-			X: decimal(float64(i) * width), Y: decimal(graphHeight - height), Width: decimal(width * 0.85), Height: decimal(height),
-			Title: f.Title, Bad: f.Bad,
-		})
+		if f.Bad {
+			c.bar(i, width, badHeight, f.Title, true)
+		}
 	}
+}
+
+func (c *graph) bar(at int, width, height float64, title string, bad bool) {
+	c.Bars = append(c.Bars, graphBar{
+		X: decimal(float64(at) * width), Y: decimal(graphHeight - height), Width: decimal(width * 0.85), Height: decimal(height), Title: title, Bad: bad,
+	})
 }
 
 // line draws figures as a line.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -79,8 +80,7 @@ type historyData struct {
 // attemptRow is one try to deliver.
 type attemptRow struct {
 	At      time.Time
-	Class   string
-	Events  string
+	Events  string // in words
 	Size    string
 	Took    string
 	Outcome string
@@ -118,11 +118,14 @@ func (s *Site) historyPage(ctx context.Context, v *visit, p *place) (answer, err
 
 func attemptOf(a *control.Attempt) attemptRow {
 	row := attemptRow{
-		At: a.Time, Class: className(a.Partition), Events: count(a.Events), Size: size(uint64(max(0, a.Bytes))),
+		At: a.Time, Events: plural(uint64(max(0, a.Events)), classWord(a.Partition), classWord(a.Partition)+"s"), Size: size(uint64(max(0, a.Bytes))),
 		Took: millis(time.Duration(a.MS * float64(time.Millisecond)).Round(10 * time.Microsecond)), Outcome: outcomeWords(a), Bad: a.Outcome != "delivered",
 		Answer: plain(a.Message, attemptWords),
 	}
-	if a.Status != 0 {
+	if a.Outcome != "delivered" && a.Delivered > 0 {
+		row.Events = count(a.Delivered) + " delivered of " + row.Events
+	}
+	if a.Status != 0 && !strings.Contains(a.Message, strconv.Itoa(a.Status)) {
 		row.Answer = plain(strconv.Itoa(a.Status)+" "+http.StatusText(a.Status)+": "+a.Message, attemptWords)
 		if a.Message == "" {
 			row.Answer = strconv.Itoa(a.Status) + " " + http.StatusText(a.Status)
@@ -134,13 +137,10 @@ func attemptOf(a *control.Attempt) attemptRow {
 // outcomeWords says how a try ended.
 func outcomeWords(a *control.Attempt) string {
 	words := map[string]string{
-		"delivered": "delivered", "unavailable": "not available, tried again", "misconfigured": "refused: somebody has to act", "rejected": "refused: something is wrong with an event",
+		"delivered": "Delivered", "unavailable": "Not available, tried again", "misconfigured": "Refused: somebody has to act", "rejected": "Refused: something is wrong with an event",
 	}[a.Outcome]
 	if words == "" {
 		words = a.Outcome
-	}
-	if a.Outcome != "delivered" && a.Delivered > 0 {
-		words += ", " + count(a.Delivered) + " delivered"
 	}
 	return words
 }

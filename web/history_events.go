@@ -82,10 +82,7 @@ func (s *Site) ownEvents(ctx context.Context, v *visit, data *historyData, phras
 func (e *ownEvent) happened() happened {
 	h := happened{At: e.At, By: plain(e.By, rowName), What: plain(e.Details.Message, rowText), Why: plain(e.Details.Reason, rowText)}
 	n, _ := strconv.ParseUint(string(e.Details.Events), 10, 64)
-	events := "audit event"
-	if e.Details.Class == "git" {
-		events = "Git event"
-	}
+	events := classWord(e.Details.Class)
 	switch e.Type {
 	case "stream.gap":
 		h.Bad, h.What, h.Why = true, plural(n, events, events+"s")+" expired before delivery", "cause: "+causeWords(e.Details.Cause)

@@ -56,7 +56,6 @@ func deliveredGraph(title string, minutes []control.Minute, now time.Time, step 
 		if failures[i] > 0 {
 			list[i].Bad = true
 			list[i].Title += ", " + plural(failures[i], "failed try", "failed tries")
-			list[i].Value = max(list[i].Value, top/20, 1) // it is seen when nothing was delivered
 		}
 	}
 	g := graph{Title: title, From: first, To: now, Summary: plural(events, "event", "events") + ", " + size(bytes)}
@@ -88,7 +87,7 @@ func waitingGraph(st *control.Stream, minutes []control.Minute, hours []control.
 	waiting := float64(st.Ledger.Pending)
 	for i := range slices.Backward(list) {
 		list[i].Value = max(0, waiting)
-		if first.Add(time.Duration(i) * weekStep).Before(st.CreatedAt) {
+		if first.Add(time.Duration(i+1) * weekStep).Before(st.CreatedAt) {
 			list[i].Value = 0
 		}
 		waiting += left[i] - came[i]

@@ -56,6 +56,7 @@ func functions(a *assets) template.FuncMap {
 		"label": label.English,
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"utc":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
+		"utcs":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
 		"count": count,
 	}
 }

@@ -83,6 +83,14 @@ func (s *Site) alarms(data *systemData) {
 	}
 }
 
+// classWord is what the pages call one event of a class.
+func classWord(class string) string {
+	if class == "git" {
+		return "Git event"
+	}
+	return "audit event"
+}
+
 // className is what the pages call a class of events.
 func className(class string) string {
 	if class == "git" {

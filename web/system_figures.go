@@ -120,13 +120,13 @@ type classRow struct {
 
 // diskFigures adds what the log occupies, and for how long the disk will do.
 func (s *Site) diskFigures(ctx context.Context, data *systemData, hours []control.HourCounts) {
-	stored, bytes := uint64(0), uint64(0)
+	u := usage{in: s.service.Intake()}
 	for _, f := range s.service.Partitions(ctx) {
 		events := uint64(0)
 		if f.First > 0 && f.Last >= f.First {
 			events = f.Last - f.First + 1
 		}
-		stored, bytes = stored+events, bytes+uint64(f.Stats.Bytes)
+		u.stored, u.log, u.raw, u.packed = u.stored+events, u.log+uint64(f.Stats.Bytes), u.raw+f.Stats.Raw, u.packed+f.Stats.Stored
 		c := classRow{Name: className(f.Name), Events: count(events), Size: size(uint64(f.Stats.Bytes)), Oldest: "-", Keep: "for ever", Damaged: len(f.Stats.Damage)}
 		if events > 0 {
 			c.Oldest = lasting(f.Oldest)
@@ -140,28 +140,52 @@ func (s *Site) diskFigures(ctx context.Context, data *systemData, hours []contro
 		data.Classes = append(data.Classes, c)
 	}
 	for _, x := range s.service.Indexes(ctx) {
-		bytes += uint64(max(0, x.Bytes))
+		u.index += uint64(max(0, x.Bytes))
 	}
-	data.Disk = append(data.Disk, row{"Log and index", size(bytes), "with space that is reserved"})
+	data.Disk = append(data.Disk, row{"Log and index", size(u.log + u.index), "with space that is reserved"})
 	space := s.service.Space()
 	if !space.Watched {
 		return
 	}
 	data.Disk = append(data.Disk, row{"Free", size(space.Free), "below " + size(space.Floor) + " producers are refused"},
-		row{"Forecast", forecast(space, bytes, stored, sumHours(hours, data.Now.Add(-24*time.Hour))), "at the rate of the last 24 hours; what retention removes makes it longer"})
+		row{"Forecast", forecast(space, u.perEvent(), sumHours(hours, data.Now.Add(-24*time.Hour))), "at the rate of the last 24 hours; what retention removes makes it longer"})
+}
+
+// usage is what is known of the space that events take.
+type usage struct {
+	in          control.Intake
+	raw, packed uint64 // bytes of events that were stored since the start, and of their blocks
+	stored      uint64 // events that are there
+	log, index  uint64 // bytes on disk
+}
+
+// perEvent returns the bytes on disk of one event, 0 when too few are known: the
+// log reserves space, which says nothing as long as it is most of what is there.
+func (u *usage) perEvent() float64 {
+	const least, muchLog = 1000, 1 << 30
+	if u.stored < least {
+		return 0
+	}
+	index := float64(u.index) / float64(u.stored)
+	if posted := u.in.Accepted + u.in.Duplicates; posted >= least && u.raw > 0 {
+		return float64(u.in.Bytes)/float64(posted)*float64(u.packed)/float64(u.raw) + index
+	}
+	if u.log < muchLog {
+		return 0
+	}
+	return float64(u.log)/float64(u.stored) + index
 }
 
 // forecast says for how long the free space will do, when as many events come as
-// on the last day and take as much space as those that are stored.
-func forecast(space control.Space, bytes, stored, day uint64) string {
-	const leastStored = 1000 // below that the reserved space is most of it
-	if day == 0 || stored < leastStored {
-		return "too few events to tell"
-	}
+// on the last day.
+func forecast(space control.Space, perEvent float64, day uint64) string {
 	if space.Free <= space.Floor {
 		return "the disk is full"
 	}
-	growth := float64(bytes) / float64(stored) * float64(day)
+	if day == 0 || perEvent == 0 {
+		return "too few events to tell"
+	}
+	growth := perEvent * float64(day)
 	days := float64(space.Free-space.Floor) / growth
 	if days > 3650 {
 		return "more than ten years, at " + size(uint64(growth)) + " a day"

@@ -7,7 +7,7 @@ const showTimes = (within) => {
     const at = new Date(t.dateTime);
     if (isNaN(at)) continue;
     t.title = t.textContent;
-    t.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+    t.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "seconds" in t.dataset ? "medium" : "short" });
   }
 };
 showTimes(document);
