@@ -160,18 +160,30 @@ func (p *person) open(name string) {
 type endpoint struct {
 	*httptest.Server
 	mu      sync.Mutex
-	headers []http.Header
+	headers []http.Header // of the requests that were taken
+	refused string        // type of the events that are refused
 }
 
 func newEndpoint(t *testing.T) *endpoint {
 	e := &endpoint{}
-	e.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	e.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
+		if e.refused != "" && e.refused == r.Header.Get("X-Gitlab-Audit-Event-Type") {
+			http.Error(rw, "this one is not for us", http.StatusUnprocessableEntity)
+			return
+		}
 		e.headers = append(e.headers, r.Header)
 	}))
 	t.Cleanup(e.Close)
 	return e
+}
+
+// refuse has events of a type refused from now on; none with "".
+func (e *endpoint) refuse(eventType string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.refused = eventType
 }
 
 func (e *endpoint) count() int {

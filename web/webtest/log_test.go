@@ -77,7 +77,7 @@ func exports(t *testing.T, w *world) {
 		t.Errorf("got the buttons %q, want %s", form.Names("button"), p.words.Export)
 	}
 	for format, want := range map[string]string{"ndjson": `"event_type":"member_created"`, "json": `"event_type":"member_created"`, "csv": "member_created"} {
-		form.ChooseValue("Format", format)
+		form.Enter("Format", format)
 		got := webtest.Eval[string](p.Window, `(() => {
 			const form = [...document.forms].find((f) => f.action.endsWith("/export"));
 			return fetch(form.action + "?" + new URLSearchParams(new FormData(form))).then((r) => r.text());

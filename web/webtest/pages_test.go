@@ -31,6 +31,7 @@ func TestPages(t *testing.T) {
 		{"Google Cloud Logging", toCloudLogging},
 		{"HTTP endpoint", toHTTP},
 		{"filters", filters},
+		{"history, quarantine, replay", history},
 		{"without scripts", withoutScripts},
 		{"two tenants", tenants},
 		{"an auditor", auditors},

@@ -37,7 +37,7 @@ type found struct {
 func (n found) is(role string) bool {
 	switch role {
 	case "field":
-		return slices.Contains([]string{"textbox", "searchbox", "spinbutton", "combobox", "Date"}, n.role)
+		return slices.Contains([]string{"textbox", "searchbox", "spinbutton", "combobox", "Date", "DateTime"}, n.role)
 	case "summary":
 		return strings.HasPrefix(n.role, "DisclosureTriangle")
 	}
@@ -379,16 +379,16 @@ func (w *Window) Press(key string) {
 	w.do("press "+key, chromedp.KeyEvent(key))
 }
 
-// ChooseValue selects an option of a list by its value.
-func (p *Part) ChooseValue(name, value string) {
+// Enter gives a list, or a field for a time, a value as forms send it.
+func (p *Part) Enter(name, value string) {
 	p.w.t.Helper()
-	const choose = `function(value) {
+	const enter = `function(value) {
 		this.value = value;
-		if (this.value !== value) throw new Error("no such option");
+		if (this.value !== value) throw new Error("it does not take this value");
 		for (const type of ["input", "change"]) this.dispatchEvent(new Event(type, {bubbles: true}));
 	}`
-	if _, err := p.w.apply(p.must("field", name).id, choose, true, value); err != nil {
-		p.w.t.Fatalf("choose %s of %s: %v", value, name, err)
+	if _, err := p.w.apply(p.must("field", name).id, enter, true, value); err != nil {
+		p.w.t.Fatalf("enter %s as %s: %v", value, name, err)
 	}
 }
 
