@@ -96,3 +96,34 @@ func BenchmarkStoreCounts(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*tenants), "ns/tenant")
 }
+
+// BenchmarkReadCounts reads a week of a tenant with 100 projects and 12 types, as
+// a page asks for it.
+func BenchmarkReadCounts(b *testing.B) {
+	blocks, _ := busyBlocks(b, 100)
+	c := testCounter(store.NewMemory())
+	for _, block := range blocks {
+		if err := c.add(b.Context(), block); err != nil {
+			b.Fatal(err)
+		}
+	}
+	const top, last = "tenant-0", 500_000
+	for _, byTop := range c.fresh {
+		value := byTop[top].encode()
+		for i := range int64(maxCountHours) {
+			if errs := c.s.store.Apply(b.Context(), store.Change{Key: c.key(hourOf{last - i, top}), Value: value}); errs != nil && errs[0] != nil {
+				b.Fatal(errs[0])
+			}
+		}
+	}
+	c.fresh = tallies{}
+	for b.Loop() {
+		sum := &countSum{top: top, scope: top, types: true, namespaces: true, hours: map[int64]*HourCounts{}}
+		if err := c.each(b.Context(), top, last-maxCountHours+1, maxCountHours, sum.add); err != nil {
+			b.Fatal(err)
+		}
+		if len(sum.list()) != maxCountHours {
+			b.Fatalf("got %d hours, want %d", len(sum.list()), maxCountHours)
+		}
+	}
+}

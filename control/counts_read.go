@@ -149,24 +149,26 @@ func (s *countSum) add(hour int64, t *tally) {
 	}
 	for i := range t.rows {
 		r := &t.rows[i]
+		path := s.top + r.path
 		others := r.path == otherNamespaces
-		if !others && !sluice.Within(s.top+r.path, s.scope) {
+		if !others && !sluice.Within(path, s.scope) {
 			continue
 		}
+		var events uint64
 		for _, c := range r.cells {
-			if others {
-				h.OtherNamespaces += c.n
-			}
-			if others && s.scope != s.top {
-				continue
-			}
-			h.Events += c.n
-			if s.types {
+			events += c.n
+			if s.types && (!others || s.scope == s.top) {
 				h.Types[c.name.Value()] += c.n
 			}
-			if s.namespaces && !others {
-				h.Namespaces[s.top+r.path] += c.n
-			}
+		}
+		if others {
+			h.OtherNamespaces += events
+		}
+		if !others || s.scope == s.top {
+			h.Events += events
+		}
+		if s.namespaces && !others {
+			h.Namespaces[path] += events
 		}
 	}
 }

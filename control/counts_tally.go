@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 	"unique"
 
@@ -259,13 +260,21 @@ func (r *tallyReader) string() string {
 	return s
 }
 
-func (r *tallyReader) name(names []string) string {
+// at reads which of the names follows, -1 for none of them.
+func (r *tallyReader) at(names []string) int {
 	i := r.uvarint()
 	if i >= uint64(len(names)) {
 		r.fail()
-		return ""
+		return -1
 	}
-	return names[i]
+	return int(i)
+}
+
+func (r *tallyReader) name(names []string) string {
+	if i := r.at(names); i >= 0 {
+		return names[i]
+	}
+	return ""
 }
 
 func decodeTally(b []byte) (*tally, error) {
@@ -278,12 +287,28 @@ func decodeTally(b []byte) (*tally, error) {
 	for i := range names {
 		names[i] = r.string()
 	}
+	types := make([]typeName, len(names)) // those that were met
 	for len(r.b) > 0 {
 		path := r.name(names)
-		for range r.count() {
-			name := r.name(names)
-			t.put(path, unique.Make(name), r.uvarint())
+		at := t.find(path)
+		if at < 0 {
+			at = t.newRow(path)
 		}
+		n := r.count()
+		cells := slices.Grow(t.rows[at].cells, n)
+		for range n {
+			i := r.at(names)
+			if i < 0 {
+				break
+			}
+			if types[i] == (typeName{}) {
+				types[i] = unique.Make(names[i])
+			}
+			cells = append(cells, cell{types[i], r.uvarint()})
+			t.pairs++
+			t.names += len(names[i])
+		}
+		t.rows[at].cells = cells
 	}
 	if r.bad {
 		return nil, errTallyRecord

@@ -22,9 +22,12 @@ const (
 	choiceHours = 7 * 24
 	// maxChoices bounds the choices of a list; others are typed.
 	maxChoices = 200
-	// tallyLife is how long a count is shown, and maxTallies of how many places.
-	tallyLife  = time.Minute
-	maxTallies = 64
+	// leastTally and mostTally are how long a count is shown: the longer it took,
+	// tallyCost times that.
+	leastTally = 5 * time.Second
+	mostTally  = 10 * time.Minute
+	tallyCost  = 2000
+	maxTallies = 64 // places
 	// otherTypes is how control names the types that it sums.
 	otherTypes = "other"
 )
@@ -53,7 +56,7 @@ func choiceLabels() []string {
 // tally counts the events of the last seven days. It is never changed once it is
 // made.
 type tally struct {
-	at                time.Time
+	until             time.Time
 	types, namespaces map[string]uint64
 }
 
@@ -69,7 +72,8 @@ func (s *Site) tallyOf(ctx context.Context, v *visit, p *place) (*tally, error) 
 	if err != nil {
 		return nil, err
 	}
-	t := &tally{at: now, types: map[string]uint64{}, namespaces: map[string]uint64{}}
+	done := time.Now()
+	t := &tally{until: done.Add(min(mostTally, leastTally+tallyCost*done.Sub(now))), types: map[string]uint64{}, namespaces: map[string]uint64{}}
 	for i := range hours {
 		for name, n := range hours[i].Types {
 			if name != otherTypes && name != "" {
@@ -84,7 +88,7 @@ func (s *Site) tallyOf(ctx context.Context, v *visit, p *place) (*tally, error) 
 		}
 	}
 	t.cut()
-	s.tallies.put(p.Namespace, t)
+	s.tallies.put(p.Namespace, t, done)
 	return t, nil
 }
 
@@ -99,7 +103,7 @@ func (t *tally) cut() {
 	}
 }
 
-// tallies remember the tallies of some places for a minute: what was counted in
+// tallies remember the tallies of some places for a while: what was counted in
 // seven days changes little, and is asked for with every answer to a form. They
 // are for those alone who may change streams there.
 type tallies struct {
@@ -110,16 +114,16 @@ type tallies struct {
 func (t *tallies) get(namespace string, now time.Time) *tally {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if found := t.byPlace[namespace]; found != nil && now.Sub(found.at) < tallyLife {
+	if found := t.byPlace[namespace]; found != nil && now.Before(found.until) {
 		return found
 	}
 	return nil
 }
 
-func (t *tallies) put(namespace string, found *tally) {
+func (t *tallies) put(namespace string, found *tally, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	maps.DeleteFunc(t.byPlace, func(_ string, old *tally) bool { return found.at.Sub(old.at) >= tallyLife })
+	maps.DeleteFunc(t.byPlace, func(_ string, old *tally) bool { return !now.Before(old.until) })
 	if t.byPlace == nil || len(t.byPlace) >= maxTallies {
 		t.byPlace = map[string]*tally{}
 	}
