@@ -19,7 +19,7 @@ import (
 
 // Patience is how long something may take to appear, and a page to be there. It
 // is long because other tests use the machine too.
-const Patience = 20 * time.Second
+const Patience = 30 * time.Second
 
 // Chrome is a running browser, for any number of windows.
 type Chrome struct {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -56,8 +57,13 @@ var (
 	noWord   = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
-// kind names what kind of page is shown.
+// kind names what kind of page is shown. What is not there, or not for somebody,
+// looks the same everywhere.
 func (w *Window) kind() string {
+	status := w.Status()
+	if status == http.StatusForbidden || status == http.StatusNotFound {
+		return fmt.Sprint("status-", status)
+	}
 	path, query, _ := strings.Cut(strings.TrimPrefix(w.Path(), "/-/"), "?")
 	parts := strings.Split(path, "/")
 	for i, p := range parts {
@@ -69,7 +75,7 @@ func (w *Window) kind() string {
 		kind, _, _ := strings.Cut(after, "&")
 		parts = append(parts, kind)
 	}
-	if status := w.Status(); status != 200 {
+	if status != http.StatusOK {
 		parts = append(parts, fmt.Sprint(status))
 	}
 	return cmp.Or(strings.Trim(noWord.ReplaceAllString(strings.ToLower(strings.Join(parts, "-")), "-"), "-"), "home")

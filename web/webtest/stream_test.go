@@ -66,13 +66,22 @@ func (w *world) arrives(enterprise, eventType string, count func() int) {
 func toSplunk(t *testing.T, w *world) {
 	splunk := splunktest.Start(splunktest.Options{})
 	defer splunk.Close()
-	w.hide(splunktest.Token)
+	const wrong = "00000000-0000-0000-0000-000000000000"
+	w.hide(splunktest.Token, wrong)
 	p := w.signedIn(t, "jane")
 	p.configure("initech", p.words.Splunk)
-	p.Fill(p.words.Name, "siem", p.words.Domain, "127.0.0.1", p.words.Port, fmt.Sprint(splunk.Port()), p.words.Token, splunktest.Token)
+	p.Fill(p.words.Name, "siem", p.words.Domain, "127.0.0.1", p.words.Port, fmt.Sprint(splunk.Port()), p.words.Token, wrong)
 	if !p.Checked(p.words.SSL) {
 		t.Errorf("%s: got that it is not selected, want it to be", p.words.SSL)
 	}
+	p.Follow("button", p.words.CheckEndpoint)
+	p.In("section", "The check failed").Want("token")
+	p.Look("stream-check-failed")
+	if got := p.Value(p.words.Domain); got != "127.0.0.1" {
+		t.Errorf("%s: got %q after the check, want what was entered", p.words.Domain, got)
+	}
+	p.Click("summary", "Add a new token")
+	p.Fill(p.words.Token, splunktest.Token)
 	p.checkAndSave()
 	w.arrives("initech", "splunk_1", func() int { return len(splunk.Events()) })
 
