@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -131,19 +132,32 @@ func (s *Site) findEvents(ctx context.Context, v *visit, p *place, data *logData
 	}
 	data.page(p.Root, &found)
 	data.notes(&found)
-	if data.Chart, err = s.chartOf(ctx, v, p, q); err == nil {
-		data.Types, err = s.typesOf(ctx, v, p, q)
-	}
-	if err != nil && codeOf(err) != sluice.Busy {
+	if err := s.countEvents(ctx, v, p, data); err != nil {
 		return err
-	}
-	if err != nil {
-		data.Notes = append(data.Notes, "Counting the events took too long: the chart or the types are left out. Ask for a shorter time to see them.")
 	}
 	data.Suggestions, data.Authors = suggestions(data.Types, data.Rows), authors(data.Rows)
 	if q.fromStart() && q.Order == "" && q.To == "" {
 		data.Live = liveAddress + "?" + url.Values{"namespace": {p.Namespace}, "phrase": {data.Phrase}}.Encode()
 		data.Blank = &eventRow{Name: "new", Address: p.Root + "/audit-log", Actor: "Somebody", Words: "Something", Target: "something", Path: "somewhere", IP: "some address", At: time.Now(), JSON: "{}"}
+	}
+	return nil
+}
+
+// countEvents counts the events of the days and of the types, both at once. A page
+// that cannot be counted in time is shown without.
+func (s *Site) countEvents(ctx context.Context, v *visit, p *place, data *logData) error {
+	var wg sync.WaitGroup
+	var days, types error
+	wg.Go(func() { data.Chart, days = s.chartOf(ctx, v, p, data.Query) })
+	wg.Go(func() { data.Types, types = s.typesOf(ctx, v, p, data.Query) })
+	wg.Wait()
+	for _, err := range []error{days, types} {
+		if err != nil && codeOf(err) != sluice.Busy {
+			return err
+		}
+	}
+	if days != nil || types != nil {
+		data.Notes = append(data.Notes, "Counting the events took too long: the chart or the types are left out. Ask for a shorter time to see them.")
 	}
 	return nil
 }
