@@ -210,6 +210,9 @@ func namespaceOperations() map[string]operation {
 		"Namespaces": {need: "read namespaces", at: tenants(), list: true, do: in(func(m *matrix, p control.Principal, namespace string) (any, error) {
 			return m.Service.Namespaces(m.t.Context(), p, namespace)
 		})},
+		"Organizations": {need: "read namespaces", at: tenants(), list: true, do: in(func(m *matrix, p control.Principal, namespace string) (any, error) {
+			return m.Service.Organizations(m.t.Context(), p, namespace)
+		})},
 		"TopLevels": {need: "read namespaces", do: plain(func(m *matrix, p control.Principal) (any, error) {
 			list, _, err := m.Service.TopLevels(m.t.Context(), p, "", 100)
 			return list, err
@@ -238,12 +241,12 @@ func namespaceOperations() map[string]operation {
 		})},
 		"RemoveMember": {need: "manage", at: tenants(), do: in(func(m *matrix, p control.Principal, namespace string) (any, error) {
 			if namespace != m.targets["absent"].namespace {
-				if _, err := m.Service.SetMember(m.t.Context(), m.Admin, control.MemberSpec{Namespace: namespace, User: "nobody", Role: control.Auditor}); err != nil {
+				if _, err := m.Service.SetMember(m.t.Context(), m.Admin, control.MemberSpec{Namespace: namespace, User: "guest", Role: control.Auditor}); err != nil {
 					m.t.Error(err)
 				}
-				defer func() { _ = m.Service.RemoveMember(m.t.Context(), m.Admin, namespace, "nobody") }() // when it is still there
+				defer func() { _ = m.Service.RemoveMember(m.t.Context(), m.Admin, namespace, "guest") }() // when it is still there
 			}
-			return nil, m.Service.RemoveMember(m.t.Context(), p, namespace, "nobody")
+			return nil, m.Service.RemoveMember(m.t.Context(), p, namespace, "guest")
 		})},
 		"SourceName": {need: "read tokens", at: everywhere(), do: in(func(m *matrix, p control.Principal, namespace string) (any, error) {
 			if namespace == m.targets["absent"].namespace {

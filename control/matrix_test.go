@@ -89,6 +89,7 @@ func actors(t *testing.T, w *controltest.World) []*actor {
 		t.Fatal(err)
 	}
 	addUser(t, w, "outsider", foreignSign, control.Owner) // to be seen by administrators only
+	addUser(t, w, "guest", "", "")                        // who never asks
 	out := []*actor{
 		{name: "administrator's token", Principal: w.Admin, token: control.KindAdmin},
 		{name: "producer's token", Principal: posts, token: control.KindProducer},

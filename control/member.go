@@ -205,13 +205,17 @@ func memberAct(namespace string, u *user, eventType, message string) act {
 }
 
 // RemoveMember takes a user's role in a top-level namespace away, from the next
-// request on.
+// request on. Users may leave by themselves: nobody asked them when they were given
+// the role.
 func (s *Service) RemoveMember(ctx context.Context, p Principal, namespace, idOrName string) error {
 	folded := sluice.FoldNamespace(namespace)
-	if err := authorize(p, actionManageMembers, folded); err != nil {
-		return err
-	}
 	u := s.people.find(idOrName)
+	leaves := u != nil && u.record.ID == p.userID() && may(p, actionManageSelf, sluice.Instance)
+	if !leaves {
+		if err := authorize(p, actionManageMembers, folded); err != nil {
+			return err
+		}
+	}
 	if u == nil {
 		return errNotFound()
 	}

@@ -365,6 +365,36 @@ func (s *Service) reload(ctx context.Context, key string, cause error) error {
 	return nil
 }
 
+// Organizations returns the namespaces of a name that p may see: a top-level one,
+// and those that lie directly below one. Names of several tenants may be the same.
+func (s *Service) Organizations(_ context.Context, p Principal, name string) ([]Namespace, error) {
+	if err := authorizeSomewhere(p, actionReadNamespaces); err != nil {
+		return nil, err
+	}
+	name = sluice.FoldNamespace(name)
+	var out []Namespace
+	if name == "" || strings.Contains(name, "/") {
+		return out, nil
+	}
+	s.namespaces.mu.RLock()
+	defer s.namespaces.mu.RUnlock()
+	for top := range s.namespaces.count {
+		if !may(p, actionReadNamespaces, top) {
+			continue
+		}
+		if k, ok := s.namespaces.byPath[top]; ok && top == name {
+			out = append(out, k.view())
+		}
+		if k, ok := s.namespaces.byPath[top+"/"+name]; ok {
+			out = append(out, k.view())
+		}
+	}
+	slices.SortFunc(out, func(a, b Namespace) int {
+		return strings.Compare(sluice.FoldNamespace(a.Path), sluice.FoldNamespace(b.Path))
+	})
+	return out, nil
+}
+
 // maxTopLevels bounds a list of top-level namespaces.
 const maxTopLevels = 1000
 

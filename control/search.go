@@ -21,8 +21,10 @@ type EventQuery struct {
 	// Namespace is where they lie, or below; "" is everything that the caller may
 	// see.
 	Namespace string
-	Phrase    string // see [index.ParsePhrase]; "" asks for all
-	Class     string // "audit" or "git"; "" is both
+	// Also are further namespaces whose events are wanted; none when Namespace is "".
+	Also   []string
+	Phrase string // see [index.ParsePhrase]; "" asks for all
+	Class  string // "audit" or "git"; "" is both
 	// Exact leaves out events of what lies below Namespace, which is set.
 	Exact bool
 	// Kind and Entity are the kind of what the events concern, as in
@@ -68,7 +70,7 @@ type FoundEvents struct {
 // Events finds events. Who may not see a namespace is told what one is told who
 // asks for one that is not there.
 func (s *Service) Events(ctx context.Context, p Principal, q EventQuery) (FoundEvents, error) {
-	query, err := s.searchQuery(p, q.Namespace, q.Phrase)
+	query, err := s.searchQuery(p, q.Namespace, q.Phrase, q.Also...)
 	if err != nil {
 		return FoundEvents{}, err
 	}
@@ -111,6 +113,8 @@ func foundEvent(e search.Event) FoundEvent {
 // narrow adds what is asked for besides the phrase.
 func (q *EventQuery) narrow(list []index.Clause) ([]index.Clause, error) {
 	switch {
+	case q.Exact && len(q.Also) > 0:
+		return nil, sluice.Errorf(sluice.Invalid, "what lies below can be left out of one namespace only")
 	case q.Exact && q.Namespace == sluice.Instance:
 		return nil, sluice.Errorf(sluice.Invalid, "a namespace is needed to leave out what lies below it")
 	case q.Entity != "" && q.Kind == "":
@@ -143,9 +147,9 @@ func (s *Service) EventAt(ctx context.Context, p Principal, namespace, partition
 	return foundEvent(e), nil
 }
 
-// searchQuery makes a query of what p may see in a namespace.
-func (s *Service) searchQuery(p Principal, namespace, phrase string) (q index.Query, err error) {
-	if q.Scope, err = searchScope(p, namespace); err != nil {
+// searchQuery makes a query of what p may see in a namespace, and in others.
+func (s *Service) searchQuery(p Principal, namespace, phrase string, also ...string) (q index.Query, err error) {
+	if q.Scope, err = searchScope(p, namespace, also...); err != nil {
 		return q, err
 	}
 	if s.cfg.Search == nil {
@@ -157,7 +161,19 @@ func (s *Service) searchQuery(p Principal, namespace, phrase string) (q index.Qu
 
 // searchScope is the one place where the scope of a query is decided: the
 // namespace that is named, else everything that p may see.
-func searchScope(p Principal, namespace string) (index.Scope, error) {
+func searchScope(p Principal, namespace string, also ...string) (index.Scope, error) {
+	if len(also) > 0 {
+		list := append([]string{namespace}, also...)
+		for _, n := range list {
+			if err := authorize(p, actionReadEvents, sluice.FoldNamespace(n)); err != nil {
+				return index.Scope{}, err
+			}
+			if err := checkPath(n); err != nil {
+				return index.Scope{}, err
+			}
+		}
+		return index.Below(list...), nil
+	}
 	if namespace == "" {
 		namespace = p.Namespace
 	}

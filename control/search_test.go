@@ -99,17 +99,21 @@ func TestTenantsSearch(t *testing.T) {
 		w.Post("umbra/secret", "user.login", 3)
 		synctest.Wait()
 		acme, producer := bound("acme"), control.Principal{ID: "t8", Kind: control.KindProducer, Namespace: "acme"}
-		for query, want := range map[control.EventQuery]int{
-			{}:                               4,
-			{Namespace: "ACME/Web"}:          4,
-			{Namespace: "acme/we"}:           0,
-			{Phrase: "namespace:umbra"}:      0,
-			{Phrase: "-namespace:acme"}:      0,
-			{Phrase: "NOT type:nothing"}:     4,
-			{Phrase: "action:user.login"}:    0,
-			{Phrase: "type:git.push"}:        4,
-			{Namespace: "acme/not/existing"}: 0,
+		for _, c := range []struct {
+			control.EventQuery
+			want int
+		}{
+			{control.EventQuery{}, 4},
+			{control.EventQuery{Namespace: "ACME/Web"}, 4},
+			{control.EventQuery{Namespace: "acme/we"}, 0},
+			{control.EventQuery{Phrase: "namespace:umbra"}, 0},
+			{control.EventQuery{Phrase: "-namespace:acme"}, 0},
+			{control.EventQuery{Phrase: "NOT type:nothing"}, 4},
+			{control.EventQuery{Phrase: "action:user.login"}, 0},
+			{control.EventQuery{Phrase: "type:git.push"}, 4},
+			{control.EventQuery{Namespace: "acme/not/existing"}, 0},
 		} {
+			query, want := c.EventQuery, c.want
 			got, err := w.Service.Events(ctx, acme, query)
 			if err != nil || len(got.Events) != want || got.LagSeconds != 0 || got.Missing != 0 || got.Incomplete {
 				t.Errorf("%+v: got %d events and error %v, want %d", query, len(got.Events), err, want)
@@ -219,23 +223,28 @@ func TestEventsByEntity(t *testing.T) {
 		synctest.Wait()
 		acme := bound("acme")
 		day := func(n int) time.Time { return time.Date(2026, time.March, n, 10, 0, 0, 0, time.UTC) }
-		for query, want := range map[control.EventQuery]string{
-			{}:                                        "321",
-			{Kind: sluice.KindGroup}:                  "21",
-			{Kind: "group", Entity: "7"}:              "1",
-			{Kind: "Project", Entity: "7"}:            "3",
-			{Namespace: "acme", Exact: true}:          "1",
-			{Namespace: "ACME/Platform"}:              "32",
-			{Namespace: "acme/Platform", Exact: true}: "2",
-			{From: day(2)}:                            "32",
-			{To: day(2)}:                              "1",
-			{From: day(2), To: day(3)}:                "2",
-			{From: day(3), To: day(2)}:                "",
-			{Skip: 1}:                                 "21",
-			{Skip: 3}:                                 "",
-			{Skip: 1, Limit: 1}:                       "2",
-			{Kind: "Group", Phrase: "namespace:acme/platform"}: "2",
+		for _, c := range []struct {
+			control.EventQuery
+			want string
+		}{
+			{control.EventQuery{}, "321"},
+			{control.EventQuery{Kind: sluice.KindGroup}, "21"},
+			{control.EventQuery{Namespace: "acme/platform/api", Also: []string{"Acme/Platform"}}, "32"},
+			{control.EventQuery{Kind: "group", Entity: "7"}, "1"},
+			{control.EventQuery{Kind: "Project", Entity: "7"}, "3"},
+			{control.EventQuery{Namespace: "acme", Exact: true}, "1"},
+			{control.EventQuery{Namespace: "ACME/Platform"}, "32"},
+			{control.EventQuery{Namespace: "acme/Platform", Exact: true}, "2"},
+			{control.EventQuery{From: day(2)}, "32"},
+			{control.EventQuery{To: day(2)}, "1"},
+			{control.EventQuery{From: day(2), To: day(3)}, "2"},
+			{control.EventQuery{From: day(3), To: day(2)}, ""},
+			{control.EventQuery{Skip: 1}, "21"},
+			{control.EventQuery{Skip: 3}, ""},
+			{control.EventQuery{Skip: 1, Limit: 1}, "2"},
+			{control.EventQuery{Kind: "Group", Phrase: "namespace:acme/platform"}, "2"},
 		} {
+			query, want := c.EventQuery, c.want
 			found, err := w.Service.Events(ctx, acme, query)
 			if got := idsIn(t, found.Events...); err != nil || got != want {
 				t.Errorf("%+v: got events %q and error %v, want %q", query, got, err, want)
@@ -247,6 +256,8 @@ func TestEventsByEntity(t *testing.T) {
 		}
 		_, err := w.Service.Events(ctx, bound(""), control.EventQuery{Exact: true})
 		wantError(t, "exactly everything", err, sluice.Invalid)
+		_, err = w.Service.Events(ctx, acme, control.EventQuery{Namespace: "acme", Also: []string{"umbra"}})
+		wantError(t, "a foreign namespace beside the own", err, sluice.NotFound)
 
 		all, err := w.Service.Events(ctx, bound(""), control.EventQuery{Phrase: "-source:sluice"})
 		if err != nil || len(all.Events) != 4 {

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,9 +19,15 @@ const (
 // enterprise returns the top-level namespace that the path names, by its name or
 // number.
 func (a *API) enterprise(c *call) (string, error) {
-	return a.namespace(c, func(n control.Namespace) (string, bool) {
-		return n.Path, !strings.Contains(n.Path, "/")
-	}, c.PathValue("enterprise"))
+	asked := c.PathValue("enterprise")
+	n, err := a.service.FindNamespace(c.Context(), c.by, asked)
+	if e, ok := errors.AsType[*sluice.Error](err); ok && e.Code == sluice.NotFound {
+		return a.numbered(c, asked, 1)
+	}
+	if err == nil && strings.Contains(n.Path, "/") {
+		err = errNotFound
+	}
+	return n.Path, err
 }
 
 func (a *API) enterpriseLog(c *call) error {
@@ -32,56 +39,53 @@ func (a *API) enterpriseLog(c *call) error {
 }
 
 // orgLog answers for an organization, which lies below an enterprise, or is a
-// top-level namespace itself.
+// top-level namespace itself. Of several with its name the caller gets the events
+// of all that it may read: who can make one more must not hide the others.
 func (a *API) orgLog(c *call) error {
-	path, err := a.namespace(c, func(n control.Namespace) (string, bool) {
-		name := n.Path
-		if top, below, ok := strings.Cut(n.Path, "/"); ok && top != "" {
-			name = below
-		}
-		return name, !strings.Contains(name, "/")
-	}, c.PathValue("org"))
+	asked := c.PathValue("org")
+	list, err := a.service.Organizations(c.Context(), c.by, asked)
 	if err != nil {
 		return err
 	}
-	return a.log(c, path)
+	paths := make([]string, 0, len(list))
+	for _, n := range list {
+		paths = append(paths, n.Path)
+	}
+	if len(paths) == 0 {
+		path, err := a.numbered(c, asked, 2)
+		if err != nil {
+			return err
+		}
+		paths = append(paths, path)
+	}
+	return a.log(c, paths[0], paths[1:]...)
 }
 
-// namespace returns the one that is asked for, by its name or, when none has such a
-// name, by its number, of those that the caller sees. nameOf returns how a namespace
-// is named, and whether it can be meant at all. Of several with one name it is the
-// first by path.
-func (a *API) namespace(c *call, nameOf func(control.Namespace) (string, bool), asked string) (string, error) {
+// numbered returns the namespace of at most so many segments with a number, of
+// those that the caller sees.
+func (a *API) numbered(c *call, asked string, segments int) (string, error) {
+	if _, err := strconv.ParseInt(asked, 10, 64); err != nil {
+		return "", errNotFound
+	}
 	known, err := a.service.Namespaces(c.Context(), c.by, "")
 	if err != nil {
 		return "", err
 	}
-	numbered := ""
 	for _, n := range known {
-		name, ok := nameOf(n)
-		if !ok {
-			continue
-		}
-		if sluice.FoldNamespace(name) == sluice.FoldNamespace(asked) {
+		if strconv.FormatInt(n.ID, 10) == asked && strings.Count(n.Path, "/") < segments {
 			return n.Path, nil
 		}
-		if strconv.FormatInt(n.ID, 10) == asked {
-			numbered = n.Path
-		}
 	}
-	if numbered == "" {
-		return "", errNotFound
-	}
-	return numbered, nil
+	return "", errNotFound
 }
 
 // log answers with a page of the log of a namespace.
-func (a *API) log(c *call, path string) error {
+func (a *API) log(c *call, path string, also ...string) error {
 	q, err := readQuery(c.URL.Query())
 	if err != nil {
 		return err
 	}
-	q.Namespace = path
+	q.Namespace, q.Also = path, also
 	found, err := a.service.Events(c.Context(), c.by, q)
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package graphql
 
 import (
 	"context"
-	"encoding/json"
 	"hash/fnv"
 	"strconv"
 
@@ -21,10 +20,10 @@ type destination struct {
 	config config
 }
 
-func (a *API) view(c class, s control.Stream) *destination {
-	d := &destination{api: a, class: c, stream: s}
-	_ = json.Unmarshal(s.Config, &d.config) // what kinds have beyond GitLab's is left out
-	return d
+func (a *API) view(c class, s control.Stream) *destination { return a.viewSeen(c, seen(s)) }
+
+func (a *API) viewSeen(c class, s seenStream) *destination {
+	return &destination{api: a, class: c, stream: s.Stream, config: s.config}
 }
 
 // destinations lists the streams of a namespace in one view. A caller without a
@@ -34,17 +33,17 @@ func (a *API) destinations(ctx context.Context, c class, path string) ([]*destin
 	if !who.known {
 		return nil, sluice.Errorf(sluice.Unauthorized, "a token is required")
 	}
-	list, err := a.service.Streams(ctx, who.by, &path)
+	list, err := who.list(ctx, a.service, path)
 	if err != nil {
 		return nil, err
 	}
-	if err := who.spend(50 + len(list)); err != nil {
+	if err := who.spend(1 + len(list)); err != nil {
 		return nil, err
 	}
 	out := []*destination{}
 	for _, s := range list {
 		if c.shows(s.Namespace, s.Kind) {
-			out = append(out, a.view(c, s))
+			out = append(out, a.viewSeen(c, s))
 		}
 	}
 	return out, nil
@@ -122,7 +121,7 @@ func (d *destination) VerificationToken() string { return d.stream.VerificationT
 
 // Config resolves the configuration with GitLab's names.
 func (d *destination) Config(ctx context.Context) (document, error) {
-	if err := callerOf(ctx).spend(1 + len(d.stream.Config)/1024); err != nil {
+	if err := callerOf(ctx).spend(1 + len(d.stream.Config)/textUnit); err != nil {
 		return document{}, err
 	}
 	return document{true, d.config.show(d.stream)}, nil
@@ -152,7 +151,11 @@ func (d *destination) BucketName() string { return d.config.Bucket }
 // Headers resolves the custom headers.
 func (d *destination) Headers(ctx context.Context, p paging) (*connection[*header], error) {
 	list := d.headers()
-	if err := callerOf(ctx).spend(1 + len(list)); err != nil {
+	cost := 1
+	for _, h := range list {
+		cost += 1 + len(h.Value())/textUnit
+	}
+	if err := callerOf(ctx).spend(cost); err != nil {
 		return nil, err
 	}
 	page, err := connect(list, func(h *header) string { return descending(h.number) }, p)

@@ -41,6 +41,7 @@ const (
 	maxOverlaps   = 20_000
 	maxErrors     = 5 // shown of one query
 	maxTime       = 30 * time.Second
+	maxRunning    = 4 // requests whose queries are run at once; others wait
 )
 
 //go:embed schema.graphql
@@ -70,12 +71,14 @@ type API struct {
 	guard     *http.CrossOriginProtection // of requests with a cookie
 	requests  *quota.Requests
 	catalogue []definition
+	running   chan struct{} // holds a value for each request whose queries are run
 }
 
 // New returns the API. It panics when the resolvers do not match the schema,
 // which are both part of the program.
 func New(cfg Config) *API {
-	a := &API{service: cfg.Service, logger: cfg.Logger, session: cfg.Session, guard: cfg.Guard, requests: cfg.Requests, catalogue: readCatalogue()}
+	a := &API{service: cfg.Service, logger: cfg.Logger, session: cfg.Session, guard: cfg.Guard, requests: cfg.Requests, catalogue: readCatalogue(),
+		running: make(chan struct{}, maxRunning)}
 	if a.guard == nil {
 		a.guard = http.NewCrossOriginProtection()
 	}
@@ -135,6 +138,15 @@ func (a *API) answer(ctx context.Context, w http.ResponseWriter, r *http.Request
 	if err != nil {
 		return a.refused(ctx, err)
 	}
+	if err := a.admitBatch(w.Header(), c.by.Key(), len(queries)); err != nil {
+		return a.refused(ctx, err)
+	}
+	select {
+	case a.running <- struct{}{}:
+		defer func() { <-a.running }()
+	case <-ctx.Done():
+		return a.refused(ctx, sluice.Errorf(sluice.Busy, "too many queries are under way: try again"))
+	}
 	ctx = context.WithValue(ctx, callerKey{}, c)
 	answers := make([]*gql.Response, len(queries))
 	for i, q := range queries {
@@ -147,6 +159,15 @@ func (a *API) answer(ctx context.Context, w http.ResponseWriter, r *http.Request
 		return http.StatusOK, answers
 	}
 	return http.StatusOK, answers[0]
+}
+
+// admitBatch counts the queries of a request behind the first, which was counted
+// when the request began.
+func (a *API) admitBatch(h http.Header, key string, queries int) (err error) {
+	for range queries - 1 {
+		err = a.requests.Admit(h, key)
+	}
+	return err
 }
 
 // run answers one query.
@@ -188,6 +209,8 @@ func (a *API) refused(ctx context.Context, err error) (int, any) {
 		return http.StatusRequestEntityTooLarge, problem(e.Message)
 	case codeQueryTooLarge:
 		return http.StatusUnprocessableEntity, problem(e.Message)
+	case sluice.Busy:
+		return http.StatusServiceUnavailable, problem(e.Message)
 	case codeMethod:
 		return http.StatusMethodNotAllowed, problem(e.Message)
 	}

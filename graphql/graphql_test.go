@@ -202,6 +202,37 @@ func TestTooMuch(t *testing.T) {
 	})
 }
 
+// However often a request asks for the streams of a group, they are read once, and
+// lists within lists end at the budget.
+func TestListsWithinLists(t *testing.T) {
+	simulate(t, func(t *testing.T, c *client) {
+		for i := range 60 {
+			c.run(fmt.Sprintf(`mutation { externalAuditEventDestinationCreate(input: { destinationUrl: "https://siem.example/%d", groupPath: "my-group" }) { errors } }`, i), nil)
+		}
+		list := func(inner string) string {
+			return `{ group(fullPath: "my-group") { externalAuditEventDestinations { nodes { id ` + inner + ` } } } }`
+		}
+		within := func(inner string) string { return `group { externalAuditEventDestinations { nodes { id ` + inner + ` } } }` }
+		if got := c.run(list(within("")), nil); strings.Contains(got, `"errors"`) || strings.Count(got, `"id"`) != 60+60*60 {
+			t.Errorf("two levels: got %d ids and %.200s, want all", strings.Count(got, `"id"`), got)
+		}
+		if got := c.run(list(within(within(""))), nil); !strings.Contains(got, "asks for too much") || len(got) > 8<<20 {
+			t.Errorf("three levels: got %d bytes, want an error", len(got))
+		}
+		var many strings.Builder
+		for i := range 100 {
+			fmt.Fprintf(&many, `a%d: group(fullPath: "my-group") { externalAuditEventDestinations(first: 1) { nodes { id } } } `, i)
+		}
+		if got := c.run("{ "+many.String()+" }", nil); strings.Contains(got, `"errors"`) {
+			t.Errorf("a hundred times: got %.200s, want answers", got)
+		}
+		got := c.run(`mutation { a: externalAuditEventDestinationDestroy(input: { id: "gid://gitlab/AuditEvents::ExternalAuditEventDestination/1" }) { errors } b: externalAuditEventDestinationCreate(input: { destinationUrl: "https://siem.example/0", groupPath: "my-group" }) { errors } }`, nil)
+		if strings.Count(got, `"errors":[]`) != 2 {
+			t.Errorf("the place of one that was deleted in the same request: got %s, want it free", got)
+		}
+	})
+}
+
 func secretTexts(name, value string) map[string]secret.Text {
 	return map[string]secret.Text{name: secret.Text(value)}
 }

@@ -129,7 +129,7 @@ func (a *API) namespaces(ctx context.Context, within, kind, search string) ([]*n
 	if err != nil {
 		return nil, err
 	}
-	if err := c.spend(50 + len(all)/100); err != nil {
+	if err := c.spend(50 + len(all)/10); err != nil {
 		return nil, err
 	}
 	search = sluice.FoldNamespace(search)

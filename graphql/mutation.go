@@ -90,6 +90,7 @@ func (r *root) mutate(ctx context.Context, c class, in input, do func() (payload
 	if err := who.spend(1); err != nil {
 		return nil, err
 	}
+	defer who.forget()
 	if c == instanceHTTP && (!who.known || control.ChangesStreams(who.by, sluice.Instance) != nil) {
 		return nil, &topLevel{textDenied}
 	}

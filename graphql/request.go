@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"unicode/utf8"
 
@@ -29,9 +30,13 @@ type query struct {
 	Variables     map[string]any
 }
 
-// budget is what one request may resolve: a node of a list, a look-up and a
-// kilobyte of configuration count one each, and making a list 50. Depth and selections are bounded
-// too, but lists within lists multiply.
+// textUnit is how many bytes of text count as much as a node.
+const textUnit = 256
+
+// budget is what one request may resolve: a node of a list, a look-up and 256 bytes
+// of configuration or of a header count one each, and reading the streams of a namespace
+// 50 and 5 for each. Depth and selections are bounded too, but lists within lists
+// multiply.
 const budget = 20_000
 
 // introspection is what a look at the whole schema counts, which is some 30 ms
@@ -47,6 +52,56 @@ type caller struct {
 	get     bool        // queries only
 	refused atomic.Bool // a mutation was in a GET request
 	left    atomic.Int64
+
+	mu sync.Mutex // held for what follows
+	// streams are the lists that were read, by folded namespace: however often a
+	// request asks for one, it costs once. A mutation forgets them.
+	streams map[string][]seenStream
+}
+
+// seenStream is a stream with what GitLab knows of its configuration.
+type seenStream struct {
+	control.Stream
+	config config
+}
+
+func seen(s control.Stream) seenStream {
+	out := seenStream{Stream: s}
+	_ = json.Unmarshal(s.Config, &out.config) // what kinds have beyond GitLab's is left out
+	return out
+}
+
+// list returns the streams of a namespace.
+func (c *caller) list(ctx context.Context, s *control.Service, namespace string) ([]seenStream, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	folded := sluice.FoldNamespace(namespace)
+	if list, ok := c.streams[folded]; ok {
+		return list, nil
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	streams, err := s.Streams(ctx, c.by, &namespace)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]seenStream, len(streams))
+	for i := range streams {
+		list[i] = seen(streams[i])
+	}
+	if c.streams == nil {
+		c.streams = map[string][]seenStream{}
+	}
+	c.streams[folded] = list
+	return list, c.spend(50 + 5*len(list))
+}
+
+// forget has lists read again after a change.
+func (c *caller) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.streams = nil
 }
 
 func callerOf(ctx context.Context) *caller { return ctx.Value(callerKey{}).(*caller) }

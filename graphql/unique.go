@@ -47,15 +47,12 @@ func (r *root) checkPlace(ctx context.Context, namespace, kind string, sent json
 	if place == before {
 		return nil
 	}
-	list, err := r.service.Streams(ctx, callerOf(ctx).by, &namespace)
+	list, err := callerOf(ctx).list(ctx, r.service, namespace)
 	if err != nil {
 		return err
 	}
-	if err := callerOf(ctx).spend(len(list)); err != nil {
-		return err
-	}
 	for _, s := range list {
-		if other, _ := r.view("", s).config.place(s.Kind); s.ID != id && s.Kind == kind && other == place {
+		if other, _ := s.config.place(s.Kind); s.ID != id && s.Kind == kind && other == place {
 			return sluice.Errorf(sluice.Conflict, "%s has already been taken", field).
 				WithHint("another destination goes there; Sluice's own API allows two")
 		}

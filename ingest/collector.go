@@ -199,6 +199,7 @@ func eventIn(raw json.RawMessage) (event []byte, wrong *collectorAnswer) {
 
 // refuseCollector answers with an error and returns its status.
 func (h *Handler) refuseCollector(w http.ResponseWriter, r *http.Request, err error) int {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(maxWait)) // see refuse
 	if e, ok := errors.AsType[*collectorError](err); ok {
 		writeCollector(w, e.status, e.answer)
 		return e.status
@@ -221,7 +222,6 @@ func (h *Handler) refuseCollector(w http.ResponseWriter, r *http.Request, err er
 	if wait := max(no.wait, 0); status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", strconv.FormatInt(max(1, int64((wait+time.Second-1)/time.Second)), 10))
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(maxWait)) // see refuse
 	writeCollector(w, status, a)
 	return status
 }

@@ -31,6 +31,7 @@ import (
 // Limits of a request.
 const (
 	maxForm  = 256 << 10        // bytes
+	openForm = 8 << 10          // bytes, of those who are not signed in
 	formTime = 30 * time.Second // in which a form has to arrive
 )
 
@@ -184,7 +185,11 @@ func (s *Site) handle(rt route) http.HandlerFunc {
 			return
 		}
 		if r.Method == http.MethodPost {
-			if err := readForm(w, r); err != nil {
+			most := int64(maxForm)
+			if v.me == nil {
+				most = openForm
+			}
+			if err := readForm(w, r, most); err != nil {
 				s.fail(w, v, err)
 				return
 			}
@@ -230,21 +235,22 @@ func (s *Site) visitOf(r *http.Request) (*visit, error) {
 	return v, err
 }
 
-// readForm reads the body of a request into its PostForm.
-func readForm(w http.ResponseWriter, r *http.Request) error {
+// readForm reads the body of a request, of so many bytes at most, into its
+// PostForm.
+func readForm(w http.ResponseWriter, r *http.Request, most int64) error {
 	deadline := http.NewResponseController(w).SetReadDeadline
 	_ = deadline(time.Now().Add(formTime)) // not every connection can
-	// A deadline that passes while the page is made would look as if the browser
-	// had gone.
-	defer func() { _ = deadline(time.Time{}) }()
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	r.Body = http.MaxBytesReader(w, r.Body, most)
 	err := r.ParseForm()
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return sluice.Errorf(sluice.TooLarge, "the form has more than %d KiB", maxForm>>10).WithHint("enter less text")
+		return sluice.Errorf(sluice.TooLarge, "the form has more than %d KiB", most>>10).WithHint("enter less text")
 	}
 	if err != nil {
+		// The deadline stays: the server reads what is left before it answers.
 		return sluice.Errorf(sluice.Invalid, "the form cannot be read").WithHint("go back and send it again")
 	}
+	// One that passes while the page is made would look as if the browser had gone.
+	_ = deadline(time.Time{})
 	return nil
 }
 

@@ -267,7 +267,7 @@ func TestWhatIsNotThere(t *testing.T) {
 				t.Errorf("%s %s: got Allow %q, want %q", c.method, c.path, got, c.allow)
 			}
 		}
-		b.post(413, "/-/sign_in", values("name", strings.Repeat("x", 300<<10)), "more than 256 KiB")
+		b.post(413, "/-/sign_in", values("name", strings.Repeat("x", 30<<10)), "more than 8 KiB")
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/-/sign_in", strings.NewReader("name=%zz"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		rec := httptest.NewRecorder()

@@ -27,7 +27,10 @@ import (
 const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 64 << 10
+	// writeTimeout is how long a request may take in all, and its answer to be
+	// taken; exports and live readers have one for each piece.
+	writeTimeout   = 3 * time.Minute
+	maxHeaderBytes = 64 << 10
 )
 
 // runServe runs the server until ctx ends. Then it takes no new requests,
@@ -178,29 +181,32 @@ func (s *server) handlers() (main, metricsOnly http.Handler, endless func()) {
 	api := rest.New(rest.Config{
 		Service: s.parts.control, Logger: s.lg, Version: version(), Session: site.Session, Guard: site.Guard(), Requests: requests,
 	})
+	others := http.NewServeMux()
+	others.Handle("/-/", site)
+	others.Handle("GET /{$}", http.RedirectHandler("/-/", http.StatusFound))
+	hub := github.New(github.Config{Service: s.parts.control, Logger: s.lg, Requests: requests})
+	for _, path := range append(github.Roots(), github.Prefix+"/") {
+		others.Handle(path, hub)
+	}
+	others.Handle("/api/v4/", gitlab.New(gitlab.Config{Service: s.parts.control, Logger: s.lg, Requests: requests}))
+	others.Handle("/api/graphql", graphql.New(graphql.Config{
+		Service: s.parts.control, Logger: s.lg, Session: site.Session, Guard: site.Guard(), Requests: requests,
+	}))
+	others.Handle("/", api)
+	timely := inTime(others)
 	mux := http.NewServeMux()
-	mux.Handle("/-/", site)
-	mux.Handle("GET /{$}", http.RedirectHandler("/-/", http.StatusFound))
 	mux.Handle("/api/v1/events", in)
-	mux.Handle("GET /api/v1/events", api)
+	mux.Handle("GET /api/v1/events", timely)
 	collector := in.Collector()
 	mux.Handle("/services/collector", collector)
 	mux.Handle("/services/collector/", collector)
-	hub := github.New(github.Config{Service: s.parts.control, Logger: s.lg, Requests: requests})
-	for _, path := range append(github.Roots(), github.Prefix+"/") {
-		mux.Handle(path, hub)
-	}
-	mux.Handle("/api/v4/", gitlab.New(gitlab.Config{Service: s.parts.control, Logger: s.lg, Requests: requests}))
-	mux.Handle("/api/graphql", graphql.New(graphql.Config{
-		Service: s.parts.control, Logger: s.lg, Session: site.Session, Guard: site.Guard(), Requests: requests,
-	}))
-	mux.Handle("/", api)
+	mux.Handle("/", timely)
 	metrics := http.NewServeMux()
 	metrics.Handle("/metrics", api.Metrics())
 	for _, path := range []string{"/healthz", "/readyz"} {
 		metrics.Handle(path, api)
 	}
-	return mux, metrics, api.Stop
+	return mux, inTime(metrics), api.Stop
 }
 
 // run serves until ctx ends or a part fails, then stops everything in the
@@ -246,7 +252,7 @@ func (s *server) run(ctx context.Context) error {
 func (s *server) serve(l net.Listener, h http.Handler, stop func()) func(context.Context) error {
 	return func(ctx context.Context) error {
 		srv := &http.Server{
-			Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+			Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: maxHeaderBytes,
 			ErrorLog: slog.NewLogLogger(s.lg.Handler(), slog.LevelDebug),
 		}
 		srv.RegisterOnShutdown(stop)
