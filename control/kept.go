@@ -30,3 +30,18 @@ func (s *Service) KeptWhilePaused(ctx context.Context, p Principal, id sluice.St
 	}
 	return out, nil
 }
+
+// Expiring returns those of kept whose events of the stream are pending and will
+// expire, once half of the time between the moment when the stream fell behind and
+// then has passed.
+func (f *StreamFigures) Expiring(kept []Kept, now time.Time) (out []Kept) {
+	for i := range f.State.Lanes {
+		l := &f.State.Lanes[i]
+		for _, k := range kept {
+			if k.Class == l.Partition && k.Until != nil && l.Ledger.Pending > 0 && !l.BehindSince.IsZero() && now.Sub(l.BehindSince) >= k.Until.Sub(l.BehindSince)/2 {
+				out = append(out, k)
+			}
+		}
+	}
+	return out
+}

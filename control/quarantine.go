@@ -14,6 +14,13 @@ const (
 	maxQuarantineAct  = 1000
 )
 
+// QuarantineKey names an event in a stream's quarantine, and Quarantined is one,
+// for surfaces.
+type (
+	QuarantineKey = deliver.QuarantineKey
+	Quarantined   = deliver.Quarantined
+)
+
 // Quarantine lists the oldest quarantined events of a stream, at most limit and
 // never more than 1,000; 0 is 100.
 func (s *Service) Quarantine(ctx context.Context, p Principal, id sluice.StreamID, limit int) ([]deliver.Quarantined, error) {

@@ -4,9 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
-	"github.com/sluicelog/sluice/deliver"
 )
 
 func TestFigures(t *testing.T) {
@@ -66,22 +64,6 @@ func TestUsage(t *testing.T) {
 		if got := c.u.perEvent(); got != c.want {
 			t.Errorf("%+v: got %v bytes an event, want %v", c.u, got, c.want)
 		}
-	}
-}
-
-func TestExpiring(t *testing.T) {
-	now := time.Date(2026, 5, 9, 12, 0, 0, 0, time.UTC)
-	days := func(n int) time.Time { return now.AddDate(0, 0, n) }
-	until := days(4)
-	lane := deliver.LaneState{Partition: "git", Ledger: sluice.Ledger{Pending: 3}, BehindSince: days(-4)}
-	kept := []control.Kept{{Class: "audit"}, {Class: "git", Until: &until}}
-	if got := expiring([]deliver.LaneState{lane}, kept, now); len(got) != 1 || got[0].Text != "Git events expire from 13 May 2026, 12:00 UTC on, unless they are delivered" {
-		t.Errorf("when half of the time has passed: got %v, want that Git events expire", got)
-	}
-	later, done := lane, lane
-	later.BehindSince, done.Ledger.Pending = days(-3), 0
-	if got := expiring([]deliver.LaneState{later, done, {Partition: "audit", Ledger: sluice.Ledger{Pending: 1}, BehindSince: days(-100)}}, kept, now); len(got) != 0 {
-		t.Errorf("got %v, want nothing yet", got)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
-	"github.com/sluicelog/sluice/deliver"
 )
 
 const (
@@ -84,7 +83,7 @@ func (s *Site) quarantineWith(ctx context.Context, v *visit, p *place, head stre
 	return show("quarantine", title, data), nil
 }
 
-func quarantineRowOf(p *place, q *deliver.Quarantined, number int) quarantineRow {
+func quarantineRowOf(p *place, q *control.Quarantined, number int) quarantineRow {
 	seq := strconv.FormatUint(q.Seq, 10)
 	row := quarantineRow{
 		Name: q.Partition + "-" + seq, Number: number, Type: plain(q.Type, rowName), Path: plain(q.Namespace, rowText), Class: className(q.Partition),
@@ -128,20 +127,20 @@ func (s *Site) emptyQuarantine(ctx context.Context, v *visit, p *place) (answer,
 }
 
 // quarantineKeys reads which events a form means, none for all.
-func quarantineKeys(names []string, all bool) ([]deliver.QuarantineKey, error) {
+func quarantineKeys(names []string, all bool) ([]control.QuarantineKey, error) {
 	if all {
 		return nil, nil
 	}
 	if len(names) == 0 {
 		return nil, sluice.Errorf(sluice.Invalid, "no event is chosen").WithHint("choose some in the list, or use the buttons for all of them")
 	}
-	keys := make([]deliver.QuarantineKey, 0, len(names))
+	keys := make([]control.QuarantineKey, 0, len(names))
 	for _, name := range names {
 		class, seq, ok := parseEventName(name)
 		if !ok {
 			return nil, sluice.Errorf(sluice.Invalid, "an event that was chosen is not known").WithHint("open the page again and choose it there")
 		}
-		keys = append(keys, deliver.QuarantineKey{Partition: class, Seq: seq})
+		keys = append(keys, control.QuarantineKey{Partition: class, Seq: seq})
 	}
 	return keys, nil
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
-	"github.com/sluicelog/sluice/deliver"
 )
 
 const (
@@ -90,23 +89,11 @@ func (s *Site) gapExpected(ctx context.Context, v *visit, f *control.StreamFigur
 	if err != nil {
 		return err
 	}
-	for _, r := range expiring(f.State.Lanes, kept, now) {
-		a.rank, a.Reasons = min(a.rank, 2), append(a.Reasons, r)
+	for _, k := range f.Expiring(kept, now) {
+		a.rank = min(a.rank, 2)
+		a.Reasons = append(a.Reasons, reason{className(k.Class) + " expire from " + k.Until.Format("2 Jan 2006, 15:04 UTC") + " on, unless they are delivered", true})
 	}
 	return nil
-}
-
-func expiring(lanes []deliver.LaneState, kept []control.Kept, now time.Time) (out []reason) {
-	for i := range lanes {
-		l := &lanes[i]
-		for _, k := range kept {
-			if k.Class != l.Partition || k.Until == nil || l.Ledger.Pending == 0 || l.BehindSince.IsZero() || now.Sub(l.BehindSince) < k.Until.Sub(l.BehindSince)/2 {
-				continue
-			}
-			out = append(out, reason{className(k.Class) + " expire from " + k.Until.Format("2 Jan 2006, 15:04 UTC") + " on, unless they are delivered", true})
-		}
-	}
-	return out
 }
 
 // attentionOf says why a stream needs attention; without a reason it does not.
