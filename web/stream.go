@@ -200,7 +200,13 @@ func factsOf(st *control.Stream, kind *control.KindForm) []fact {
 		case in.Type == destination.InputList:
 			add(in.Label, headerWords(e.headers))
 		default:
-			add(in.Label, e.values[in.Name])
+			value := e.values[in.Name]
+			for _, o := range in.Options {
+				if o.Value == value {
+					value = o.Label
+				}
+			}
+			add(in.Label, value)
 		}
 	}
 	for i, list := range [][]string{e.types, e.excluded, e.namespaces} {

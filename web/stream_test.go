@@ -249,7 +249,7 @@ func TestWhoSeesStreams(t *testing.T) {
 		ann.secrets = append(b.secrets, st.VerificationToken, "query-secret")
 		ann.signIn("ann")
 		for _, path := range []string{tabPath, one} {
-			p := ann.get(200, path, "owners can change them", "Stream 1", "HTTP endpoint", "Authorization", "https://siem.example.com/e?***")
+			p := ann.get(200, path, "owners can change them", "Stream 1", "HTTP endpoint", "Authorization", "https://siem.example.com/e?***", "One event a request")
 			ann.lacks(p, "<form class=\"stream-form\"", "Pause stream", "Delete stream", "Configure stream", "Save")
 		}
 		for _, path := range []string{"/new", "/new?kind=http", "/1/pause", "/1/delete"} {
