@@ -63,6 +63,7 @@ func (c *comparison) planned(thing Thing) (Change, error) {
 	c.patch["version"] = have.Version
 	patch, err := json.Marshal(c.patch)
 	change := Change{Action: Update, Thing: thing, Fields: c.fields, Secrets: c.sent}
+	change.referTo(c.want, c.sends)
 	if destination {
 		change.check = func(ctx context.Context, c *client.Client) (client.CheckResult, error) {
 			return c.CheckChange(ctx, have.ID, patch)
@@ -76,6 +77,18 @@ func (c *comparison) planned(thing Thing) (Change, error) {
 		return "", err
 	}
 	return change, err
+}
+
+// sends reports whether "config.NAME" or "secrets.NAME" goes with the change.
+func (c *comparison) sends(name string) bool {
+	if name, ok := strings.CutPrefix(name, "config."); ok {
+		patch, _ := c.patch["config"].(map[string]any)
+		_, sent := patch[name]
+		return sent
+	}
+	patch, _ := c.patch["secrets"].(map[string]string)
+	_, sent := patch[strings.TrimPrefix(name, "secrets.")]
+	return sent
 }
 
 // fixed tells what differs and can never be changed.

@@ -59,7 +59,7 @@ func (e *exporter) document(namespace string) ([]byte, error) {
 	add(doc, "streams", streams)
 	var out bytes.Buffer
 	for _, line := range e.comments {
-		fmt.Fprintf(&out, "# %s\n", line)
+		fmt.Fprintf(&out, "# %s\n", Escaped(line)) // a name must not end its comment
 	}
 	enc := yaml.NewEncoder(&out)
 	enc.SetIndent(2)
@@ -101,6 +101,9 @@ func (e *exporter) reference(what string, words ...string) *yaml.Node {
 		}
 		return '_'
 	}, strings.Join(words, "_"))
+	if strings.HasPrefix(base, ownVariables) {
+		base = "STREAM_" + base // the program's own are refused
+	}
 	name := base
 	for i := 2; e.taken[name]; i++ {
 		name = base + "_" + strconv.Itoa(i)

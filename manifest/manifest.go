@@ -113,9 +113,9 @@ type Place struct {
 // String returns the place as editors and compilers write it.
 func (p Place) String() string {
 	if p.Line == 0 {
-		return p.File
+		return Escaped(p.File)
 	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+	return fmt.Sprintf("%s:%d:%d", Escaped(p.File), p.Line, p.Column)
 }
 
 // Problem is something that is wrong with a manifest.
@@ -130,11 +130,11 @@ type Problems []Problem
 // MaxProblems bounds how many problems are told at once.
 const MaxProblems = 20
 
-// Error tells one problem a line.
+// Error tells one problem a line, escaped as [Escaped] does.
 func (p Problems) Error() string {
 	lines := make([]string, len(p))
 	for i := range p {
-		lines[i] = fmt.Sprintf("%s: %s", p[i].At, p[i].Message)
+		lines[i] = fmt.Sprintf("%s: %s", p[i].At, Escaped(p[i].Message))
 	}
 	return strings.Join(lines, "\n")
 }

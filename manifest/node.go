@@ -3,6 +3,7 @@ package manifest
 import (
 	"encoding/json"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,12 +116,16 @@ func (v value) text() string {
 	return v.node.Value
 }
 
-// word returns a text that is not empty.
+// word returns a text of one line that is not empty.
 func (v value) word() string {
 	before := len(v.r.problems)
 	s := v.text()
-	if s == "" && len(v.r.problems) == before {
+	switch {
+	case len(v.r.problems) > before:
+	case s == "":
 		v.r.problems.add(v.at(), "%s must not be empty", v.name())
+	case !isLine(s):
+		v.r.problems.add(v.at(), "%s must be one line of text, without control characters", v.name())
 	}
 	return s
 }
@@ -141,8 +146,27 @@ func (v value) boolean() bool {
 	return b
 }
 
+// decimals are numbers that everybody reads alike. YAML takes 010 for 8, and has
+// more such spellings.
+var decimals = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
+
+// decimal reports whether a value is a number in the spelling of everybody, and
+// tells when it is one in another.
+func (v value) decimal() bool {
+	tag, text := v.node.ShortTag(), v.node.Value
+	infinite := tag == "!!float" && strings.ContainsAny(text, "nN") // .inf, .nan: told elsewhere
+	if tag != "!!int" && tag != "!!float" || infinite || decimals.MatchString(text) {
+		return true
+	}
+	v.r.problems.add(v.at(), "%s is the number %s: write it in decimal, without leading zeros and underscores", v.name(), shorten(text))
+	return false
+}
+
 func (v value) count() int {
 	var n int64
+	if v.node.Kind == yaml.ScalarNode && !v.decimal() {
+		return 0
+	}
 	if v.node.Kind != yaml.ScalarNode || v.node.ShortTag() != "!!int" || v.node.Decode(&n) != nil || n < 0 || n > math.MaxInt32 {
 		v.r.problems.add(v.at(), "%s must be a whole number of 0 or more", v.name())
 		return 0
@@ -181,6 +205,9 @@ func (v value) elsewhere() *Text {
 	t := &Text{At: v.at()}
 	if e, ok := m["env"]; ok {
 		t.env = e.word()
+		if strings.HasPrefix(strings.ToUpper(t.env), ownVariables) {
+			v.r.problems.add(e.at(), "%s must not be %s: variables that begin with %s are this program's own, its tokens among them", e.name(), shorten(t.env), ownVariables)
+		}
 	}
 	if f, ok := m["file"]; ok {
 		t.file = f.word()
@@ -238,6 +265,9 @@ func keysOf(content []*yaml.Node) []string {
 }
 
 func (v value) scalar() any {
+	if !v.decimal() {
+		return nil
+	}
 	switch v.node.ShortTag() {
 	case "!!null":
 		return nil

@@ -38,6 +38,7 @@ func (b *builder) newUser(want *User) {
 	if want.Disabled {
 		c.Fields = append(c.Fields, Field{"disabled", nil, true})
 	}
+	c.refer("secrets.password", want.Password)
 	text := b.made(want.Password, want.At, passwordFile(want.Name), newPassword)
 	c.run = func(ctx context.Context, c *carrier) (string, error) {
 		remark, err := c.withText(text, func(password string) error {
@@ -201,7 +202,8 @@ func shownAddress(a client.Address, t *Text) string {
 	case a.Kind == "email" && (t == nil || t.plain()):
 		return a.Kind + " " + a.Address
 	case t != nil && !t.plain():
-		return a.Kind + " " + notShown
+		r, _ := t.reference("")
+		return fmt.Sprintf("%s (not shown, %s)", a.Kind, r)
 	}
 	return a.Kind + " " + hostOf(a.Address)
 }
@@ -244,6 +246,7 @@ func (b *builder) newToken(n *Namespace, want *Token) {
 	if want.RateLimit != 0 {
 		c.Fields = append(c.Fields, Field{"rate_limit", nil, want.RateLimit})
 	}
+	c.refer("secrets.token", want.Text)
 	text := b.made(want.Text, want.At, tokenFile(n.Path, want.Name), newToken)
 	c.run = func(ctx context.Context, c *carrier) (string, error) {
 		return c.withText(text, func(token string) error {

@@ -40,9 +40,10 @@ type Thing struct {
 	ID        string `json:"id,omitempty"` // of one that exists
 }
 
-// String names the thing for people.
+// String names the thing for people, escaped as [Escaped] does.
 func (t Thing) String() string {
-	within := t.Namespace
+	t.Name = Escaped(t.Name)
+	within := Escaped(t.Namespace)
 	if within == sluice.Instance {
 		within = "the instance"
 	}
@@ -66,6 +67,9 @@ type Change struct {
 	Fields []Field `json:"fields,omitempty"`
 	// Secrets are sent with the change, or removed by it.
 	Secrets []Secret `json:"secrets,omitempty"`
+	// References say where the texts stand that are sent with it and are not in the
+	// manifest: what a reader of the plan has to agree to.
+	References []Reference `json:"references,omitempty"`
 	// Warning says what is lost with it.
 	Warning string `json:"warning,omitempty"`
 

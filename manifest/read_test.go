@@ -61,6 +61,19 @@ func TestReadTellsWhereAndWhat(t *testing.T) {
 		"an address":             {head + "notices:\n  - {kind: email}\n", "a.yaml:4:5: notices[0].address is missing"},
 		"not a number":           {head + "streams:\n  - {name: a, kind: s3, config: {object_bytes: .inf}}\n", "a.yaml:4:48: streams[0].config.object_bytes is not a number that can be stored"},
 		"too large a number":     {head + "streams:\n  - {name: a, kind: s3, config: {object_bytes: 99999999999999999999}}\n", ""},
+		"an octal limit":         {head + "tokens:\n  - {name: a, rate_limit: 010}\n", "a.yaml:4:27: tokens[0].rate_limit is the number 010: write it in decimal, without leading zeros and underscores"},
+		"an octal limit of 1.2":  {head + "tokens:\n  - {name: a, rate_limit: 0o10}\n", "a.yaml:4:27: tokens[0].rate_limit is the number 0o10: write it in decimal, without leading zeros and underscores"},
+		"no octal limit":         {head + "tokens:\n  - {name: a, rate_limit: 08}\n", "a.yaml:4:27: tokens[0].rate_limit is the number 08: write it in decimal, without leading zeros and underscores"},
+		"a hexadecimal limit":    {head + "tokens:\n  - {name: a, rate_limit: 0x10}\n", "a.yaml:4:27: tokens[0].rate_limit is the number 0x10: write it in decimal, without leading zeros and underscores"},
+		"a binary number":        {head + "streams:\n  - {name: a, kind: s3, config: {object_bytes: 0b10}}\n", "a.yaml:4:48: streams[0].config.object_bytes is the number 0b10: write it in decimal, without leading zeros and underscores"},
+		"underscores":            {head + "streams:\n  - {name: a, kind: s3, config: {object_bytes: 65_536}}\n", "a.yaml:4:48: streams[0].config.object_bytes is the number 65_536: write it in decimal, without leading zeros and underscores"},
+		"a name of two lines":    {head + "streams:\n  - {name: \"a\\nb\", kind: http}\n", "a.yaml:4:12: streams[0].name must be one line of text, without control characters"},
+		"a name that steers":     {head + "tokens:\n  - {name: \"a\\e[2J\"}\n", "a.yaml:4:12: tokens[0].name must be one line of text, without control characters"},
+		"a user with a NUL":      {head + "members:\n  - {user: \"a\\0\", role: owner}\n", "a.yaml:4:12: members[0].user must be one line of text, without control characters"},
+		"a file that steers":     {head + "streams:\n  - {name: a, kind: splunk, secrets: {token: {file: \"\\e[2J\"}}}\n", "a.yaml:4:53: streams[0].secrets.token.file must be one line of text, without control characters"},
+		"a field that steers":    {head + "streams:\n  - {name: a, kind: splunk, secrets: {\"x\\n\\e\": {env: 7}}}\n", "a.yaml:4:54: streams[0].secrets.x\\u000a\\u001b.env must be text, not a number: put it in quotes"},
+		"the command's token":    {head + "streams:\n  - {name: a, kind: http, config: {headers: [{name: X, value: {env: SLUICE_TOKEN}}]}}\n", "a.yaml:4:69: streams[0].config.headers[0].value.env must not be SLUICE_TOKEN: variables that begin with SLUICE_ are this program's own, its tokens among them"},
+		"in small letters":       {"version: 1\nnamespace: ''\nusers:\n  - {name: jane, password: {env: sluice_smtp_password}}\n", "a.yaml:4:34: users[0].password.env must not be sluice_smtp_password: variables that begin with SLUICE_ are this program's own, its tokens among them"},
 		"several at once":        {"version: 1\nnamespace: acme\nstreams:\n  - {kind: 7}\n", "a.yaml:4:5: streams[0].name is missing\na.yaml:4:12: streams[0].kind must be text, not a number: put it in quotes"},
 		"a password in the file": {"version: 1\nnamespace: ''\nusers:\n  - {name: jane, password: geheimgeheim}\n", "a.yaml:4:28: users[0].password is a secret, which does not belong into this file: name where it is, {env: NAME} or {file: PATH}"},
 	} {
@@ -112,7 +125,7 @@ func TestResolve(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return m.Resolve(func(name string) string { return map[string]string{"SET": "value"}[name] })
+		return m.Resolve(manifest.References{Getenv: func(name string) string { return map[string]string{"SET": "value"}[name] }})
 	}
 	if err := read("token: {file: token}, other: {env: SET}, absolute: {file: " + filepath.Join(dir, "token") + "}"); err != nil {
 		t.Errorf("got %v, want nil", err)

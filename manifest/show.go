@@ -2,7 +2,9 @@ package manifest
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -72,3 +74,6 @@ func hostOf(text string) string {
 	}
 	return fmt.Sprintf("%s://%s/%s", u.Scheme, u.Host, masked)
 }
+
+// sortedNames lists the names of a mapping in their order.
+func sortedNames(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }

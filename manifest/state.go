@@ -41,7 +41,7 @@ func (p *Planner) read(ctx context.Context, m *Manifest) (*state, error) {
 	for _, n := range m.Namespaces {
 		users = users || n.Users.Managed || n.Members.Managed && have.me.Administrator
 		tokens, streams = tokens || n.Tokens.Managed, streams || n.Streams.Managed
-		if have.scopes[n], err = p.readScope(ctx, n, have.role(n.Path)); err != nil {
+		if have.scopes[n], err = p.readScope(ctx, n, have); err != nil {
 			return nil, about(n, err)
 		}
 	}
@@ -92,9 +92,17 @@ func (s *state) role(namespace string) string {
 	return ""
 }
 
-func (p *Planner) readScope(ctx context.Context, n *Namespace, role string) (*scope, error) {
+// readsTokens reports whether the caller's scopes leave it the right to read
+// producers' tokens. Without it the server's list is not refused, but has the
+// caller's own personal tokens alone, and would look as if there were no others.
+func (s *state) readsTokens() bool {
+	return len(s.me.Scopes) == 0 || slices.Contains(s.me.Scopes, "api") || slices.Contains(s.me.Scopes, "read_api")
+}
+
+func (p *Planner) readScope(ctx context.Context, n *Namespace, have *state) (*scope, error) {
 	s := &scope{}
-	if err := p.refuse(s, n, role); err != nil || role == "" {
+	role := have.role(n.Path)
+	if err := p.refuse(s, n, role, have.readsTokens()); err != nil || role == "" {
 		return s, err
 	}
 	var err error
@@ -118,9 +126,13 @@ func (p *Planner) readScope(ctx context.Context, n *Namespace, role string) (*sc
 
 // refuse hides the lists that the role does not let the caller read, or tells that
 // it may not.
-func (p *Planner) refuse(s *scope, n *Namespace, role string) error {
-	if n.Tokens.Managed && role != client.Owner {
+func (p *Planner) refuse(s *scope, n *Namespace, role string, tokens bool) error {
+	hint := "Use the token of an owner or administrator, or leave these lists out of the files."
+	if n.Tokens.Managed && (role != client.Owner || !tokens) {
 		s.hidden = append(s.hidden, "tokens")
+	}
+	if role == client.Owner && !tokens {
+		hint = "Use a token with the scope api, or leave this list out of the files: the scopes of this one do not let it read producers' tokens."
 	}
 	if role == "" {
 		for list, managed := range map[string]bool{"streams": n.Streams.Managed, "members": n.Members.Managed, "notices": n.Notices.Managed, "users": n.Users.Managed} {
@@ -135,7 +147,7 @@ func (p *Planner) refuse(s *scope, n *Namespace, role string) error {
 	}
 	return &client.Error{
 		Status: http.StatusForbidden, Code: "forbidden", Message: "this token may not read its " + strings.Join(s.hidden, ", "),
-		Hint: "Use the token of an owner or administrator, or leave these lists out of the files.",
+		Hint: hint,
 	}
 }
 

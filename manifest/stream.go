@@ -113,9 +113,12 @@ func (b *builder) newStream(n *Namespace, want *Stream, f form) {
 		spec.Secrets[verificationToken] = newPassword()[:24] // so that a check sends the one that the stream gets
 	}
 	c := Change{Action: Create, Thing: streamThing(n, want.Name, 0), Fields: want.shown()}
-	for _, name := range slices.Sorted(maps.Keys(want.secrets())) {
-		c.Secrets = append(c.Secrets, Secret{name, secretSet})
+	for _, name := range slices.Sorted(maps.Keys(want.Secrets)) {
+		if want.Secrets[name] != nil {
+			c.Secrets = append(c.Secrets, Secret{name, secretSet})
+		}
 	}
+	c.referTo(want, func(string) bool { return true })
 	c.check = func(ctx context.Context, c *client.Client) (client.CheckResult, error) { return c.CheckSpec(ctx, spec) }
 	c.run = func(ctx context.Context, c *carrier) (string, error) {
 		s, err := c.client.CreateStream(ctx, spec)

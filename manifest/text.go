@@ -3,9 +3,6 @@ package manifest
 import (
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"strings"
 )
 
 // maxText bounds a text that stands in a file of its own, in bytes.
@@ -23,80 +20,26 @@ type Text struct {
 
 // Format prints where the text stands, whatever the verb.
 func (t *Text) Format(f fmt.State, _ rune) {
-	where := "a text"
 	switch {
 	case t == nil:
-		where = "nothing"
-	case t.env != "":
-		where = "the text of " + t.env
-	case t.file != "":
-		where = "the text in " + t.file
+		_, _ = io.WriteString(f, "nothing")
+	case t.plain():
+		_, _ = io.WriteString(f, "a text")
+	default:
+		_, _ = io.WriteString(f, "the text "+t.where())
 	}
-	_, _ = io.WriteString(f, where)
+}
+
+// where says where the text stands: "of NAME", "in PATH".
+func (t *Text) where() string {
+	if t.env != "" {
+		return "of " + t.env
+	}
+	return "in " + t.file
 }
 
 // plain reports whether the manifest itself has the text.
 func (t *Text) plain() bool { return t.env == "" && t.file == "" }
-
-// resolve fetches the text. Files stand relative to the folder of the manifest;
-// the line breaks at their end do not count.
-func (t *Text) resolve(getenv func(string) string) error {
-	t.known = true
-	switch {
-	case t.env != "":
-		if t.value = getenv(t.env); t.value == "" {
-			return fmt.Errorf("the environment variable %s is not set", t.env)
-		}
-	case t.file != "":
-		value, err := readText(t.path())
-		if err != nil {
-			return err
-		}
-		t.value = value
-	}
-	return nil
-}
-
-func (t *Text) path() string {
-	if filepath.IsAbs(t.file) {
-		return t.file
-	}
-	return filepath.Join(filepath.Dir(t.At.File), t.file)
-}
-
-func readText(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxText+1))
-	if err != nil {
-		return "", err
-	}
-	if len(text) > maxText {
-		return "", fmt.Errorf("%s is larger than %d bytes", path, maxText)
-	}
-	value := strings.TrimRight(string(text), "\r\n")
-	if value == "" {
-		return "", fmt.Errorf("%s is empty", path)
-	}
-	return value, nil
-}
-
-// Resolve fetches every text that stands elsewhere, so that nothing is missing
-// half way. It returns [Problems]. A manifest that is not resolved can be planned,
-// and the rest of it compared, but not carried out.
-func (m *Manifest) Resolve(getenv func(string) string) error {
-	var problems Problems
-	m.each(func(t *Text) {
-		if err := t.resolve(getenv); err != nil {
-			problems.add(t.At, "%v", err)
-		}
-	})
-	problems.sort()
-	return problems.err()
-}
 
 // resolved reports whether every text is known.
 func (m *Manifest) resolved() bool {

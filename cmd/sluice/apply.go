@@ -67,6 +67,8 @@ type applying struct {
 	env    *Env
 	files  []string
 	dir    string
+	roots  []string
+	conn   *connection
 	plan   bool
 	prune  bool
 	yes    bool
@@ -87,8 +89,9 @@ func applyFlags(fs *flag.FlagSet, env *Env) action {
 	fs.BoolVar(&a.send, "send-secrets", false, "send the secrets of streams that exist, too: those that differ are replaced")
 	fs.BoolVar(&a.blind, "without-secrets", false, "with --plan: do without everything that the files refer to, and compare the rest")
 	fs.StringVar(&a.dir, "secret-dir", "", "`DIR` that keeps the secrets of new tokens and users, a file each, for you alone")
+	fs.Var(listValue{&a.roots}, "secret-root", "`DIR` in which files that are referred to may lie, besides the folders of the YAML files; may be repeated")
 	asJSON := jsonFlag(fs)
-	conn := connectionFlags(fs, env)
+	a.conn = connectionFlags(fs, env)
 	return func(ctx context.Context, _ []string) error {
 		a.asJSON = *asJSON
 		if a.blind && (!a.plan || a.check || a.send) {
@@ -98,11 +101,14 @@ func applyFlags(fs *flag.FlagSet, env *Env) action {
 		if err != nil {
 			return a.wrong(err)
 		}
-		c, err := conn.client()
+		c, err := a.conn.client()
 		if err != nil {
 			return err
 		}
 		defer c.Close()
+		if err := a.resolve(m); err != nil {
+			return a.wrong(err)
+		}
 		return a.wrong(a.run(ctx, c, m))
 	}
 }
@@ -112,7 +118,7 @@ func applyFlags(fs *flag.FlagSet, env *Env) action {
 func (a *applying) wrong(err error) error {
 	problems, ok := errors.AsType[manifest.Problems](err)
 	if !ok {
-		return err
+		return legibly(err)
 	}
 	fmt.Fprintln(a.env.Stderr, problems)
 	return exitWith(exitUsage)
@@ -130,11 +136,28 @@ func (a *applying) read() (*manifest.Manifest, error) {
 		}
 		sources = append(sources, more...)
 	}
-	m, err := manifest.Read(sources...)
-	if err != nil || a.blind {
-		return m, err
+	return manifest.Read(sources...)
+}
+
+// resolve fetches what the files refer to, other than what this command signs in
+// with: whoever may write a file must not get that.
+func (a *applying) resolve(m *manifest.Manifest) error {
+	if a.blind {
+		return nil
 	}
-	return m, m.Resolve(a.env.Getenv)
+	token, err := a.conn.token()
+	if err != nil {
+		return err
+	}
+	from := manifest.References{
+		Getenv: a.env.Getenv, Roots: a.roots, OwnFiles: []string{a.conn.tokenFile, a.env.Getenv("SLUICE_TOKEN_FILE")},
+		Own: func(text string) bool {
+			return slices.ContainsFunc([]string{token, a.env.Getenv("SLUICE_TOKEN"), a.env.Getenv("SLUICE_ADMIN_TOKEN")}, func(own string) bool {
+				return own != "" && strings.Contains(text, own)
+			})
+		},
+	}
+	return m.Resolve(from)
 }
 
 // sources reads a file, or those of a folder by name.
@@ -158,6 +181,9 @@ func (a *applying) sources(name string) ([]manifest.Source, error) {
 	var out []manifest.Source
 	for _, e := range entries {
 		if path := filepath.Join(name, e.Name()); isManifest(e) {
+			if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+				return nil, usagef("%s is not a regular file", path)
+			}
 			s, err := readSource(path)
 			if err != nil {
 				return nil, err
@@ -255,7 +281,7 @@ func (a *applying) checkAll(ctx context.Context, c *client.Client, out *outcome)
 		out.Checks = append(out.Checks, checkOutcome{change.Thing, r})
 		if !a.asJSON {
 			fmt.Fprintf(a.env.Stdout, "Check of %s:\n", change.Thing)
-			_ = reportCheck(a.env.Stdout, r, false) // what it returns is ok again
+			_ = reportCheck(a.env.Stdout, legibleCheck(r), false) // what it returns is ok again
 		}
 	})
 	if err != nil {

@@ -40,7 +40,7 @@ func TestApplyDrift(t *testing.T) {
     config.headers.X-New                 (not shown) -> none
     config.headers.X-Team.name           "x-team" -> "X-Team"
     config.headers.X-Team.value          another value (not shown)
-    secrets.signing_secret               sent; replaced if it differs
+    secrets.signing_secret               sent from env WEB_SIGNING; replaced if it differs
 Not compared, since secrets cannot be read back: stream splunk of acme (token); stream hub of acme (connection_string); stream bucket of acme (secret_access_key); stream google of acme (private_key). --send-secrets sends them.
 0 to create, 1 to change, 0 to delete.
 `
@@ -56,7 +56,7 @@ func TestApplySecrets(t *testing.T) {
 	a := newApplied(t)
 	a.want(exitOK, "Read back", "", "full.yaml")
 	before := fmt.Sprint(a.versions())
-	a.want(exitChanges, "secrets.token  sent; replaced if it differs", "", "full.yaml", "--plan", "--send-secrets")
+	a.want(exitChanges, "secrets.token  sent from env HEC_TOKEN; replaced if it differs", "", "full.yaml", "--plan", "--send-secrets")
 	a.want(exitOK, "Changed stream splunk of acme (2): the secrets were the same", "", "full.yaml", "--send-secrets")
 	if got := fmt.Sprint(a.versions()); got != before {
 		t.Errorf("the same secrets: got versions %s, want %s", got, before)
