@@ -167,7 +167,7 @@ func (s *Service) verify(ctx context.Context, name string, password secret.Text,
 	}
 	ok, err := s.hasher.matches(ctx, stored, password)
 	if err != nil {
-		s.throttle.undone(folded, addr)
+		s.throttle.undone(s.now(), folded, addr)
 		return nil, err
 	}
 	if !ok || !u.enabled() {
@@ -176,7 +176,7 @@ func (s *Service) verify(ctx context.Context, name string, password secret.Text,
 		}
 		return nil, sluice.Errorf(sluice.Unauthorized, "the name or the password is wrong").WithHint("an administrator can set another password")
 	}
-	s.throttle.succeeded(folded, addr)
+	s.throttle.succeeded(s.now(), folded, addr)
 	return u, nil
 }
 

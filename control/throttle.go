@@ -14,14 +14,18 @@ const (
 	// forgetAfter is the time without a try after which failures are forgotten.
 	forgetAfter = time.Hour
 	maxThrottle = 10_000 // names, and addresses, that are remembered
+	// familiarFor is how long an address counts as one of a name's own.
+	familiarFor = 30 * 24 * time.Hour
 )
 
 // throttle slows down who tries passwords, by name and by address. A try counts
 // as a failure from its beginning until it succeeds, so that many at once gain
-// nothing.
+// nothing. An address from which a name has signed in is counted for itself there:
+// strangers who guess cannot keep the person out.
 type throttle struct {
-	mu      sync.Mutex
-	entries [2]map[string]tries // by folded name, by network
+	mu       sync.Mutex
+	entries  [2]map[string]tries  // by folded name, by network
+	familiar map[string]time.Time // by name and network, when it was used last
 }
 
 // tries are the failures in a row, with the time of the last one.
@@ -31,7 +35,33 @@ type tries struct {
 }
 
 func newThrottle() *throttle {
-	return &throttle{entries: [2]map[string]tries{{}, {}}}
+	return &throttle{entries: [2]map[string]tries{{}, {}}, familiar: map[string]time.Time{}}
+}
+
+// nameKey is what tries of a name from an address are counted by; mu is held.
+func (t *throttle) nameKey(now time.Time, name string, addr netip.Addr) string {
+	pair := name + "\x00" + network(addr) // no name has this character
+	if at, ok := t.familiar[pair]; ok && now.Sub(at) < familiarFor {
+		return pair
+	}
+	return name
+}
+
+// remember makes an address one of a name's own; mu is held.
+func (t *throttle) remember(now time.Time, name string, addr netip.Addr) {
+	if !addr.IsValid() {
+		return
+	}
+	if len(t.familiar) >= maxThrottle {
+		oldest, at := "", now
+		for pair, used := range t.familiar {
+			if oldest == "" || used.Before(at) {
+				oldest, at = pair, used
+			}
+		}
+		delete(t.familiar, oldest)
+	}
+	t.familiar[name+"\x00"+network(addr)] = now
 }
 
 // delay returns how long nothing is tried after so many failures.
@@ -67,7 +97,7 @@ func network(addr netip.Addr) string {
 func (t *throttle) begin(now time.Time, name string, addr netip.Addr) (wait time.Duration, failures int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	keys := [2]string{name, network(addr)}
+	keys := [2]string{t.nameKey(now, name, addr), network(addr)}
 	for i, key := range keys {
 		e := t.entries[i][key]
 		if now.Sub(e.last) >= forgetAfter {
@@ -89,7 +119,7 @@ func (t *throttle) begin(now time.Time, name string, addr netip.Addr) (wait time
 		}
 		t.entries[i][key] = tries{e.failures + 1, now}
 	}
-	return 0, t.entries[0][name].failures
+	return 0, t.entries[0][keys[0]].failures
 }
 
 // makeRoom forgets what is old, or else the oldest; mu is held.
@@ -113,18 +143,19 @@ func (t *throttle) makeRoom(i int, now time.Time) {
 
 // succeeded forgets the failures of the name, and this try of the address: who
 // owns one account does not get more tries at others.
-func (t *throttle) succeeded(name string, addr netip.Addr) {
+func (t *throttle) succeeded(now time.Time, name string, addr netip.Addr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.entries[0], name)
+	delete(t.entries[0], t.nameKey(now, name, addr))
 	t.takeBack(1, network(addr))
+	t.remember(now, name, addr)
 }
 
 // undone forgets a try that the server could not carry out.
-func (t *throttle) undone(name string, addr netip.Addr) {
+func (t *throttle) undone(now time.Time, name string, addr netip.Addr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.takeBack(0, name)
+	t.takeBack(0, t.nameKey(now, name, addr))
 	t.takeBack(1, network(addr))
 }
 

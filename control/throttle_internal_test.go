@@ -45,6 +45,38 @@ func TestThrottleIsBounded(t *testing.T) {
 	}
 }
 
+// Strangers who guess do not keep a person out of an address that is the person's
+// own, and gain no tries there.
+func TestFamiliarAddress(t *testing.T) {
+	th, now := newThrottle(), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	office := netip.MustParseAddr("192.0.2.1")
+	th.begin(now, "jane", office)
+	th.succeeded(now, "jane", office)
+	for i := range freeFailures {
+		th.begin(now, "jane", netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}))
+	}
+	if wait, _ := th.begin(now, "jane", netip.MustParseAddr("203.0.113.1")); wait == 0 {
+		t.Error("another address may go on at once after five failures")
+	}
+	for i := range freeFailures {
+		if wait, _ := th.begin(now, "jane", office); wait != 0 {
+			t.Errorf("try %d from the own address waits %v", i, wait)
+		}
+	}
+	if wait, _ := th.begin(now, "jane", office); wait == 0 {
+		t.Error("the own address may go on at once after five failures of its own")
+	}
+	if wait, _ := th.begin(now.Add(familiarFor), "joe", office); wait != 0 {
+		t.Errorf("another name from there, much later: waits %v", wait)
+	}
+	for i := range maxThrottle + 10 {
+		th.succeeded(now.Add(time.Duration(i)), fmt.Sprint("name ", i), office)
+	}
+	if len(th.familiar) > maxThrottle {
+		t.Errorf("got %d addresses remembered, want %d at most", len(th.familiar), maxThrottle)
+	}
+}
+
 // Who signs in to an own account between tries at another one gains nothing.
 func TestOwnSuccessDoesNotReset(t *testing.T) {
 	th, now, addr := newThrottle(), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), netip.MustParseAddr("192.0.2.1")
@@ -53,7 +85,7 @@ func TestOwnSuccessDoesNotReset(t *testing.T) {
 			t.Fatalf("try %d waits %v", i, wait)
 		}
 		if wait, _ := th.begin(now, "own", addr); wait == 0 {
-			th.succeeded("own", addr)
+			th.succeeded(now, "own", addr)
 		}
 	}
 	if wait, _ := th.begin(now, "joe", addr); wait == 0 {
