@@ -157,7 +157,7 @@ func TestProducers(t *testing.T) {
 		}
 		for _, c := range []struct{ name, rate, text, want string }{
 			{"x", "many", "", "a whole number of events a second"},
-			{"x", "-1", "", "must be 0 to 100000000 events a second"},
+			{"x", "-1", "", "a whole number of events a second"}, {"x", "999999999", "", "must be 0 to 100000000 events a second"},
 			{"x", "5", "too short", "Token must have 16 to 255 characters."},
 			{"x", "", own, "A token with this text exists."},
 			{strings.Repeat("n", 300), "", "", "Name must have at most 255 characters."},

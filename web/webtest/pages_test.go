@@ -32,6 +32,7 @@ func TestPages(t *testing.T) {
 		{"HTTP endpoint", toHTTP},
 		{"filters", filters},
 		{"history, quarantine, replay", history},
+		{"system", system},
 		{"without scripts", withoutScripts},
 		{"two tenants", tenants},
 		{"an auditor", auditors},
