@@ -43,6 +43,8 @@ func (s *Site) changeStream(ctx context.Context, v *visit, p *place) (answer, er
 	patch, err := e.patch(&st, kind)
 	switch {
 	case err != nil:
+	case do == doSave && e.version != st.Version && e.isStored(&st, kind): // sent twice, or by two who agree
+		return redirectWith(v.URL.EscapedPath(), "stream_saved"), nil
 	case e.version != st.Version:
 		err = errChanged()
 	case do == doCheck:

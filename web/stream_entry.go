@@ -277,6 +277,19 @@ func (e *entry) patch(st *control.Stream, kind *control.KindForm) (control.Strea
 	return patch, err
 }
 
+// isStored reports whether the stream is as the form asks for, so that there is
+// nothing to do. Of secrets that is not known.
+func (e *entry) isStored(st *control.Stream, kind *control.KindForm) bool {
+	members, err := e.members(kind, st)
+	for i := range kind.Inputs {
+		if in := &kind.Inputs[i]; in.Type == destination.InputList && slices.Equal(e.sentHeaders(st), headersOf(st)) {
+			delete(members, strings.TrimPrefix(in.Name, configPrefix))
+		}
+	}
+	return err == nil && len(members) == 0 && len(e.secrets)+len(e.removed) == 0 && e.Name == st.Name &&
+		slices.Equal(e.types, st.Filter.EventTypes) && slices.Equal(e.excluded, st.Filter.ExcludedEventTypes) && slices.Equal(e.namespaces, st.Filter.Namespaces)
+}
+
 func (e *entry) sentSecrets() map[string]secret.Text {
 	out := map[string]secret.Text{}
 	for name, text := range e.secrets {

@@ -271,6 +271,8 @@ func (f *streamForm) compare(e, now *entry, kind *control.KindForm, address stri
 	for i := range kind.Inputs {
 		in := &kind.Inputs[i]
 		switch {
+		case in.Secret && e.secrets[in.Name] != "":
+			add(in.Label, "not shown", "a new one")
 		case in.Secret || !e.applies(in):
 		case in.Type == destination.InputCheckbox:
 			words := map[bool]string{true: "selected", false: "not selected"}

@@ -232,6 +232,26 @@ func TestStreamChangedMeanwhile(t *testing.T) {
 	})
 }
 
+// A form that is sent twice is done once, and nobody is blamed for it.
+func TestStreamSavedTwice(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
+		b.secrets = append(b.secrets, "Bearer of-secrets", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+		b.httpStream(control.StreamSpec{Name: "one"})
+		one := tabPath + "/1"
+		p := b.post(200, one, with(b.get(200, one).form(t, one), "do", "add-header"))
+		form := with(p.form(t, one), "header.n1.name", "Authorization", "header.n1.value", "Bearer of-secrets", "name", "two", "types.others", "user.add", "do", "save")
+		for range 2 {
+			b.follows(b.do("POST", one, form), one+"?notice=stream_saved")
+		}
+		if st := b.stream(1); st.Version != 2 {
+			t.Errorf("got version %d, want that it was changed once", st.Version)
+		}
+		form = with(b.get(200, one).form(t, one), "secrets.signing_secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "do", "save")
+		b.follows(b.do("POST", one, form), one+"?notice=stream_saved")
+		b.post(409, one, form, "<td>not shown</td><td>a new one</td>")
+	})
+}
+
 // Auditors see rows, and no forms, header values and tokens; others see nothing.
 func TestWhoSeesStreams(t *testing.T) {
 	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
