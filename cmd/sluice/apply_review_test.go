@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sluicelog/sluice/manifest"
@@ -31,7 +32,7 @@ func TestApplyKeepsItsOwnCredentials(t *testing.T) {
 	a.environ = append(a.environ, "CI_TOKEN="+adminToken)
 	stolen := "  - {name: web, kind: http, config: {url: \"" + receiver.URL + "\", headers: [{name: X-Stolen, value: {%s}}]}}\n"
 	for reference, want := range map[string]string{
-		"env: SLUICE_TOKEN":                          "4:95: streams[0].config.headers[0].value.env must not be SLUICE_TOKEN",
+		"env: SLUICE_TOKEN":                          ": streams[0].config.headers[0].value.env must not be SLUICE_TOKEN",
 		"env: SLUICE_ADMIN_TOKEN":                    "must not be SLUICE_ADMIN_TOKEN",
 		"env: SLUICE_SMTP_PASSWORD":                  "must not be SLUICE_SMTP_PASSWORD",
 		"env: CI_TOKEN":                              "it is a credential of this command itself",
@@ -39,7 +40,6 @@ func TestApplyKeepsItsOwnCredentials(t *testing.T) {
 		"file: " + filepath.Join(stranger, "bob.pw"): "lies outside the folder of this file",
 	} {
 		a.write("stolen.yaml", acmeHead+strings.Replace(stolen, "%s", reference, 1))
-		want = strings.Replace(want, "4:95", "4:"+columnOf(strings.Replace(stolen, "%s", reference, 1), "SLUICE_TOKEN"), 1)
 		for _, flags := range [][]string{{"--plan", "--check"}, {"--check"}, {"--token-file", filepath.Join(a.dir, "token")}} {
 			a.want(exitUsage, "", want, "stolen.yaml", flags...)
 		}
@@ -48,11 +48,6 @@ func TestApplyKeepsItsOwnCredentials(t *testing.T) {
 	a.want(exitUsage, "", "must not be SLUICE_TOKEN", "stolen.yaml", "--plan", "--without-secrets")
 	a.write("stolen.yaml", acmeHead+strings.Replace(stolen, "%s", "file: "+filepath.Join(stranger, "bob.pw"), 1))
 	a.want(exitChanges, `"X-Stolen" from file `+filepath.Join(stranger, "bob.pw"), "", "stolen.yaml", "--plan", "--secret-root", stranger)
-}
-
-func columnOf(line, word string) string {
-	n, _ := json.Marshal(strings.Index(line, word) + 1)
-	return string(n)
 }
 
 // TestApplyNamesReferences: who reads a plan sees which texts go where.
@@ -166,4 +161,16 @@ func TestApplyWithScopesThatHideTokens(t *testing.T) {
 	a.want(exitOK, "Note: acme: this token may not read its tokens: they were not compared\nNothing to change in what was compared.\n", "", "tokens.yaml", "--plan")
 	a.want(exitOK, nothingToDo, "", "streams.yaml")
 	a.want(exitFailure, "", "this token may not read ", "members.yaml")
+}
+
+// TestApplyReadsNoPipeOfAFolder: nobody named it, and it would hang for ever.
+func TestApplyReadsNoPipeOfAFolder(t *testing.T) {
+	folder := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(folder, "a.yaml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := sluiceRun(t.Context(), nil, "", "apply", "-f", folder, "--plan")
+	if got.code != exitUsage || !strings.Contains(got.stderr, "a.yaml is not a regular file") {
+		t.Errorf("got %+v, want the pipe refused", got)
+	}
 }
