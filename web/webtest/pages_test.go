@@ -38,6 +38,6 @@ func TestPages(t *testing.T) {
 		{"an auditor", auditors},
 		{"the installation", installation},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.run(t, w) })
+		t.Run(c.name, func(t *testing.T) { c.run(t, w.within(t)) })
 	}
 }

@@ -32,7 +32,12 @@ const (
 
 // world is a server as it is shipped, with people, and a browser for them.
 type world struct {
-	t      *testing.T
+	t *testing.T
+	*shared
+}
+
+// shared is what all tests of a world have.
+type shared struct {
 	url    string
 	dir    string
 	chrome *webtest.Chrome
@@ -46,7 +51,7 @@ type world struct {
 // eve owns umbra, and mona administers.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), words: label.English(), secrets: []string{adminToken, password}}
+	w := &world{t, &shared{dir: t.TempDir(), words: label.English(), secrets: []string{adminToken, password}}}
 	w.serve()
 	w.chrome = webtest.Start(t)
 	w.firstUser()
@@ -60,6 +65,9 @@ func newWorld(t *testing.T) *world {
 	w.post(events()...)
 	return w
 }
+
+// within is the world for a test of its own.
+func (w *world) within(t *testing.T) *world { return &world{t, w.shared} }
 
 // firstUser makes mona on the page that is there as long as nobody can sign in.
 func (w *world) firstUser() {
