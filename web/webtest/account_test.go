@@ -34,7 +34,7 @@ func signInAndOut(t *testing.T, w *world) {
 	p.WantPath("/-/sign_in")
 
 	// With the keyboard alone: the first field has the focus.
-	webtest.Eval[string](p.Window, `document.activeElement.id`)
+	p.until("the focus in the first field", func() bool { return webtest.Eval[bool](p.Window, `document.activeElement.id === "name"`) })
 	for _, name := range []string{"joe", password} {
 		for _, key := range name {
 			p.Press(string(key))
