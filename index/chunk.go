@@ -241,6 +241,7 @@ func (c *Chunk) types(ctx context.Context, set *bitset, add func(string, int)) e
 	}
 	prefix := []byte{byte(FieldType)}
 	one := newBitset(set.n)
+	whole := set.count() == c.info.Events // then the lists need not be read
 	for i := max(0, r.termPage(prefix)); i < len(r.terms); i++ {
 		raw, err := c.raw(ctx, r.terms[i].page)
 		if err != nil {
@@ -252,6 +253,10 @@ func (c *Chunk) types(ctx context.Context, set *bitset, add func(string, int)) e
 				continue
 			} else if order > 0 {
 				return nil
+			}
+			if whole {
+				add(string(entries.key[1:]), entries.posting.events)
+				continue
 			}
 			one.clear()
 			if err := c.or(ctx, entries.posting, one); err != nil {
