@@ -55,6 +55,9 @@ type streamRecord struct {
 	// Verification is the digest of the verification token, by which the claim on
 	// it is found when the token itself is destroyed.
 	Verification string `json:"verification,omitempty"`
+	// Copied is that digest in a copy of a stream, which has the token of its source
+	// and no claim on it.
+	Copied string `json:"copied_verification,omitempty"`
 	// Deleting is set when the stream is being deleted; its secrets are gone.
 	Deleting *deletion `json:"deleting,omitempty"`
 	// Health is what was told about the deliveries, and the last check.
@@ -172,6 +175,19 @@ func (t *streams) list() []*stream {
 	out := slices.Collect(maps.Values(t.byID))
 	slices.SortFunc(out, func(a, b *stream) int { return int(a.id - b.id) })
 	return out
+}
+
+// haveCopy reports whether a stream of the same namespace is a copy with the
+// verification token of r. The source of the copy may be gone.
+func (t *streams) haveCopy(r *streamRecord) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, st := range t.byID {
+		if other := st.record(); other.Copied == r.Verification && other.scope() == r.scope() {
+			return true
+		}
+	}
+	return false
 }
 
 // in returns the number of streams of a namespace.

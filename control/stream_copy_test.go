@@ -78,6 +78,30 @@ func spec2(namespace, token string) control.StreamSpec {
 	})
 }
 
+// The verification token of a copy is its own also when its source is gone.
+func TestTokenOfACopyStays(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		ctx := t.Context()
+		token := func(s *control.StreamSpec) { s.Secrets["verification_token"] = "a-token-of-20-letters" }
+		source := create(t, w, token)
+		copied, err := w.Service.CreateStream(ctx, w.Admin, control.StreamSpec{CopyOf: source.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Service.DeleteStream(ctx, w.Admin, source.ID); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		w.Restart()
+		_, err = w.Service.CreateStream(ctx, w.Admin, spec(named("other"), token))
+		wantError(t, "the token of a copy", err, sluice.Conflict)
+		if _, err := w.Service.DeleteStream(ctx, w.Admin, copied.ID); err != nil {
+			t.Fatal(err)
+		}
+		create(t, w, named("other"), token)
+	})
+}
+
 func TestCopyStreamRefused(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, w *controltest.World) {
 		ctx := t.Context()

@@ -70,8 +70,11 @@ func (s *Service) newRecord(ctx context.Context, p Principal, d *draft) (*stream
 	if !r.Active {
 		r.PausedAt = r.Created
 	}
-	if token := d.secrets[verificationToken]; token != "" && d.spec.CopyOf == 0 {
-		r.Verification = digestOf(token).String()
+	if token := d.secrets[verificationToken]; token != "" {
+		digest := digestOf(token).String()
+		if r.Verification = digest; d.spec.CopyOf != 0 {
+			r.Verification, r.Copied = "", digest
+		}
 	}
 	if err := s.seal(r, d.config, d.secrets); err != nil {
 		return nil, err
@@ -128,7 +131,7 @@ func (s *Service) claimStream(ctx context.Context, r *streamRecord) (*claims, er
 		}
 	}
 	if err == nil && r.Verification != "" {
-		if err = c.take(ctx, ruleVerification, r.scope()+"/"+r.Verification); errors.Is(err, store.ErrTaken) {
+		if err = c.take(ctx, ruleVerification, r.scope()+"/"+r.Verification); errors.Is(err, store.ErrTaken) || err == nil && s.streams.haveCopy(r) {
 			err = sluice.Errorf(sluice.Conflict, "another stream of the namespace has this verification token").
 				WithHint("leave secrets.%s out to have one generated", verificationToken)
 		}

@@ -212,7 +212,9 @@ func TestListsWithinLists(t *testing.T) {
 		list := func(inner string) string {
 			return `{ group(fullPath: "my-group") { externalAuditEventDestinations { nodes { id ` + inner + ` } } } }`
 		}
-		within := func(inner string) string { return `group { externalAuditEventDestinations { nodes { id ` + inner + ` } } }` }
+		within := func(inner string) string {
+			return `group { externalAuditEventDestinations { nodes { id ` + inner + ` } } }`
+		}
 		if got := c.run(list(within("")), nil); strings.Contains(got, `"errors"`) || strings.Count(got, `"id"`) != 60+60*60 {
 			t.Errorf("two levels: got %d ids and %.200s, want all", strings.Count(got, `"id"`), got)
 		}
