@@ -24,6 +24,9 @@ type StreamSpec struct {
 	Until     string            `json:"until,omitempty"`
 	Strict    bool              `json:"strict,omitempty"`
 	Active    *bool             `json:"active,omitempty"` // nil is true
+	// CopyOf is a stream whose namespace, destination, secrets and filter this one
+	// takes over; of the other fields only Name, Start, Until and Active are sent then.
+	CopyOf sluice.StreamID `json:"copy_of,omitempty"`
 }
 
 // Stream is a stream as the server shows it.
