@@ -1,6 +1,9 @@
 package sluice
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Code classifies an [Error]; each surface turns it into its own status in one
 // function.
@@ -26,6 +29,7 @@ type Error struct {
 	Code    Code
 	Message string
 	Hint    string
+	Wait    time.Duration // until another try can do better; 0 is not known
 }
 
 func (e *Error) Error() string { return e.Message }

@@ -11,6 +11,7 @@ import (
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/control/controltest"
+	"github.com/sluicelog/sluice/destination"
 )
 
 // Header values that are not sent stay, also under another name, and a check of
@@ -108,5 +109,50 @@ func TestLimitOfNamespaces(t *testing.T) {
 		wantError(t, "three in a change", err, sluice.Invalid)
 		_, err = w.Service.CreateStream(t.Context(), w.Admin, spec(named("other"), func(s *control.StreamSpec) { s.Filter.Namespaces = three }))
 		wantError(t, "three in a new stream", err, sluice.Invalid)
+	})
+}
+
+// reservedKind has a level that only administrators may set.
+type reservedKind struct{ *controltest.Kind }
+
+func (reservedKind) Form() destination.Form {
+	return destination.Form{Inputs: []destination.Input{{Name: "config.host"}, {Name: "config.level", Administrators: true}}}
+}
+
+func (k reservedKind) Check(config json.RawMessage, secrets destination.Secrets, rules destination.Rules) (json.RawMessage, error) {
+	var c struct{ Level int }
+	if json.Unmarshal(config, &c) == nil && c.Level > 1 && !rules.Administrator {
+		return nil, sluice.Errorf(sluice.Forbidden, "config.level can be set by administrators only")
+	}
+	return k.Kind.Check(config, secrets, rules)
+}
+
+// What an administrator has set stays while an owner changes the rest, or copies
+// the stream.
+func TestReservedFields(t *testing.T) {
+	simulate(t, func(c *control.Config) { c.Kinds = []destination.Kind{reservedKind{c.Kinds[0].(*controltest.Kind)}} }, func(t *testing.T, w *controltest.World) {
+		owner := bound("acme")
+		reserved := func(s *control.StreamSpec) { s.Config = json.RawMessage(`{"host":"sink.example","level":2}`) }
+		_, err := w.Service.CreateStream(t.Context(), owner, spec(reserved))
+		wantError(t, "set by an owner", err, sluice.Forbidden)
+		s := create(t, w, reserved)
+		for _, c := range []struct {
+			config string
+			code   sluice.Code
+		}{
+			{`{"host":"other.example"}`, ""}, {`{"host":"sink.example","level":2}`, ""}, {`{"level":3}`, sluice.Forbidden},
+			{`{"host":"other.example","level":3}`, sluice.Forbidden}, {`{"level":null}`, ""}, {`{"level":2}`, sluice.Forbidden},
+		} {
+			_, err := w.Service.UpdateStream(t.Context(), owner, s.ID, control.StreamPatch{Config: json.RawMessage(c.config)})
+			if c.code != "" {
+				wantError(t, c.config, err, c.code)
+			} else if err != nil {
+				t.Errorf("%s: got error %v, want it changed", c.config, err)
+			}
+		}
+		source := create(t, w, reserved, named("source"))
+		if _, err := w.Service.CreateStream(t.Context(), owner, control.StreamSpec{CopyOf: source.ID, Name: "copy", Start: "earliest"}); err != nil {
+			t.Errorf("copy: got error %v, want it created", err)
+		}
 	})
 }

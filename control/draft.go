@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -86,7 +87,11 @@ func (s *Service) draft(ctx context.Context, p Principal, spec StreamSpec) (*dra
 	if knows(d.kind, verificationToken) && d.secrets[verificationToken] == "" {
 		d.secrets[verificationToken] = rand.Text()[:24]
 	}
-	d.config, err = s.checkConfig(ctx, p, d.kind, spec.Config, d.secrets)
+	before := spec.Config // of the stream that is copied
+	if spec.CopyOf == 0 {
+		before = nil
+	}
+	d.config, err = s.checkConfig(ctx, p, d.kind, before, spec.Config, d.secrets)
 	return d, err
 }
 
@@ -141,11 +146,18 @@ func (s *Service) checkFilter(f *sluice.Filter, namespace string) error {
 	return nil
 }
 
-// checkConfig returns the configuration in canonical form.
-func (s *Service) checkConfig(ctx context.Context, p Principal, kind destination.Kind, config json.RawMessage, secrets destination.Secrets) (json.RawMessage, error) {
+// checkConfig returns the configuration in canonical form. before is the one that
+// is stored, nil for none.
+func (s *Service) checkConfig(ctx context.Context, p Principal, kind destination.Kind, before, config json.RawMessage, secrets destination.Secrets) (json.RawMessage, error) {
 	rules := s.cfg.Rules
 	rules.Administrator = p.Administrator()
 	canonical, err := kind.Check(config, secrets, rules)
+	if err != nil && before != nil && !rules.Administrator {
+		rules.Administrator = true // to see whether what was reserved stays
+		if as, other := kind.Check(config, secrets, rules); other != nil || keepsReserved(kind, before, as) {
+			canonical, err = as, other
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +170,20 @@ func (s *Service) checkConfig(ctx context.Context, p Principal, kind destination
 		return nil, err
 	}
 	return canonical, nil
+}
+
+// keepsReserved reports whether what only administrators may set is the same in
+// two canonical configurations.
+func keepsReserved(kind destination.Kind, before, canonical json.RawMessage) bool {
+	described, ok := kind.(destination.Described)
+	var old, next map[string]any
+	if !ok || json.Unmarshal(before, &old) != nil || json.Unmarshal(canonical, &next) != nil {
+		return false
+	}
+	return !slices.ContainsFunc(described.Form().Inputs, func(in destination.Input) bool {
+		name := strings.TrimPrefix(in.Name, "config.")
+		return in.Administrators && !reflect.DeepEqual(old[name], next[name])
+	})
 }
 
 func knows(kind destination.Kind, name string) bool { return slices.Contains(kind.SecretNames(), name) }

@@ -182,6 +182,7 @@ func (s *Service) verify(ctx context.Context, name string, password secret.Text,
 
 func errDelayed(wait time.Duration) *sluice.Error {
 	e, seconds := sluice.Errorf(sluice.RateLimited, "signing in failed too often"), int(math.Ceil(wait.Seconds()))
+	e.Wait = wait
 	if seconds == 1 {
 		return e.WithHint("try again in a second")
 	}

@@ -283,7 +283,7 @@ func (s *Service) patchDestination(ctx context.Context, p Principal, old, next *
 	if err != nil {
 		return nil, err
 	}
-	if merged, err = s.checkConfig(ctx, p, kind, merged, after); err != nil {
+	if merged, err = s.checkConfig(ctx, p, kind, config, merged, after); err != nil {
 		return nil, err
 	}
 	names := changedSecrets(secrets, after)

@@ -50,7 +50,8 @@ func (s Secrets) Format(f fmt.State, _ rune) {
 type Rules struct {
 	// AllowInsecure permits plain http where a kind otherwise insists on https.
 	AllowInsecure bool
-	// Administrator says that an administrator configures the stream.
+	// Administrator says that an administrator configures the stream, or that what
+	// only administrators may set stays as one has set it.
 	Administrator bool
 }
 

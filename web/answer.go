@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -20,11 +22,12 @@ type answer struct {
 	status   int    // of a page; 0 is 200
 	page     string // its template
 	title    string
-	data     any          // what the template shows
-	location string       // of a redirect, "" for a page
-	cookie   *http.Cookie // to be set; may be nil
-	script   string       // a file of assets/ that the page loads beside app.js, or ""
-	file     *file        // in place of a page; may be nil
+	data     any           // what the template shows
+	location string        // of a redirect, "" for a page
+	cookie   *http.Cookie  // to be set; may be nil
+	script   string        // a file of assets/ that the page loads beside app.js, or ""
+	file     *file         // in place of a page; may be nil
+	wait     time.Duration // as in [sluice.Error]
 }
 
 // file is what a browser keeps as a file.
@@ -125,6 +128,9 @@ func (s *Site) write(w http.ResponseWriter, v *visit, a answer) {
 	if a.status >= http.StatusBadRequest {
 		f.Notice = nil // there is something newer to tell
 	}
+	if a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(a.wait.Seconds())))))
+	}
 	if err := s.pages.write(w, v.Request, a.status, a.page, f); err != nil {
 		s.logger.ErrorContext(v.Context(), "page not made", "page", a.page, "err", err)
 		http.Error(w, "the page cannot be shown; the server's log has the cause", http.StatusInternalServerError)
@@ -154,10 +160,7 @@ func (s *Site) fail(w http.ResponseWriter, v *visit, err error) {
 	}
 	p.Status, p.Heading = statusOf(e.Code)
 	p.Message, p.Hint = sentence(e.Message), sentence(e.Hint)
-	if p.Status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "1")
-	}
-	s.write(w, v, answer{status: p.Status, page: "error", title: p.Heading, data: p})
+	s.write(w, v, answer{status: p.Status, page: "error", title: p.Heading, data: p, wait: e.Wait})
 }
 
 // codeMethod is the code of a method that a path does not have.
@@ -224,7 +227,7 @@ func refuse(page, title string, data any, into **formProblem, err error) (answer
 		status, _ = statusOf(e.Code)
 	}
 	*into = &formProblem{sentence(e.Message), sentence(e.Hint)}
-	return answer{status: status, page: page, title: title, data: data}, nil
+	return answer{status: status, page: page, title: title, data: data, wait: e.Wait}, nil
 }
 
 // sentence makes one of a message, which begins small and has no full stop.

@@ -9,8 +9,11 @@ import (
 	"github.com/sluicelog/sluice/control"
 )
 
-// minuteFormat is how browsers send a day and a time.
-const minuteFormat = "2006-01-02T15:04"
+// How browsers send a day and a time: without seconds that are zero.
+const (
+	minuteFormat = "2006-01-02T15:04"
+	secondFormat = "2006-01-02T15:04:05"
+)
 
 // replayData is the data of the page that sends recorded events again.
 type replayData struct {
@@ -30,7 +33,7 @@ func (s *Site) replayPage(ctx context.Context, v *visit, p *place) (answer, erro
 		return answer{}, err
 	}
 	now := time.Now().UTC()
-	data.Start, data.Until = now.Add(-24*time.Hour).Format(minuteFormat), data.Now
+	data.Start = now.Add(-24 * time.Hour).Format(minuteFormat)
 	data.Name = "Replay of " + plain(data.Head.Title, 40) + ", " + now.Format("2 Jan 15:04")
 	return show("replay", p.Title("Replay"), data), nil
 }
@@ -40,7 +43,7 @@ func (s *Site) replayData(ctx context.Context, v *visit, p *place) (*replayData,
 		return nil, err
 	}
 	head, err := s.headOf(ctx, v, p)
-	return &replayData{Place: p, Head: head, Now: time.Now().UTC().Format(minuteFormat), Once: s.forms.number()}, err
+	return &replayData{Place: p, Head: head, Now: time.Now().UTC().Format(secondFormat), Once: s.forms.number()}, err
 }
 
 // replay counts what a replay would send, or makes it: a new stream to the same
@@ -82,24 +85,25 @@ func (s *Site) startReplay(ctx context.Context, v *visit, p *place, data *replay
 
 // spec reads the form.
 func (d *replayData) spec() (control.StreamSpec, error) {
-	spec := control.StreamSpec{CopyOf: d.Head.Stream.ID, Name: d.Name, Start: "earliest"}
+	spec := control.StreamSpec{CopyOf: d.Head.Stream.ID, Name: d.Name, Start: "earliest", Until: time.Now().UTC().Format(time.RFC3339Nano)}
+	var err error
 	if d.Start != "" {
-		start, err := minuteOf("the start", d.Start)
-		if err != nil {
+		if spec.Start, err = timeOf("the start", d.Start); err != nil {
 			return spec, err
 		}
-		spec.Start = start.Format(time.RFC3339)
 	}
-	until, err := minuteOf("the end", d.Until)
-	spec.Until = until.Format(time.RFC3339)
+	if d.Until != "" {
+		spec.Until, err = timeOf("the end", d.Until)
+	}
 	return spec, err
 }
 
-func minuteOf(what, text string) (time.Time, error) {
-	for _, format := range []string{minuteFormat, "2006-01-02T15:04:05"} {
+// timeOf returns a time that a browser sent as the API has it.
+func timeOf(what, text string) (string, error) {
+	for _, format := range []string{minuteFormat, secondFormat} {
 		if t, err := time.Parse(format, text); err == nil {
-			return t, nil
+			return t.Format(time.RFC3339), nil
 		}
 	}
-	return time.Time{}, sluice.Errorf(sluice.Invalid, "%s has to be a day and a time", what).WithHint("for example 2026-01-31T12:00, in UTC")
+	return "", sluice.Errorf(sluice.Invalid, "%s has to be a day and a time", what).WithHint("for example 2026-01-31T12:00, in UTC")
 }

@@ -64,7 +64,10 @@ func TestWrongPassword(t *testing.T) {
 		b.post(429, "/-/sign_in", values("name", "jane", "password", password), "Signing in failed too often.", "Try again in a second.")
 		time.Sleep(time.Second)
 		b.post(422, "/-/sign_in", values("name", "jane", "password", "a wrong password"))
-		b.post(429, "/-/sign_in", values("name", "jane", "password", password), "Try again in 2 seconds.")
+		late := b.post(429, "/-/sign_in", values("name", "jane", "password", password), "Try again in 2 seconds.")
+		if got := late.Header().Get("Retry-After"); got != "2" {
+			t.Errorf("got Retry-After %q, want 2", got)
+		}
 		time.Sleep(2 * time.Second)
 		b.signIn("jane")
 	})

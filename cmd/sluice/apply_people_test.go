@@ -258,3 +258,26 @@ func TestApplyAsOwnerAndAuditor(t *testing.T) {
 	a.write("streams.yaml", text)
 	a.want(exitFailure, "0 of 1 changes were made.", "change stream web of acme: this token may not change streams", "streams.yaml")
 }
+
+// An owner applies a stream with addresses that an administrator has set, and
+// cannot set others.
+func TestApplyKeepsReserved(t *testing.T) {
+	a := newPeople(t)
+	a.want(exitOK, "Read back", "", "people.yaml", "--secret-dir", filepath.Join(a.dir, "secrets"))
+	const google = `version: 1
+namespace: acme
+streams:
+  - name: google
+    kind: cloudlogging
+    config: {project_id: acme-audit-1234, log_id: one, endpoint: "http://127.0.0.1:2/"}
+    secrets: {private_key: {file: key.json}}
+`
+	a.write("google.yaml", google)
+	a.want(exitOK, "Read back", "", "google.yaml")
+	a.environ = a.personal("jane", "api")
+	a.want(exitOK, nothingToDo, "", "google.yaml")
+	a.write("google.yaml", strings.Replace(google, "log_id: one", "log_id: two", 1))
+	a.want(exitOK, `"one" -> "two"`, "", "google.yaml")
+	a.write("google.yaml", strings.Replace(google, "127.0.0.1:2", "127.0.0.1:3", 1))
+	a.want(exitFailure, "", "config.endpoint can be set by administrators only", "google.yaml")
+}
