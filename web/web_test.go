@@ -35,7 +35,6 @@ type browser struct {
 	tls     bool
 	cookies map[string]*http.Cookie
 	secrets []string      // that no page may hold
-	visited []string      // paths of pages that were shown
 	sent    *atomic.Int64 // events
 }
 
@@ -137,7 +136,7 @@ func (b *browser) received(r *http.Request, rec *httptest.ResponseRecorder) page
 	what := fmt.Sprintf("%s %s, status %d", r.Method, r.URL.Path, rec.Code)
 	if strings.HasPrefix(rec.Header().Get("Content-Type"), "text/html") && text != "" && rec.Code != http.StatusSeeOther {
 		checkHTML(b.t, what, text)
-		b.visited = append(b.visited, r.URL.Path)
+		keepPage(b.t, what, text)
 	}
 	secrets := b.secrets
 	for _, c := range b.cookies {
