@@ -6,6 +6,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 SECONDS     ?= 60
 ROUNDS      ?= 3
 CYCLES      ?= 1000
+CUTS        ?= 300
 SEEDS       ?= 20000
 FUZZTIME    ?= 60s
 
@@ -46,6 +47,7 @@ bench:
 # Long runs: kill -9 cycles, simulation with many seeds, fuzzing.
 torture: prepare
 	$(GO) test -v -count=1 -timeout 6h -run TestOracleKillCycles ./bench/oracle -args -cycles $(CYCLES)
+	$(GO) test -v -count=1 -timeout 6h -run TestPowerCuts ./bench/powercut -args -cycles $(CUTS)
 	cd testservers/otelhec && $(GO) vet ./...
 	$(GO) test -count=1 -tags torture -run TestOpenTelemetry ./destination/splunk
 	$(GO) test -count=1 -timeout 6h -run TestRandomHistories ./deliver -args -seeds $(SEEDS)

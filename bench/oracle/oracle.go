@@ -1,4 +1,5 @@
-// Package oracle finds out whether Sluice keeps its promise when it is killed.
+// Package oracle finds out whether Sluice keeps its promise when it is killed, or
+// loses power.
 //
 // An oracle stands outside of the server, which is another process that gets
 // SIGKILL again and again: at random moments under load, during its start, right
@@ -43,6 +44,21 @@ type Config struct {
 	Acknowledged int
 	Seed         uint64    // of everything that is random; timing is not repeated
 	Report       io.Writer // gets a line about each ten cycles
+	// Power is the disk that the server's data lie on: each kill takes its power,
+	// too. Nil for a folder in Dir, which loses nothing.
+	Power Power
+	// StopAtFinding ends the run with the first thing that is wrong.
+	StopAtFinding bool
+}
+
+// Power is a disk that can lose what was not synced.
+type Power interface {
+	// Path returns where the disk is.
+	Path() string
+	// Fail makes every write and sync fail from now on, until Cut.
+	Fail() error
+	// Cut takes the power away and gives it back. No process has a file open.
+	Cut(ctx context.Context) error
 }
 
 // Result is what was done and seen.
@@ -91,6 +107,11 @@ type oracle struct {
 func Run(ctx context.Context, cfg Config) (Result, error) {
 	o := &oracle{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0)), findings: &findings{}}
 	o.books = newBooks(cfg.Seed)
+	if cfg.StopAtFinding {
+		c, stop := context.WithCancel(ctx)
+		defer stop()
+		ctx, o.findings.stop = c, stop
+	}
 	var err error
 	if o.journal, err = openJournal(filepath.Join(cfg.Dir, "journal")); err != nil {
 		return Result{}, err
@@ -100,7 +121,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		return Result{}, err
 	}
 	defer o.trace.close()
-	if o.server, err = newServer(cfg.Binary, cfg.Dir); err != nil {
+	if o.server, err = newServer(cfg); err != nil {
 		return Result{}, err
 	}
 	defer o.server.close()
@@ -239,6 +260,7 @@ func (o *oracle) load(ctx context.Context) error {
 	target := before + o.cfg.Acknowledged + o.rng.IntN(o.cfg.Acknowledged/4+1)
 	linger := time.Duration(o.rng.IntN(300)) * time.Millisecond
 	calm := o.rng.IntN(3) == 0 // the load ends before the kill
+	fail := o.rng.IntN(3) == 0 // the disk fails before the kill
 	flip := o.rng.IntN(2) == 0
 
 	posting, stop := context.WithCancel(ctx)
@@ -272,7 +294,12 @@ func (o *oracle) load(ctx context.Context) error {
 	}
 	pause(ctx, linger)
 	at := o.books.now()
-	err := o.server.kill()
+	var err error
+	if fail && o.cfg.Power != nil {
+		err = o.server.fail()
+		pause(ctx, linger)
+	}
+	err = errors.Join(err, o.server.kill())
 	stop()
 	abandon()
 	<-deeds
@@ -309,12 +336,16 @@ const maxFindings = 20
 
 // findings are what is wrong. They may be added to at once.
 type findings struct {
+	stop  func() // called with each one; nil for nothing
 	mu    sync.Mutex
 	first []string
 	count int
 }
 
 func (f *findings) add(format string, args ...any) {
+	if f.stop != nil {
+		f.stop()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.count++; len(f.first) < maxFindings {

@@ -170,7 +170,8 @@ func (p *producer) post(s *server) (answer, error) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
+	broken := resp.StatusCode == http.StatusInternalServerError && s.failed.Load()
+	if err != nil || broken || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
 		return answer{}, errUnanswered
 	}
 	var a answer

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluicelog/sluice/bench/process"
@@ -30,10 +31,12 @@ type server struct {
 	log     *os.File
 	client  *http.Client
 	process *process.Process // nil when it does not run
+	power   Power            // nil for none
+	failed  atomic.Bool      // the disk failed in this life
 }
 
-func newServer(binary, dir string) (*server, error) {
-	log, err := os.OpenFile(filepath.Join(dir, "server.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+func newServer(cfg Config) (*server, error) {
+	log, err := os.OpenFile(filepath.Join(cfg.Dir, "server.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +44,11 @@ func newServer(binary, dir string) (*server, error) {
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	return &server{binary: binary, data: filepath.Join(dir, "data"), port: port, log: log, client: newClient()}, nil
+	dir := cfg.Dir
+	if cfg.Power != nil {
+		dir = cfg.Power.Path()
+	}
+	return &server{binary: cfg.Binary, data: filepath.Join(dir, "data"), port: port, log: log, client: newClient(), power: cfg.Power}, nil
 }
 
 func newClient() *http.Client {
@@ -52,6 +59,7 @@ func (s *server) url(path string) string { return "http://" + s.port.Address + p
 
 // launch starts the process and does not wait for it.
 func (s *server) launch(ctx context.Context) error {
+	s.failed.Store(false)
 	p, err := process.Start(ctx, process.Spec{
 		Path: s.binary,
 		Args: []string{"serve", "--data", s.data, "--listen", s.port.Address, "--allow-private-destinations",
@@ -85,19 +93,29 @@ func (s *server) start(ctx context.Context) error {
 	}
 }
 
-// kill ends the process with SIGKILL. It is an error when it had ended by itself.
+// kill ends the process with SIGKILL, and takes the power from its disk. It is an
+// error when it had ended by itself, unless its disk had failed.
 func (s *server) kill() error {
 	if s.process == nil {
 		return nil
 	}
-	ended := s.process.Ended()
+	ended := s.process.Ended() && !s.failed.Load()
 	err := s.process.Kill()
 	s.process = nil
 	s.client.CloseIdleConnections()
 	if ended {
 		err = errors.Join(err, errors.New("the server ended by itself"))
 	}
+	if s.power != nil {
+		err = errors.Join(err, s.power.Cut(context.Background()))
+	}
 	return err
+}
+
+// fail lets every write of the server fail from now on. It may end by itself then.
+func (s *server) fail() error {
+	s.failed.Store(true)
+	return s.power.Fail()
 }
 
 // stop ends the process as an operator would.

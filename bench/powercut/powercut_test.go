@@ -1,0 +1,176 @@
+//go:build linux
+
+package powercut_test
+
+import (
+	"encoding/json"
+	"flag"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sluicelog/sluice/bench/oracle"
+	"github.com/sluicelog/sluice/bench/powercut"
+)
+
+var (
+	cyclesFlag = flag.Int("cycles", 4, "how often the power fails under load")
+	eventsFlag = flag.Int("events", 400, "events acknowledged in each cycle, at least")
+	seedFlag   = flag.Uint64("seed", 0, "seed of all that is random; 0 takes a new one")
+)
+
+const diskSize = 1 << 30 // bytes, of a sparse file
+
+func TestMain(m *testing.M) {
+	if code, ran := powercut.Enter(); ran {
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
+
+// newDisk makes a disk for the time of a test.
+func newDisk(t *testing.T) *powercut.Disk {
+	t.Helper()
+	if err := powercut.Allowed(); err != nil {
+		t.Skip(err)
+	}
+	d, err := powercut.New(t.Context(), t.TempDir(), diskSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+// TestCutLosesWhatWasNotSynced holds that the disk is one that loses power.
+func TestCutLosesWhatWasNotSynced(t *testing.T) {
+	d := newDisk(t)
+	write := func(name, text string, sync bool) {
+		f, err := os.OpenFile(filepath.Join(d.Path(), name), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+		if sync {
+			if err := f.Sync(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write("synced", "kept", true)
+	write("synced", "lost", false)
+	write("new", "lost", false)
+	if err := d.Cut(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(d.Path(), "synced"))
+	if want := "kept"; err != nil || string(got) != want {
+		t.Errorf("file whose first half was synced: got %q (%v), want %q", got, err, want)
+	}
+	if got, _ := os.ReadFile(filepath.Join(d.Path(), "new")); len(got) > 0 {
+		t.Errorf("file that was not synced: got %q, want nothing", got)
+	}
+}
+
+// TestPowerCuts takes the power from the server's disk again and again under
+// load, and compares what became of every event.
+func TestPowerCuts(t *testing.T) {
+	t.Parallel()
+	d, seed := newDisk(t), *seedFlag
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	result, err := oracle.Run(t.Context(), oracle.Config{
+		Binary: build(t, nil), Dir: t.TempDir(), Power: d, Cycles: *cyclesFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
+	})
+	t.Logf("seed %d: %d power cuts, %d starts, %d events acknowledged, %d streams judged", seed, result.Cycles, result.Restarts, result.Acknowledged, result.Streams)
+	for _, f := range result.Findings {
+		t.Error(f)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPowerCutsFindAMissingSync plays with servers that leave a sync out: each has
+// to be found out, or the power cuts would prove nothing.
+func TestPowerCutsFindAMissingSync(t *testing.T) {
+	t.Parallel()
+	for _, m := range []mutation{
+		{"log", "segment/fs.go", []string{"return dataSync(f.File) }", "return nil }"}},
+		{"control state", "sqlite/open.go", []string{"synchronous(FULL)", "synchronous(OFF)", "synchronous != 2", "synchronous != 0"}},
+	} {
+		t.Run(m.what, func(t *testing.T) {
+			result, err := oracle.Run(t.Context(), oracle.Config{
+				Binary: build(t, &m), Dir: t.TempDir(), Power: newDisk(t), Cycles: 3, Acknowledged: *eventsFlag, Seed: 1, StopAtFinding: true, Report: t.Output(),
+			})
+			t.Logf("found: %v", result.Findings)
+			if result.Wrong == 0 {
+				t.Errorf("a server that does not sync was not found out (%v)", err)
+			}
+		})
+	}
+}
+
+// mutation is a change of a source file: pairs of old and new texts, each of them
+// there once.
+type mutation struct {
+	what, file string
+	texts      []string
+}
+
+// build makes the server, with a mutation or without.
+func build(t *testing.T, m *mutation) string {
+	t.Helper()
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "sluice")
+	args := []string{"build", "-o", binary}
+	if m != nil {
+		args = append(args, "-overlay", m.overlay(t, dir))
+	}
+	cmd := exec.CommandContext(t.Context(), "go", append(args, "../../cmd/sluice")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the server: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// overlay writes the changed file, and what makes the compiler take it.
+func (m *mutation) overlay(t *testing.T, dir string) string {
+	t.Helper()
+	original, err := filepath.Abs(filepath.Join("../..", m.file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(original)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(m.texts); i += 2 {
+		if got, want := strings.Count(string(text), m.texts[i]), 1; got != want {
+			t.Fatalf("%s: %q is there %d times, want %d", m.file, m.texts[i], got, want)
+		}
+		text = []byte(strings.Replace(string(text), m.texts[i], m.texts[i+1], 1))
+	}
+	changed, list := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json")
+	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string][]byte{changed: text, list: replace} {
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return list
+}
