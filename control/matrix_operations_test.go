@@ -170,6 +170,9 @@ func eventOperations() map[string]operation {
 		"Events": read(func(m *matrix, p control.Principal, tg target) (any, error) {
 			return m.Service.Events(m.t.Context(), p, control.EventQuery{Namespace: tg.namespace})
 		}),
+		"StillReads": read(func(_ *matrix, p control.Principal, tg target) (any, error) {
+			return nil, control.StillReads(p, p, tg.namespace)
+		}),
 		"Events/all": {need: "read events", do: plain(func(m *matrix, p control.Principal) (any, error) {
 			return m.Service.Events(m.t.Context(), p, control.EventQuery{})
 		})},

@@ -205,6 +205,25 @@ func (p Principal) readable() []string {
 	return out
 }
 
+// StillReads returns nil when now may read every event that began could read in a
+// namespace, "" being all that it could see: both are the same caller, at
+// different times. What goes on for long asks it from time to time.
+func StillReads(began, now Principal, namespace string) error {
+	if namespace == "" {
+		namespace = began.Namespace
+	}
+	list := []string{namespace}
+	if namespace == sluice.Instance && !may(began, actionReadEvents, sluice.Instance) {
+		list = began.readable()
+	}
+	for _, n := range list {
+		if err := authorize(now, actionReadEvents, sluice.FoldNamespace(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tenantOf names whom a query is counted for, where each tenant has a share: the
 // top-level namespace, the instance, or a user who looks into several.
 func tenantOf(p Principal, namespace string) string {

@@ -34,7 +34,7 @@ const (
 type download struct {
 	*control.Export
 	api      *API
-	allowed  func(context.Context) error // nil while the token is good
+	allowed  func(context.Context) error // nil while the caller may read this
 	gzip     bool                        // the body is compressed
 	file     bool                        // the file is: compression was asked for by name
 	estimate string
@@ -45,7 +45,7 @@ func (a *API) exportEvents(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	d := &download{api: a, allowed: a.allowed(c)}
+	d := &download{api: a, allowed: a.allowed(c, q.Get("namespace"))}
 	switch q.Get("compression") {
 	case "":
 		d.gzip = acceptsGzip(c.Header)

@@ -23,7 +23,7 @@ const (
 type broadcast struct {
 	*control.Live
 	api     *API
-	allowed func(context.Context) error // nil while the token is good
+	allowed func(context.Context) error // nil while the caller may read this
 }
 
 func (a *API) followEvents(ctx context.Context, c *call) (answer, error) {
@@ -36,7 +36,7 @@ func (a *API) followEvents(ctx context.Context, c *call) (answer, error) {
 		after = id
 	}
 	live, err := a.service.Follow(ctx, c.by, q.Get("namespace"), q.Get("phrase"), after)
-	return answer{http.StatusOK, &broadcast{live, a, a.allowed(c)}}, err
+	return answer{http.StatusOK, &broadcast{live, a, a.allowed(c, q.Get("namespace"))}}, err
 }
 
 // Stop ends what would go on for long: exports, behind a whole event, and the
@@ -89,11 +89,15 @@ func (b *broadcast) send(ctx context.Context, to *patient) error {
 	}
 }
 
-// allowed returns what tells whether the token or session of a call is still good.
-func (a *API) allowed(c *call) func(context.Context) error {
+// allowed returns what tells whether the token or session of a call is still good
+// for reading a namespace: it may be revoked or end, and roles are taken away.
+func (a *API) allowed(c *call, namespace string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		_, err := a.authenticate(c.WithContext(ctx))
-		return err
+		now, err := a.authenticate(c.WithContext(ctx))
+		if err != nil {
+			return err
+		}
+		return control.StillReads(c.by, now, namespace)
 	}
 }
 

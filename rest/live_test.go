@@ -184,6 +184,39 @@ func TestLiveTrouble(t *testing.T) {
 	})
 }
 
+// Whose role is taken away reads no further, also where all that one may see was
+// asked for; other roles are as good as before.
+func TestLiveWithoutRole(t *testing.T) {
+	searching(t, func(t *testing.T, c *client) {
+		synctest.Wait()
+		h, stop := c.connect()
+		c.want(201, "POST", "/api/v1/users", `{"name":"jane","password":"correct horse battery"}`)
+		for _, namespace := range []string{"acme", "umbra"} {
+			c.want(200, "POST", "/api/v1/members", fmt.Sprintf(`{"namespace":"%s","user":"jane","role":"auditor"}`, namespace))
+		}
+		made := c.want(201, "POST", "/api/v1/tokens", `{"kind":"personal","user":"jane","scopes":["api"]}`)
+		admin := c.token
+		c.token = made["token"].(string)
+		const path = "/api/v1/events/live?phrase=type:user.login"
+		one, all, other := c.listen(h, path+"&namespace=acme"), c.listen(h, path), c.listen(h, path+"&namespace=umbra")
+		c.token = admin
+		post(c, "acme", "seen")
+		one.want("seen")
+		all.want("seen")
+		c.want(200, "DELETE", "/api/v1/members?namespace=acme&user=jane", "")
+		time.AfterFunc(time.Minute, func() { post(c, "acme", "unseen"); post(c, "umbra", "theirs") })
+		other.want("theirs")
+		for name, l := range map[string]*listener{"of the namespace": one, "of everything": all} {
+			if m, more := l.next(); more {
+				t.Errorf("a reader %s: got %+v, want the end", name, m)
+			}
+		}
+		c.wantMetrics(`sluice_live_readers_total{result="refused"} 2`)
+		_ = other.res.Body.Close()
+		stop()
+	})
+}
+
 // Events are sent byte for byte.
 func TestLiveBytes(t *testing.T) {
 	searching(t, func(t *testing.T, c *client) {

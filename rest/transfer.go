@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,7 +83,7 @@ func resultOf(ctx context.Context, err error) result {
 		return resultStopped
 	case unsent, ctx.Err() != nil:
 		return resultClient
-	case ok && (known.Code == sluice.Unauthorized || known.Code == sluice.Forbidden):
+	case ok && slices.Contains([]sluice.Code{sluice.Unauthorized, sluice.Forbidden, sluice.NotFound}, known.Code):
 		return resultRefused
 	}
 	return resultFailed
