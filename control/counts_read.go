@@ -22,7 +22,8 @@ type CountQuery struct {
 	Hours int
 	// By is "type", the default, or "namespace", which the instance has not.
 	By string
-	// Both counts by type and by namespace, whatever By says.
+	// Both counts by type and by namespace, whatever By says, and sums no types but
+	// those that were never counted by themselves.
 	Both bool
 }
 
@@ -54,7 +55,7 @@ func (s *Service) Counts(ctx context.Context, p Principal, q CountQuery) ([]Hour
 		return nil, err
 	}
 	hours := cmp.Or(q.Hours, 24)
-	sum := &countSum{top: sluice.TopLevel(scope), scope: scope, types: q.Both || q.By != "namespace", namespaces: q.Both || q.By == "namespace", hours: map[int64]*HourCounts{}}
+	sum := &countSum{top: sluice.TopLevel(scope), scope: scope, types: q.Both || q.By != "namespace", namespaces: q.Both || q.By == "namespace", all: q.Both, hours: map[int64]*HourCounts{}}
 	for _, c := range s.counters { // a block of the next hour may be there already
 		if err := c.each(ctx, sum.top, s.now().Unix()/3600-int64(hours)+1, hours+1, sum.add); err != nil {
 			return nil, err
@@ -129,6 +130,7 @@ func (c *counter) sum(turns uint64, top string, since int64, stored []*tally, f 
 type countSum struct {
 	top, scope        string
 	types, namespaces bool // what is counted by
+	all               bool // types are not summed
 	hours             map[int64]*HourCounts
 }
 
@@ -180,7 +182,9 @@ func (s *countSum) list() []HourCounts {
 		if h.Events == 0 && h.OtherNamespaces == 0 {
 			continue
 		}
-		h.Types = mostFrequent(h.Types)
+		if !s.all {
+			h.Types = mostFrequent(h.Types)
+		}
 		out = append(out, *h)
 	}
 	return out

@@ -260,7 +260,7 @@ func (s *Service) declare(ctx context.Context, p Principal, path, kind string) e
 		r.Kind = kind
 		r.add(s.compose(p, act{
 			Type: "namespace.create", Namespace: path, TargetType: "Namespace", TargetID: r.ID, Target: r.Path,
-			Message: "Declared a namespace", Fields: map[string]any{"kind": kind},
+			Message: declaredWords(folded, kind), Fields: map[string]any{"kind": kind},
 		}))
 		return r.room()
 	})
@@ -270,6 +270,13 @@ func (s *Service) declare(ctx context.Context, p Principal, path, kind string) e
 	s.namespaces.put(&rec)
 	s.outboxes.wake(namespaceKey(folded))
 	return nil
+}
+
+func declaredWords(folded, kind string) string {
+	if parent(folded) == "" {
+		return "Declared an enterprise or group"
+	}
+	return "Declared a " + kind
 }
 
 // ensureTopLevel declares a top-level namespace that is not known yet and

@@ -159,7 +159,8 @@ func (s *Site) fail(w http.ResponseWriter, v *visit, err error) {
 			WithHint("try again; if it fails again, tell an administrator the reference below")
 	}
 	p.Status, p.Heading = statusOf(e.Code)
-	p.Message, p.Hint = sentence(e.Message), sentence(e.Hint)
+	words := told(e)
+	p.Message, p.Hint = words.Message, words.Hint
 	s.write(w, v, answer{status: p.Status, page: "error", title: p.Heading, data: p, wait: e.Wait})
 }
 
@@ -226,7 +227,8 @@ func refuse(page, title string, data any, into **formProblem, err error) (answer
 	case sluice.RateLimited, sluice.Busy, sluice.NoSpace, sluice.Internal:
 		status, _ = statusOf(e.Code)
 	}
-	*into = &formProblem{sentence(e.Message), sentence(e.Hint)}
+	words := told(e)
+	*into = &words
 	return answer{status: status, page: page, title: title, data: data, wait: e.Wait}, nil
 }
 

@@ -152,7 +152,7 @@ func TestReplay(t *testing.T) {
 		} {
 			b.post(422, page, with(form, "do", "start", field, c.value), c.text)
 		}
-		b.post(422, page, with(form, "do", "count", "until", "1999-01-01T00:00"), "Until must be later than start")
+		b.post(422, page, with(form, "do", "count", "until", "1999-01-01T00:00"), "The end must be later than the start.")
 		form = with(counted.form(t, page), "do", "start", "name", "again", "start", "")
 		p := b.do("POST", page, form)
 		list := b.streams()

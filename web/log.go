@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -215,20 +214,14 @@ func (d *logData) notes(found *control.FoundEvents) {
 
 // firstSteps tells how events come here.
 type firstSteps struct {
-	Server string // its address
-	Host   string
-	Path   string // an example of where an event happened
+	Uses   uses
 	Tokens string // the page with the tokens of producers, "" for those who may not make one
 }
 
 func (s *Site) firstSteps(v *visit, p *place) *firstSteps {
-	f := &firstSteps{Server: s.origin(v.Request), Path: p.Namespace + "/web"}
-	if p.Namespace == sluice.Instance {
-		f.Path = "acme/web"
-	}
+	f := &firstSteps{Uses: s.usesOf(v, p, "start")}
 	if p.Owner {
 		f.Tokens = p.Root + "/tokens"
 	}
-	f.Host = f.Server[strings.Index(f.Server, "://")+len("://"):]
 	return f
 }

@@ -150,14 +150,14 @@ func TestProducers(t *testing.T) {
 		b.secrets = append(b.secrets, text)
 		b.follows(b.do("POST", page, form), page+"?notice=token_repeated")
 		b.get(200, page, "build &lt;server&gt;", "What to do with it")
-		b.post(422, page, values("name", "king", "kind", "admin"), "not bound to a namespace")
+		b.post(422, page, values("name", "king", "kind", "admin"), "not bound to an enterprise or group")
 		b.post(200, page, values("name", "gitlab", "text", own), "the text that you gave")
 		if by, err := b.Service.Producer(t.Context(), own); err != nil || by.Namespace != "acme" {
 			t.Errorf("got %+v with error %v, want a producer of acme", by, err)
 		}
 		for _, c := range []struct{ name, rate, text, want string }{
 			{"x", "many", "", "a whole number of events a second"},
-			{"x", "-1", "", "a whole number of events a second"}, {"x", "999999999", "", "must be 0 to 100000000 events a second"},
+			{"x", "-1", "", "a whole number of events a second"}, {"x", "999999999", "", "The limit must be 0 to 100000000 events a second."},
 			{"x", "5", "too short", "Token must have 16 to 255 characters."},
 			{"x", "", own, "A token with this text exists."},
 			{strings.Repeat("n", 300), "", "", "Name must have at most 255 characters."},

@@ -43,24 +43,16 @@ type uses struct {
 	Address    string // of the server
 	Host, Port string // of it
 	Path       string // of a project, for the examples
-	Instance   bool   // the token may post for all
 }
 
 // usesOf returns how to send events of a place, as seen from the browser.
 func (s *Site) usesOf(v *visit, p *place, id string) uses {
-	u := uses{ID: id, Address: s.external.String(), Path: p.Namespace + "/web", Instance: p.Namespace == sluice.Instance}
-	scheme := "http"
-	if s.encrypted(v.Request) {
-		scheme = "https"
-	}
-	if u.Address == "" {
-		u.Address = scheme + "://" + v.Host
-	}
-	if u.Instance {
+	u := uses{ID: id, Address: s.origin(v.Request), Path: p.Namespace + "/web"}
+	if p.Namespace == sluice.Instance {
 		u.Path = "acme/web"
 	}
-	u.Port = map[string]string{"http": "80", "https": "443"}[scheme]
-	_, u.Host, _ = strings.Cut(u.Address, "://")
+	scheme, host, _ := strings.Cut(u.Address, "://")
+	u.Host, u.Port = host, map[string]string{"http": "80", "https": "443"}[scheme]
 	if host, port, err := net.SplitHostPort(u.Host); err == nil {
 		u.Host, u.Port = host, port
 	}

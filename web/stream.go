@@ -120,24 +120,31 @@ func (s *Site) rowOfStream(ctx context.Context, v *visit, p *place, st *control.
 
 // unfold adds what is below the rows that are whole.
 func (s *Site) unfold(ctx context.Context, v *visit, p *place, data *streamsData, kinds []control.KindForm) error {
-	var counts *tally
+	var offers *offers
 	for i := range data.Rows {
 		row := &data.Rows[i]
 		kind := kindOf(kinds, row.Kind)
 		switch {
 		case !row.Whole || row.Form != nil:
 		case !p.Owner:
-			row.Facts = factsOf(row.Stream, kind)
+			row.Facts = append(factsOf(row.Stream, kind), timeFacts(row.Stream, true)...)
 		default:
-			if counts == nil {
+			e := storedEntry(row.Stream, kind)
+			if offers == nil {
 				var err error
-				if counts, err = s.tallyOf(ctx, v, p); err != nil {
+				if offers, err = s.offersOf(ctx, v, p, e); err != nil {
 					return err
 				}
 			}
-			e := storedEntry(row.Stream, kind)
 			row.Form = s.formOfStream(e, row.Stream, kind, p)
-			row.Form.choose(e, counts)
+			row.Form.choose(e, offers)
+		}
+		if row.Form != nil {
+			reserved, err := s.reservedFacts(ctx, v, row.Stream)
+			if err != nil {
+				return err
+			}
+			row.Form.Facts = append(reserved, timeFacts(row.Stream, false)...)
 		}
 	}
 	return nil
@@ -169,6 +176,22 @@ func (s *Site) kindsFor(ctx context.Context, v *visit) ([]control.KindForm, erro
 		kinds[i].Inputs = inputs
 	}
 	return kinds, nil
+}
+
+// reservedFacts tells what administrators have set of a stream, to others.
+func (s *Site) reservedFacts(ctx context.Context, v *visit, st *control.Stream) ([]fact, error) {
+	kinds, err := s.service.KindForms(ctx, v.by)
+	if err != nil || v.me.Administrator {
+		return nil, err
+	}
+	var out []fact
+	members := membersOf(st.Config)
+	for _, in := range kindOf(kinds, st.Kind).Inputs {
+		if value := fieldText(members[strings.TrimPrefix(in.Name, configPrefix)]); in.Administrators && value != "" {
+			out = append(out, fact{in.Label, value + ", set by an administrator"})
+		}
+	}
+	return out, nil
 }
 
 // kindOf returns the kind with a name, one without fields when this server has it

@@ -3,7 +3,6 @@ package web
 import (
 	"cmp"
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -20,8 +19,10 @@ const (
 	// choiceHours is how far back the events are counted that a choice would have
 	// matched.
 	choiceHours = 7 * 24
-	// maxChoices bounds the choices of a list; others are typed.
+	// maxChoices bounds the choices that a list shows, besides those that are chosen;
+	// others are searched for among the maxTally most frequent ones, or typed.
 	maxChoices = 200
+	maxTally   = 2048
 	// leastTally and mostTally are how long a count is shown: the longer it took,
 	// tallyCost times that.
 	leastTally = 5 * time.Second
@@ -32,12 +33,24 @@ const (
 	otherTypes = "other"
 )
 
+// Names of the lists of choices. What is searched for in one has the suffix.
+const (
+	listTypes      = "types"
+	listExcluded   = "excluded"
+	listNamespaces = "namespaces"
+	searchSuffix   = ".search"
+)
+
 // choiceList is a part of the filter as the page shows it.
 type choiceList struct {
 	ID, Name, Label, Hint string
 	Summary               string // what is chosen
 	Open                  bool
 	Rows                  []choiceView
+	Counted               bool   // they have numbers
+	Query                 string // what was searched for
+	Cut                   bool   // there are more
+	Focus                 bool   // on the search
 	OthersHint            string
 	Problem               string
 }
@@ -92,15 +105,21 @@ func (s *Site) tallyOf(ctx context.Context, v *visit, p *place) (*tally, error) 
 	return t, nil
 }
 
-// cut leaves what can be chosen: the most frequent names.
+// cut leaves the most frequent names.
 func (t *tally) cut() {
 	for _, counts := range []map[string]uint64{t.types, t.namespaces} {
-		for i, name := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b)) }) {
-			if i >= maxChoices {
+		for i, name := range byCount(slices.Collect(maps.Keys(counts)), counts) {
+			if i >= maxTally {
 				delete(counts, name)
 			}
 		}
 	}
+}
+
+// byCount sorts names, those with the most events first.
+func byCount(names []string, counts map[string]uint64) []string {
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b)) })
+	return names
 }
 
 // tallies remember the tallies of some places for a while: what was counted in
@@ -130,56 +149,85 @@ func (t *tallies) put(namespace string, found *tally, now time.Time) {
 	t.byPlace[namespace] = found
 }
 
-// choose shows the filter of an entry.
-func (f *streamForm) choose(e *entry, t *tally) {
-	labels := choiceLabels()
-	lists := []struct {
-		name, hint, none, others string
-		chosen                   []string
-		counts                   map[string]uint64
-	}{
-		{"types", "Only events of these types are sent.", "all types", "Other types, one a line", e.types, t.types},
-		{"excluded", "Events of these types are not sent.", "none", "Other types, one a line", e.excluded, t.types},
-		{"namespaces", "Only events of these groups or projects, and of what lies below them, are sent.", "all groups and projects", "Other groups or projects, one a line", e.namespaces, t.namespaces},
+// offers is what can be chosen at a place.
+type offers struct {
+	*tally
+	places []string // that are known, besides those that were counted
+}
+
+// offersOf returns what the form with an entry offers. Groups and projects without
+// events of late are found by searching; of the instance, it is enterprises and
+// groups that are offered, without numbers.
+func (s *Site) offersOf(ctx context.Context, v *visit, p *place, e *entry) (*offers, error) {
+	counts, err := s.tallyOf(ctx, v, p)
+	if err != nil {
+		return nil, err
 	}
-	for i, l := range lists {
-		c := choiceList{ID: f.Prefix + l.name, Name: l.name, Label: labels[i], Hint: l.hint, Summary: l.none, OthersHint: l.others}
+	o := &offers{tally: counts}
+	var list []control.Namespace
+	switch query := e.searches[listNamespaces]; {
+	case p.Namespace == sluice.Instance:
+		list, _, err = s.service.TopLevels(ctx, v.by, query, maxChoices+1)
+	case query != "":
+		list, err = s.service.Namespaces(ctx, v.by, p.Namespace)
+	}
+	for _, n := range list {
+		if path := sluice.FoldNamespace(n.Path); path != sluice.FoldNamespace(p.Namespace) {
+			o.places = append(o.places, path)
+		}
+	}
+	return o, err
+}
+
+// choose shows the filter of an entry.
+func (f *streamForm) choose(e *entry, o *offers) {
+	labels := choiceLabels()
+	places := slices.Concat(slices.Collect(maps.Keys(o.namespaces)), o.places)
+	types := slices.Collect(maps.Keys(o.types))
+	for i, l := range []struct {
+		name, hint, none, others string
+		chosen, names            []string
+		counts                   map[string]uint64
+		same                     func(string) string
+	}{
+		{listTypes, "Only events of these types are sent.", "all types", "Other types, one a line", e.types, types, o.types, strings.Clone},
+		{listExcluded, "Events of these types are not sent.", "none", "Other types, one a line", e.excluded, types, o.types, strings.Clone},
+		{listNamespaces, "Only events of these, and of what lies below them, are sent.", "all groups and projects", "Others, one a line, such as acme/web", e.namespaces, places, o.namespaces, sluice.FoldNamespace},
+	} {
+		c := choiceList{ID: f.Prefix + l.name, Name: l.name, Label: labels[i], Hint: l.hint, Summary: l.none, OthersHint: l.others, Query: e.searches[l.name], Counted: len(l.counts) > 0}
 		if n := len(l.chosen); n > 0 {
 			c.Summary = strconv.Itoa(n) + " chosen"
 		}
-		c.Rows = choiceRows(c.ID, l.chosen, l.counts)
+		c.list(l.chosen, l.names, l.counts, l.same)
 		f.Choices = append(f.Choices, c)
 	}
 }
 
-// choiceRows lists what is chosen and what was counted, by name.
-func choiceRows(id string, chosen []string, counts map[string]uint64) []choiceView {
-	names := slices.Collect(maps.Keys(counts))
+// list lists what is chosen, and of the names those that are searched for, the most
+// frequent ones if there are too many. same makes the spellings of a name equal.
+func (c *choiceList) list(chosen, names []string, counts map[string]uint64, same func(string) string) {
+	query, taken := strings.ToLower(c.Query), map[string]bool{}
 	for _, name := range chosen {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
+		taken[same(name)] = true
+	}
+	shown := slices.Clone(chosen)
+	for _, name := range byCount(slices.Clone(names), counts) {
+		if taken[name] || !strings.Contains(strings.ToLower(name), query) {
+			continue
 		}
+		if c.Cut = len(shown) >= maxChoices+len(chosen); c.Cut {
+			break
+		}
+		taken[name] = true
+		shown = append(shown, name)
 	}
-	slices.Sort(names)
-	rows := make([]choiceView, 0, len(names))
-	for i, name := range names {
-		rows = append(rows, choiceView{ID: id + "-" + strconv.Itoa(i), Value: name, Count: count(counts[name]), Selected: slices.Contains(chosen, name)})
+	slices.Sort(shown)
+	c.Rows = make([]choiceView, 0, len(shown))
+	for i, name := range shown {
+		view := choiceView{ID: c.ID + "-" + strconv.Itoa(i), Value: name, Selected: slices.Contains(chosen, name)}
+		if n := counts[same(name)]; n > 0 {
+			view.Count = count(n)
+		}
+		c.Rows = append(c.Rows, view)
 	}
-	return rows
-}
-
-// preview says what the filter of a form would have let pass.
-func (s *Site) preview(ctx context.Context, v *visit, p *place, f *streamForm, filter sluice.Filter) error {
-	if filter.Empty() {
-		return nil
-	}
-	n, err := s.service.PreviewStream(ctx, v.by, control.StreamSpec{Namespace: p.Namespace, Filter: filter})
-	if _, told := errors.AsType[*sluice.Error](err); told {
-		return nil // there is no index, or the filter is wrong, which is told where it is used
-	}
-	if err != nil {
-		return err
-	}
-	f.Matched = "Of the events of the last 7 days, " + count(n.Delivered) + " of " + count(n.Delivered+n.Filtered) + " match."
-	return nil
 }

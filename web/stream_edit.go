@@ -17,6 +17,8 @@ const (
 	doCheck        = "check"
 	doAddHeader    = "add-header"
 	doDeleteHeader = "delete-header:" // and the key of the row
+	doSearch       = "search:"        // and the name of the list of choices
+	doCount        = "count"
 )
 
 // changeStream does what the form of a stream asks for.
@@ -36,10 +38,14 @@ func (s *Site) changeStream(ctx context.Context, v *visit, p *place) (answer, er
 	draft := v.PostForm.Get("draft")
 	e := postedEntry(v.PostForm, kind, &st, s.held.get(s.sessionKey(v.Request), draft))
 	do := v.PostForm.Get(doField)
-	if e.edit(do) {
-		return s.streamAgain(ctx, v, p, &st, kind, e, nil, nil)
+	var out outcome
+	switch {
+	case do == doCount:
+		err = s.count(ctx, v, p, e, &out)
+		return s.streamAgain(ctx, v, p, &st, kind, e, out, err)
+	case e.edit(do):
+		return s.streamAgain(ctx, v, p, &st, kind, e, out, nil)
 	}
-	var check *control.Check
 	patch, err := e.patch(&st, kind)
 	switch {
 	case err != nil:
@@ -48,17 +54,37 @@ func (s *Site) changeStream(ctx context.Context, v *visit, p *place) (answer, er
 	case e.version != st.Version:
 		err = errChanged()
 	case do == doCheck:
-		var out control.Check
-		if out, err = s.service.CheckChange(ctx, v.by, st.ID, patch); err == nil {
-			check = &out
-		}
+		out.check, err = pointer(s.service.CheckChange(ctx, v.by, st.ID, patch))
 	default:
 		if _, err = s.service.UpdateStream(ctx, v.by, st.ID, patch); err == nil {
 			s.held.drop(s.sessionKey(v.Request), draft)
 			return redirectWith(v.URL.EscapedPath(), "stream_saved"), nil
 		}
 	}
-	return s.streamAgain(ctx, v, p, &st, kind, e, check, err)
+	return s.streamAgain(ctx, v, p, &st, kind, e, out, err)
+}
+
+// outcome is what a form was sent for, besides saving it.
+type outcome struct {
+	check   *control.Check // nil for none
+	matched string         // see [streamForm]
+}
+
+// pointer returns a pointer to what there is without an error.
+func pointer[T any](v T, err error) (*T, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &v, nil
+}
+
+// count counts how many events of the last days match the filter of a form.
+func (s *Site) count(ctx context.Context, v *visit, p *place, e *entry, out *outcome) error {
+	n, err := s.service.PreviewStream(ctx, v.by, control.StreamSpec{Namespace: p.Namespace, Filter: e.filter()})
+	if err == nil {
+		out.matched = count(n.Delivered) + " of " + plural(n.Delivered+n.Filtered, "event", "events") + " of the last 7 days match."
+	}
+	return err
 }
 
 func errChanged() *sluice.Error {
@@ -74,14 +100,14 @@ func (e *entry) edit(do string) bool {
 	case do == doAddHeader:
 		e.addHeader()
 	default:
-		return false
+		return strings.HasPrefix(do, doSearch)
 	}
 	return true
 }
 
 // streamAgain shows the form of a stream again, as it was entered, with the
-// outcome of a check or the reason why it was not done.
-func (s *Site) streamAgain(ctx context.Context, v *visit, p *place, st *control.Stream, kind *control.KindForm, e *entry, check *control.Check, cause error) (answer, error) {
+// outcome or the reason why it was not done.
+func (s *Site) streamAgain(ctx context.Context, v *visit, p *place, st *control.Stream, kind *control.KindForm, e *entry, done outcome, cause error) (answer, error) {
 	status := http.StatusOK
 	if cause != nil {
 		newest, err := s.streamOf(ctx, v, p)
@@ -97,7 +123,7 @@ func (s *Site) streamAgain(ctx context.Context, v *visit, p *place, st *control.
 		f.compare(e, storedEntry(st, kind), kind, f.Action)
 		f.Version = st.Version // to save it again is to decide
 	}
-	if err := s.complete(ctx, v, p, f, e, check); err != nil {
+	if err := s.complete(ctx, v, p, f, e, done); err != nil {
 		return answer{}, err
 	}
 	if cause != nil {
@@ -114,34 +140,34 @@ func (s *Site) streamAgain(ctx context.Context, v *visit, p *place, st *control.
 // fail shows why a form was not done and returns the status of the page. Errors
 // that no other entry would change are returned.
 func (f *streamForm) fail(cause error, e *entry, status int) (int, error) {
-	told, ok := errors.AsType[*sluice.Error](cause)
+	why, ok := errors.AsType[*sluice.Error](cause)
 	if !ok {
 		return 0, cause
 	}
 	switch {
 	case status == http.StatusConflict:
-		f.Problem = &formProblem{Message: sentence(told.Message), Hint: "Below is what is stored now beside what you entered. Save again to have what you entered."}
+		f.Problem = &formProblem{Message: sentence(why.Message), Hint: "Below is what is stored now beside what you entered. Save again to have what you entered."}
 		return status, nil
-	case told.Code == sluice.Forbidden || told.Code == sluice.NotFound:
+	case why.Code == sluice.Forbidden || why.Code == sluice.NotFound:
 		return 0, cause
-	case told.Code == sluice.RateLimited || told.Code == sluice.Busy || told.Code == sluice.NoSpace || told.Code == sluice.Internal:
-		status, _ = statusOf(told.Code)
+	case why.Code == sluice.RateLimited || why.Code == sluice.Busy || why.Code == sluice.NoSpace || why.Code == sluice.Internal:
+		status, _ = statusOf(why.Code)
 	default:
 		status = http.StatusUnprocessableEntity
 	}
-	f.refuse(told, e.sent())
+	f.refuse(why, e.sent())
 	return status, nil
 }
 
 // complete adds to a form what every form has that comes back.
-func (s *Site) complete(ctx context.Context, v *visit, p *place, f *streamForm, e *entry, check *control.Check) error {
+func (s *Site) complete(ctx context.Context, v *visit, p *place, f *streamForm, e *entry, done outcome) error {
 	f.Draft = s.held.keep(s.sessionKey(v.Request), v.PostForm.Get("draft"), e.toHold())
-	f.Check = check
-	f.focus(v.PostForm.Get(doField))
-	counts, err := s.tallyOf(ctx, v, p)
+	f.Check, f.Matched = done.check, done.matched
+	offers, err := s.offersOf(ctx, v, p, e)
 	if err != nil {
 		return err
 	}
-	f.choose(e, counts)
-	return s.preview(ctx, v, p, f, e.filter())
+	f.choose(e, offers)
+	f.focus(v.PostForm.Get(doField))
+	return nil
 }

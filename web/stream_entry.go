@@ -25,14 +25,15 @@ const (
 // entry is what the form of a stream holds, or a stream as the form would.
 type entry struct {
 	Name       string
-	values     map[string]string      // by the name of the input; lists and secrets left out
+	values     map[string]string      // by the name of the input, and of those of every kind; lists and secrets left out
 	secrets    map[string]secret.Text // that were entered, by the name of the input
 	removed    map[string]bool        // secrets that are to go
 	headers    []headerEntry
 	types      []string
 	excluded   []string
 	namespaces []string
-	version    uint64 // of the stream that the form was made of
+	searches   map[string]string // within choices, by the name of the list
+	version    uint64            // of the stream that the form was made of
 }
 
 // headerEntry is a row of the table of headers. Rows of the stored stream have
@@ -51,7 +52,7 @@ func (h *headerEntry) valueField() string { return "header." + h.Key + ".value" 
 
 // newEntry is an empty form.
 func newEntry(kind *control.KindForm) *entry {
-	e := &entry{values: map[string]string{}, secrets: map[string]secret.Text{}, removed: map[string]bool{}}
+	e := &entry{values: map[string]string{startField: "now"}, secrets: map[string]secret.Text{}, removed: map[string]bool{}}
 	for _, in := range kind.Inputs {
 		if in.Default != nil {
 			e.values[in.Name] = fieldText(in.Default)
@@ -71,6 +72,7 @@ func storedEntry(st *control.Stream, kind *control.KindForm) *entry {
 	for name, value := range membersOf(st.Config) {
 		e.values[configPrefix+name] = fieldText(value)
 	}
+	e.values[untilField], e.values[strictField] = untilOf(st), fieldText(st.Strict)
 	for i, h := range headersOf(st) {
 		e.headers = append(e.headers, headerEntry{Key: storedKey(st, i), Name: h.Name, Active: h.Active, stored: true})
 	}
@@ -160,7 +162,12 @@ func postedEntry(form url.Values, kind *control.KindForm, st *control.Stream, he
 			e.values[in.Name] = strings.TrimSpace(form.Get(in.Name))
 		}
 	}
-	e.types, e.excluded, e.namespaces = postedList(form, "types"), postedList(form, "excluded"), postedList(form, "namespaces")
+	e.readTimes(form, st)
+	e.types, e.excluded, e.namespaces = postedList(form, listTypes), postedList(form, listExcluded), postedList(form, listNamespaces)
+	e.searches = map[string]string{}
+	for _, name := range []string{listTypes, listExcluded, listNamespaces} {
+		e.searches[name] = strings.TrimSpace(form.Get(name + searchSuffix))
+	}
 	return e
 }
 
@@ -250,6 +257,9 @@ func (e *entry) applies(in *destination.Input) bool {
 // spec is the stream that the form asks for.
 func (e *entry) spec(namespace string, kind *control.KindForm) (control.StreamSpec, error) {
 	spec := control.StreamSpec{Namespace: namespace, Name: e.Name, Kind: kind.Name, Filter: e.filter(), Secrets: e.sentSecrets()}
+	if err := e.setTimes(&spec); err != nil {
+		return spec, err
+	}
 	members, err := e.members(kind, nil)
 	if err != nil {
 		return spec, err
@@ -266,6 +276,9 @@ func (e *entry) patch(st *control.Stream, kind *control.KindForm) (control.Strea
 	}
 	if secrets := e.sentSecrets(); len(secrets) > 0 {
 		patch.Secrets = secrets
+	}
+	if err := e.patchTimes(&patch, st); err != nil {
+		return patch, err
 	}
 	members, err := e.members(kind, st)
 	if err != nil {
@@ -285,6 +298,10 @@ func (e *entry) isStored(st *control.Stream, kind *control.KindForm) bool {
 		if in := &kind.Inputs[i]; in.Type == destination.InputList && slices.Equal(e.sentHeaders(st), headersOf(st)) {
 			delete(members, strings.TrimPrefix(in.Name, configPrefix))
 		}
+	}
+	var times control.StreamPatch
+	if e.patchTimes(&times, st) != nil || times.Strict != nil || times.Until != nil {
+		return false
 	}
 	return err == nil && len(members) == 0 && len(e.secrets)+len(e.removed) == 0 && e.Name == st.Name &&
 		slices.Equal(e.types, st.Filter.EventTypes) && slices.Equal(e.excluded, st.Filter.ExcludedEventTypes) && slices.Equal(e.namespaces, st.Filter.Namespaces)

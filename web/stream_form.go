@@ -28,8 +28,9 @@ type streamForm struct {
 	Headers    *headerTable // nil: the kind has none
 	More       []fieldView
 	MoreOpen   bool
+	Facts      []fact // what of the stream cannot be changed here
 	Choices    []choiceList
-	Matched    string // what the filter would have let pass
+	Matched    string // how many events match the filter, "" when that was not asked for
 	Warning    string
 	Plain      bool     // it leads to an address without encryption
 	PlainField string   // the id of the field with the address, "" without one
@@ -109,6 +110,7 @@ func (e *entry) formOf(kind *control.KindForm, prefix string, st *control.Stream
 			f.Plain = true
 		}
 	}
+	f.addTimes(e, st)
 	for _, view := range f.Fields {
 		if strings.HasSuffix(view.Name, ".url") {
 			f.PlainField = view.ID
@@ -152,8 +154,13 @@ func (e *entry) tableOf(in *destination.Input, prefix string) *headerTable {
 	return t
 }
 
-// focus has the reader go on where a row was added or deleted.
+// focus has the reader go on where something was searched for, or a row was added
+// or deleted.
 func (f *streamForm) focus(do string) {
+	if name, ok := strings.CutPrefix(do, doSearch); ok {
+		f.choices(name).Focus = true
+		return
+	}
 	if f.Headers == nil || do != doAddHeader && !strings.HasPrefix(do, doDeleteHeader) {
 		return
 	}
@@ -190,7 +197,7 @@ func (f *streamForm) refuse(e *sluice.Error, sent []headerEntry) {
 		f.Headers.refuse(rest, sentence(hint), sent, problem)
 		return
 	}
-	for _, list := range []struct{ name, sign string }{{"types", "event type"}, {"namespaces", "group or project"}, {"namespaces", "groups or projects"}} {
+	for _, list := range []struct{ name, sign string }{{listTypes, "event type"}, {listNamespaces, "group or project"}, {listNamespaces, "groups or projects"}} {
 		if strings.HasPrefix(e.Message, "filter: ") && strings.Contains(message, list.sign) {
 			elsewhere()
 			f.choices(list.name).Problem = problem
@@ -247,16 +254,14 @@ func (f *streamForm) words(text string) string {
 	for _, view := range f.fields() {
 		if strings.Contains(view.Name, ".") {
 			text = strings.ReplaceAll(text, view.Name, view.Label)
+		} else if rest, ok := strings.CutPrefix(text, view.Name+" "); ok {
+			text = view.Label + " " + rest
 		}
 	}
 	if f.Headers != nil {
 		text = strings.ReplaceAll(text, configPrefix+"headers", f.Headers.Label)
 	}
-	if strings.HasPrefix(text, "filter: ") || strings.Contains(text, "of the namespace") || strings.HasPrefix(text, "the namespace has") || strings.HasPrefix(text, "stream ") {
-		text = strings.NewReplacer("filter: ", "", "another stream of the namespace", "another stream here", "the namespace has", "there are",
-			"namespaces has", "groups or projects: it has", "namespace \"", "group or project \"").Replace(text)
-	}
-	return text
+	return pageWords(text)
 }
 
 // compare shows what is stored now beside what was entered.
@@ -275,18 +280,27 @@ func (f *streamForm) compare(e, now *entry, kind *control.KindForm, address stri
 			add(in.Label, "not shown", "a new one")
 		case in.Secret || !e.applies(in):
 		case in.Type == destination.InputCheckbox:
-			words := map[bool]string{true: "selected", false: "not selected"}
-			add(in.Label, words[now.values[in.Name] == checked], words[e.values[in.Name] == checked])
+			add(in.Label, selectedWords(now.values[in.Name]), selectedWords(e.values[in.Name]))
 		case in.Type == destination.InputList:
 			add(in.Label, headerWords(now.headers), headerWords(e.sent()))
 		default:
 			add(in.Label, now.values[in.Name], e.values[in.Name])
 		}
 	}
+	add("End", now.values[untilField], e.values[untilField])
+	add(strictLabel, selectedWords(now.values[strictField]), selectedWords(e.values[strictField]))
 	for i, list := range [][2][]string{{now.types, e.types}, {now.excluded, e.excluded}, {now.namespaces, e.namespaces}} {
 		add(choiceLabels()[i], strings.Join(slices.Sorted(slices.Values(list[0])), ", "), strings.Join(slices.Sorted(slices.Values(list[1])), ", "))
 	}
 	f.Changed = v
+}
+
+// selectedWords describes a checkbox.
+func selectedWords(value string) string {
+	if value == checked {
+		return "selected"
+	}
+	return "not selected"
 }
 
 // headerWords describes headers without their values.

@@ -25,7 +25,7 @@ func (s *Site) newStreamPage(ctx context.Context, v *visit, p *place) (answer, e
 		return show("stream_new", p.Title(label.English().ConfigureStream), data), err
 	}
 	e := newEntry(kind)
-	return s.newStreamAgain(ctx, v, p, data, kind, e, nil, nil)
+	return s.newStreamAgain(ctx, v, p, data, kind, e, outcome{}, nil)
 }
 
 // newStreamData returns what all answers show, and the kind that the address
@@ -64,19 +64,20 @@ func (s *Site) createStream(ctx context.Context, v *visit, p *place) (answer, er
 	session, draft, number := s.sessionKey(v.Request), v.PostForm.Get("draft"), v.PostForm.Get("once")
 	e := postedEntry(v.PostForm, kind, nil, s.held.get(session, draft))
 	do := v.PostForm.Get(doField)
-	if e.edit(do) {
-		return s.newStreamAgain(ctx, v, p, data, kind, e, nil, nil)
+	var out outcome
+	switch {
+	case do == doCount:
+		err = s.count(ctx, v, p, e, &out)
+		return s.newStreamAgain(ctx, v, p, data, kind, e, out, err)
+	case e.edit(do):
+		return s.newStreamAgain(ctx, v, p, data, kind, e, out, nil)
 	}
 	spec, err := e.spec(p.Namespace, kind)
-	if err != nil {
-		return s.newStreamAgain(ctx, v, p, data, kind, e, nil, err)
+	if err == nil && do == doCheck {
+		out.check, err = pointer(s.service.CheckDraft(ctx, v.by, spec))
 	}
-	if do == doCheck {
-		check, err := s.service.CheckDraft(ctx, v.by, spec)
-		if err != nil {
-			return s.newStreamAgain(ctx, v, p, data, kind, e, nil, err)
-		}
-		return s.newStreamAgain(ctx, v, p, data, kind, e, &check, nil)
+	if err != nil || do == doCheck {
+		return s.newStreamAgain(ctx, v, p, data, kind, e, out, err)
 	}
 	if !s.forms.first(v.me.ID, number) {
 		return redirectWith(p.Root+"/"+streamsTab, "stream_repeated"), nil
@@ -84,15 +85,15 @@ func (s *Site) createStream(ctx context.Context, v *visit, p *place) (answer, er
 	st, err := s.service.CreateStream(ctx, v.by, spec)
 	if err != nil {
 		s.forms.forget(v.me.ID, number)
-		return s.newStreamAgain(ctx, v, p, data, kind, e, nil, err)
+		return s.newStreamAgain(ctx, v, p, data, kind, e, out, err)
 	}
 	s.held.drop(session, draft)
 	return redirectWith(p.Root+"/"+streamsTab+"/"+strconv.FormatInt(int64(st.ID), 10), "stream_created"), nil
 }
 
-// newStreamAgain shows the form as it was entered, with the outcome of a check or
-// the reason why it was not done.
-func (s *Site) newStreamAgain(ctx context.Context, v *visit, p *place, data *newStreamData, kind *control.KindForm, e *entry, check *control.Check, cause error) (answer, error) {
+// newStreamAgain shows the form as it was entered, with the outcome or the reason
+// why it was not done.
+func (s *Site) newStreamAgain(ctx context.Context, v *visit, p *place, data *newStreamData, kind *control.KindForm, e *entry, done outcome, cause error) (answer, error) {
 	f := e.formOf(kind, "new-", nil)
 	f.Action = p.Root + "/" + streamsTab + "/new?kind=" + kind.Name
 	if f.Once = v.PostForm.Get("once"); f.Once == "" {
@@ -105,7 +106,7 @@ func (s *Site) newStreamAgain(ctx context.Context, v *visit, p *place, data *new
 		return answer{}, err
 	}
 	f.Egress = info.EgressAddresses
-	if err := s.complete(ctx, v, p, f, e, check); err != nil {
+	if err := s.complete(ctx, v, p, f, e, done); err != nil {
 		return answer{}, err
 	}
 	data.Form = f

@@ -202,7 +202,8 @@ func TestStreamFilters(t *testing.T) {
 			t.Errorf("got the filter %s", got)
 		}
 		p = b.get(200, one, "filtered", "3 chosen", "1 chosen", "This destination receives all events that match, which can include")
-		b.post(200, one, with(p.form(t, one), "do", "check"), "Of the events of the last 7 days, 5 of ")
+		b.post(200, one, with(p.form(t, one), "do", "count"), "5 of 13 events of the last 7 days match.")
+		b.post(422, one, with(p.form(t, one), "namespaces.others", "umbra", "do", "count"), "does not lie below")
 		b.follows(b.do("POST", one, with(p.form(t, one), "types", "-", "namespaces", "-", "do", "save")), one+"?notice=stream_saved")
 		if f := b.stream(1).Filter; !f.Empty() {
 			t.Errorf("got the filter %v, want none", f)
@@ -318,7 +319,7 @@ func TestInstanceStreams(t *testing.T) {
 		new := at + "/new?kind=http"
 		p := mona.get(200, new, "user.add <span class=\"count\">3</span>")
 		mona.follows(mona.do("POST", new, with(p.form(t, new), "config.url", "https://siem.example.com/", "namespaces.others", "acme", "do", "save")), at+"/1?notice=stream_created")
-		mona.get(200, at, "filtered", "acme <span")
+		mona.get(200, at, "filtered", `value="acme" checked`)
 		b.get(404, tabPath+"/1")
 	})
 }

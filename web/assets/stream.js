@@ -1,16 +1,20 @@
 // Helps with the forms of streams. Everything works without it.
 "use strict";
 
-// A search within choices hides those that have not what was entered.
+// A search within choices hides those that have not what was entered. The button
+// beside it asks the server, which may know more.
 for (const search of document.querySelectorAll("input[data-narrows]")) {
-  const rows = [...document.getElementById(search.dataset.narrows).children];
-  search.hidden = rows.length < 8;
+  const rows = [...(document.getElementById(search.dataset.narrows)?.children ?? [])];
   search.addEventListener("input", () => {
     const text = search.value.trim().toLowerCase();
     for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(text);
   });
-  // Enter would send the whole form.
-  search.addEventListener("keydown", (e) => { if (e.key === "Enter") e.preventDefault(); });
+  // Enter would save the whole form.
+  search.addEventListener("keydown", (e) => {
+    if (e.key !== "Enter") return;
+    e.preventDefault();
+    search.nextElementSibling.click();
+  });
 }
 
 // An address without encryption is told at once.
