@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/secret"
 )
 
@@ -136,9 +137,11 @@ func (s *Service) RotateKeys(ctx context.Context, p Principal) (SealingKeys, err
 	if err := s.tell(ctx, p, keyAct("secrets.rotate", "Asked for a new sealing key", map[string]any{"key": s.cfg.Ring.Current()})); err != nil {
 		return SealingKeys{}, err
 	}
+	failpoint.Here(failpoint.RotationTold)
 	if err := s.cfg.Ring.Rotate(); err != nil {
 		return SealingKeys{}, errKeyFile(err)
 	}
+	failpoint.Here(failpoint.RotationDone)
 	s.keys.wake()
 	return s.sealingKeys(ctx)
 }
@@ -171,6 +174,7 @@ func (s *Service) PruneKeys(ctx context.Context, p Principal) (SealingKeys, erro
 	if err := s.tell(ctx, p, keyAct("secrets.prune", "Asked to remove unused sealing keys", map[string]any{"keys": unused})); err != nil {
 		return SealingKeys{}, err
 	}
+	failpoint.Here(failpoint.PruneTold)
 	if err := s.cfg.Ring.Drop(unused...); err != nil {
 		return SealingKeys{}, errKeyFile(err)
 	}
@@ -249,6 +253,7 @@ func (s *Service) resealStream(ctx context.Context, st *stream) error {
 	s.keys.storing.RLock()
 	defer s.keys.storing.RUnlock()
 	_, err := s.amend(ctx, st, func(r *streamRecord) bool { return s.sealAnew(ctx, streamKey(st.id), r.Sealed) })
+	failpoint.Here(failpoint.ResealDone)
 	return err
 }
 

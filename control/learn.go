@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/store"
 )
 
@@ -152,6 +153,7 @@ func (l *learner) save(ctx context.Context) error {
 		r.Seq = l.seq
 		return nil
 	})
+	failpoint.Here(failpoint.LearnerWritten)
 	if err == nil {
 		l.saved = l.seq
 	}

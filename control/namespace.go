@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/store"
 )
 
@@ -346,7 +347,9 @@ func (s *Service) storeLearned(ctx context.Context, paths []string) error {
 		}
 		changes[i] = store.Change{Key: namespaceKey(sluice.FoldNamespace(path)), Value: value}
 	}
+	failpoint.Here(failpoint.NamespaceNumbered)
 	errs := s.store.Apply(ctx, changes...)
+	failpoint.Here(failpoint.NamespaceLearned)
 	for i := range records {
 		if errs == nil || errs[i] == nil {
 			s.namespaces.put(&records[i])

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/store"
 )
 
@@ -162,10 +163,13 @@ func drain[T any, R mortal[T]](ctx context.Context, s *Service, key string, bury
 			if err := s.appendTold(ctx, events...); err != nil {
 				return err
 			}
+			failpoint.Here(failpoint.OutboxTold)
 			r.box().remove(events)
 			_, err = store.Save(ctx, s.store, key, r, version)
+			failpoint.Here(failpoint.OutboxSettled)
 		case r.gone():
 			if err = store.Delete(ctx, s.store, key, version); err == nil {
+				failpoint.Here(failpoint.RecordBuried)
 				bury(ctx, key, r)
 				return nil
 			}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/secret"
 	"github.com/sluicelog/sluice/store"
 )
@@ -136,6 +137,7 @@ func (s *Service) beginSession(ctx context.Context, name string, password secret
 	if err := s.create(ctx, sessionKey(d), &rec); err != nil {
 		return SignedIn{}, storeError("store a session", err)
 	}
+	failpoint.Here(failpoint.SessionCreated)
 	s.sessions.put(d, rec)
 	s.outboxes.wake(sessionKey(d))
 	s.boundSessions(ctx, u.record.ID, d)
@@ -243,6 +245,7 @@ func (s *Service) endSession(ctx context.Context, d digest, tell func(*sessionRe
 	if _, ended := errors.AsType[*sluice.Error](err); err != nil && !ended {
 		return storeError("end a session", err)
 	}
+	failpoint.Here(failpoint.SessionEnded)
 	s.sessions.remove(d)
 	s.outboxes.wake(sessionKey(d))
 	return nil

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/store"
 )
 
@@ -24,6 +25,7 @@ func (s *Service) CreateStream(ctx context.Context, p Principal, spec StreamSpec
 	if err != nil {
 		return Stream{}, err
 	}
+	failpoint.Here(failpoint.StreamCreated)
 	st := newStream(rec)
 	s.streams.add(st)
 	s.outboxes.wake(streamKey(rec.ID))
@@ -41,6 +43,7 @@ func (s *Service) createRecord(ctx context.Context, p Principal, d *draft) (*str
 	if err != nil {
 		return nil, err
 	}
+	failpoint.Here(failpoint.StreamClaimed)
 	if rec.Start, err = s.positions(ctx, d); err == nil {
 		err = s.create(ctx, streamKey(rec.ID), rec)
 	} else {

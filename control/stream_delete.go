@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/store"
 )
 
@@ -43,6 +44,7 @@ func (s *Service) DeleteStream(ctx context.Context, p Principal, id sluice.Strea
 		st.broken.Store(true) // it may be stored all the same
 		return Deleted{}, storeError("delete a stream", err)
 	}
+	failpoint.Here(failpoint.DeletionStored)
 	st.keep(&rec)
 	ledger, err := s.finish(ctx, st)
 	if err != nil {
@@ -61,6 +63,7 @@ func (s *Service) finish(ctx context.Context, st *stream) (sluice.Ledger, error)
 	if err != nil {
 		return sluice.Ledger{}, err
 	}
+	failpoint.Here(failpoint.DeletionDelivered)
 	ledger := final(st.record().Deleting.Ledger, state.Ledger)
 	rec, err := store.Update(ctx, s.store, streamKey(st.id), func(r *streamRecord, found bool) error {
 		if !found || r.Deleting == nil || r.Ended {
@@ -78,8 +81,10 @@ func (s *Service) finish(ctx context.Context, st *stream) (sluice.Ledger, error)
 	if err != nil {
 		return sluice.Ledger{}, err
 	}
+	failpoint.Here(failpoint.DeletionTold)
 	s.streams.remove(st.id)
 	s.releaseStream(ctx, &rec)
+	failpoint.Here(failpoint.DeletionReleased)
 	s.outboxes.wake(streamKey(st.id))
 	return ledger, nil
 }

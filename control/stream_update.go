@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/secret"
 	"github.com/sluicelog/sluice/store"
 )
@@ -97,6 +98,7 @@ func (s *Service) update(ctx context.Context, p Principal, st *stream, patch Str
 			}
 			return false, err
 		}
+		failpoint.Here(failpoint.StreamRenaming)
 	}
 	if err := s.replace(ctx, key, next, version); err != nil {
 		if renamed && errors.Is(err, errNotReplaced) {
@@ -108,6 +110,7 @@ func (s *Service) update(ctx context.Context, p Principal, st *stream, patch Str
 		return false, err
 	}
 	if next.Name != old.Name && old.Name != "" {
+		failpoint.Here(failpoint.StreamRenamed)
 		s.release(ctx, ruleName, old.nameClaim(), key)
 	}
 	st.keep(next)

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/secret"
 	"github.com/sluicelog/sluice/store"
 )
@@ -352,6 +353,7 @@ func (s *Service) makeToken(ctx context.Context, p Principal, spec TokenSpec, pr
 		}
 		return Token{}, storeError("claim a token", err)
 	}
+	failpoint.Here(failpoint.TokenClaimed)
 	rec.add(s.compose(p, act{
 		Type: "token.create", Namespace: rec.Namespace, TargetType: "Token", TargetID: rec.ID, Target: rec.Name,
 		Message: "Created a token", Fields: rec.fields(),
@@ -362,6 +364,7 @@ func (s *Service) makeToken(ctx context.Context, p Principal, spec TokenSpec, pr
 		}
 		return Token{}, storeError("store a token", err)
 	}
+	failpoint.Here(failpoint.TokenCreated)
 	if err := s.admitToken(rec); err != nil {
 		return Token{}, err
 	}
@@ -403,6 +406,7 @@ func (s *Service) revoke(ctx context.Context, p Principal, id string) error {
 	if err != nil {
 		return storeError("revoke a token", err)
 	}
+	failpoint.Here(failpoint.TokenRevoked)
 	s.tokens.remove(id)
 	s.outboxes.wake(tokenKey(id))
 	return nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/secret"
 	"github.com/sluicelog/sluice/store"
 )
@@ -250,6 +251,7 @@ func (s *Service) storeUser(ctx context.Context, p Principal, rec *userRecord) e
 		}
 		return storeError("claim a user's name", err)
 	}
+	failpoint.Here(failpoint.UserClaimed)
 	rec.add(s.compose(p, userAct(rec, "user.create", "Created a user", map[string]any{"administrator": rec.Administrator})))
 	if err := s.create(ctx, userKey(rec.ID), rec); err != nil {
 		if errors.Is(err, errNotCreated) {
@@ -257,6 +259,7 @@ func (s *Service) storeUser(ctx context.Context, p Principal, rec *userRecord) e
 		}
 		return storeError("store a user", err)
 	}
+	failpoint.Here(failpoint.UserCreated)
 	s.people.put(*rec)
 	s.outboxes.wake(userKey(rec.ID))
 	return nil

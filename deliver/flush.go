@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/store"
 )
 
@@ -191,7 +192,9 @@ func (f *flusher) write(ctx context.Context, lanes map[*lane]bool) error {
 	for i := range writes {
 		changes[i].NewVersion = &writes[i].version
 	}
+	failpoint.Here(failpoint.CursorWriting)
 	errs := f.d.store.Apply(ctx, changes...)
+	failpoint.Here(failpoint.CursorWritten)
 	var failed error
 	for i, w := range writes {
 		if errs != nil && errs[i] != nil {
@@ -237,12 +240,14 @@ func (f *flusher) checkpoints(ctx context.Context) error {
 			return err
 		}
 		change := store.Change{Key: tailPrefix + p.name, Value: value, Version: p.version, NewVersion: &p.version}
+		failpoint.Here(failpoint.TailWriting)
 		if errs := f.d.store.Apply(ctx, change); errs != nil && errs[0] != nil {
 			if errors.Is(errs[0], store.ErrFull) {
 				return nil // an old checkpoint costs examining again
 			}
 			return fmt.Errorf("write checkpoint of partition %s: %w", p.name, errs[0])
 		}
+		failpoint.Here(failpoint.TailWritten)
 		p.saved.Store(at)
 	}
 	return nil

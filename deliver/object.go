@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/failpoint"
 )
 
 // A lane whose destination keeps objects takes no events from the tail. The tail
@@ -157,6 +158,7 @@ func (d *Deliverer) cut(ctx context.Context, l *lane, w *work, dest destination.
 	if err := b.finish(); err != nil {
 		return false, err
 	}
+	failpoint.Here(failpoint.ObjectBuilt)
 	end := w.end
 	if w.atTail {
 		end = b.end // what follows stays open to a change of the filter
@@ -239,7 +241,9 @@ func (d *Deliverer) carry(ctx context.Context, l *lane, dest destination.ObjectS
 	l.mu.Lock()
 	p := *l.rec.Plan
 	l.mu.Unlock()
+	failpoint.Here(failpoint.UploadBeginning)
 	existed, err := d.upload(ctx, l, dest, p.Key)
+	failpoint.Here(failpoint.UploadAnswered)
 	switch {
 	case err == nil && existed:
 		d.settlePlan(l, p.Count) // all of it, whatever could be built again

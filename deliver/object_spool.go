@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/failpoint"
 )
 
 // Places for building at once, and the bytes of files from which on no further
@@ -212,6 +213,7 @@ func (s *spool) create() (*object, error) {
 	if err != nil {
 		return nil, spoolError(err)
 	}
+	failpoint.Here(failpoint.ObjectBuilding)
 	return &object{spool: s, file: f, w: bufio.NewWriterSize(f, 64<<10), sum: sha256.New()}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/store"
 )
 
@@ -69,6 +70,7 @@ func (d *Deliverer) quarantine(ctx context.Context, l *lane, w *work, suspects [
 	if err := applied(d.store.Apply(ctx, changes...), store.ErrConflict); err != nil {
 		return fmt.Errorf("write quarantine copies: %w", err)
 	}
+	failpoint.Here(failpoint.QuarantineCopied)
 	l.mu.Lock()
 	for _, s := range suspects {
 		i, found := slices.BinarySearch(l.rec.Quarantined, s.seq)
@@ -82,7 +84,9 @@ func (d *Deliverer) quarantine(ctx context.Context, l *lane, w *work, suspects [
 	l.pass(w)
 	l.mark()
 	l.mu.Unlock()
-	return d.flush.durable(ctx, l)
+	err := d.flush.durable(ctx, l)
+	failpoint.Here(failpoint.QuarantineListed)
+	return err
 }
 
 // applied joins the errors of an Apply, but for those that may be ignored.
@@ -255,8 +259,11 @@ func (d *Deliverer) leaveQuarantine(ctx context.Context, l *lane, seq uint64, co
 	if err := d.flush.durable(ctx, l); err != nil {
 		return false, err
 	}
+	failpoint.Here(failpoint.QuarantineLeft)
 	// A copy that stays is removed at the next start.
-	return true, applied(d.store.Apply(ctx, store.Change{Key: rec.Key, Version: rec.Version}), store.ErrConflict)
+	err = applied(d.store.Apply(ctx, store.Change{Key: rec.Key, Version: rec.Version}), store.ErrConflict)
+	failpoint.Here(failpoint.QuarantineErased)
+	return true, err
 }
 
 // redeliverStep tries the next quarantined event that somebody asked for.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/store"
 )
 
@@ -121,5 +122,8 @@ func (d *Deliverer) erase(ctx context.Context, l *lane) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	return applied(d.store.Apply(ctx, changes...), store.ErrConflict)
+	failpoint.Here(failpoint.StreamErasing)
+	err = applied(d.store.Apply(ctx, changes...), store.ErrConflict)
+	failpoint.Here(failpoint.StreamErased)
+	return err
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/store"
 )
 
@@ -296,6 +297,7 @@ func (d *Deliverer) postOf(ctx context.Context, l *lane) error {
 		if err := d.opts.Emit(ctx, n); err != nil {
 			return err
 		}
+		failpoint.Here(failpoint.NoticeTold)
 		l.mu.Lock()
 		l.rec.Outbox = slices.Delete(l.rec.Outbox, 0, 1)
 		l.mark()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/failpoint"
 )
 
 // slowSend is how long a send may take before its lane no longer counts as quick.
@@ -229,7 +230,9 @@ func (d *Deliverer) try(ctx context.Context, l *lane, dest destination.Destinati
 	defer cancel()
 	ctx = l.begin(ctx, len(b.Events))
 	start := time.Now()
+	failpoint.Here(failpoint.SendBeginning)
 	res := d.call(ctx, l, dest, b)
+	failpoint.Here(failpoint.SendAnswered)
 	took := time.Since(start)
 	d.attempted(l, attempt(b, &res, start, took))
 	l.mu.Lock()

@@ -20,6 +20,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/sluicelog/sluice/failpoint"
 )
 
 // Options say how a log is opened.
@@ -182,10 +184,12 @@ func (l *Log) saveAnchors(ctx context.Context) {
 		if !grown {
 			continue
 		}
+		failpoint.Here(failpoint.AnchorWriting)
 		if err := l.opts.SaveAnchor(ctx, name, a); err != nil {
 			l.opts.Logger.WarnContext(ctx, "anchor not saved", "partition", name, "err", err)
 			continue
 		}
+		failpoint.Here(failpoint.AnchorWritten)
 		p.anchored(a)
 	}
 }

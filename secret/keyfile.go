@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/sluicelog/sluice/failpoint"
 )
 
 // The key file is text: comments and empty lines, then in this order
@@ -216,19 +218,25 @@ func writeFile(path string, b []byte, place func(from, to string) error) (err er
 		}
 	}()
 	_, err = f.Write(b)
+	failpoint.Here(failpoint.KeysWritten)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.KeysSynced)
 	if err := place(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	failpoint.Here(failpoint.KeysPlaced)
+	err = syncDir(dir)
+	failpoint.Here(failpoint.KeysNamed)
+	return err
 }
 
 // placeNew moves a file to a name that must be free.
 func placeNew(from, to string) error {
 	err := os.Link(from, to) // unlike a rename, it replaces nothing
 	if err == nil {
+		failpoint.Here(failpoint.KeysLinked)
 		return os.Remove(from)
 	}
 	// Some file systems have no links.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/failpoint"
 )
 
 // partition is one open partition.
@@ -182,12 +183,15 @@ func (p *partition) create(first uint64, size int64) error {
 	if err != nil {
 		return fmt.Errorf("create file: %w", err)
 	}
+	failpoint.Here(failpoint.SegmentCreated)
 	if err := h.Allocate(size); err != nil {
 		return fmt.Errorf("allocate %d bytes: %w", size, errors.Join(err, h.Close(), fsys.Remove(path)))
 	}
+	failpoint.Here(failpoint.SegmentAllocated)
 	if err := fsys.SyncDir(p.dir); err != nil {
 		return fmt.Errorf("sync folder: %w", err)
 	}
+	failpoint.Here(failpoint.SegmentNamed)
 	f := &file{first: first, path: path, handle: h, checked: true}
 	p.measure(f)
 	p.out, p.size, p.zeroed = f, size, 0
@@ -198,15 +202,18 @@ func (p *partition) create(first uint64, size int64) error {
 // then, so that the next blocks replace bytes that the file system knows.
 func (p *partition) put(block []byte, offset int64) error {
 	h := p.out.handle
+	failpoint.Here(failpoint.BlockWriting)
 	if err := writeAll(h, block, offset); err != nil {
 		return fmt.Errorf("write block: %w", err)
 	}
+	failpoint.Here(failpoint.BlockWritten)
 	if end := offset + int64(len(block)); end > p.zeroed {
 		p.zeroed = min(end+int64(len(p.engine.zeros)), p.size)
 		err := writeAll(h, p.engine.zeros[:p.zeroed-end], end)
 		if err != nil && !errors.Is(err, eventlog.ErrFull) {
 			return fmt.Errorf("write zeros: %w", err)
 		}
+		failpoint.Here(failpoint.BlockZeroed)
 	}
 	err := h.Sync()
 	if errors.Is(err, eventlog.ErrFull) {
@@ -217,6 +224,7 @@ func (p *partition) put(block []byte, offset int64) error {
 	if err != nil {
 		return fmt.Errorf("sync block: %w", err)
 	}
+	failpoint.Here(failpoint.BlockSynced)
 	return nil
 }
 
@@ -256,10 +264,15 @@ func (p *partition) seal(f *file) {
 		return
 	}
 	footer := f.footer(p.engine.opts.Log, p.sum)
+	failpoint.Here(failpoint.FooterWriting)
 	err := writeAll(f.handle, footer, f.end)
 	if err == nil {
-		err = errors.Join(f.handle.Truncate(f.end+int64(len(footer))), f.handle.Sync())
+		failpoint.Here(failpoint.FooterWritten)
+		err = f.handle.Truncate(f.end + int64(len(footer)))
+		failpoint.Here(failpoint.FooterCut)
+		err = errors.Join(err, f.handle.Sync())
 	}
+	failpoint.Here(failpoint.FooterSynced)
 	if err != nil {
 		p.engine.opts.Logger.Warn("footer not written", "path", f.path, "err", err)
 	}
@@ -310,10 +323,12 @@ func (p *partition) Trim(ctx context.Context, seq uint64) error {
 		if err := p.engine.opts.FS.Remove(f.path); err != nil {
 			return fmt.Errorf("remove file: %w", err)
 		}
+		failpoint.Here(failpoint.SegmentUnlinked)
 		p.forget(f)
 		if err := p.engine.opts.FS.SyncDir(p.dir); err != nil {
 			return fmt.Errorf("sync folder: %w", err)
 		}
+		failpoint.Here(failpoint.SegmentForgotten)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/store"
 )
 
@@ -161,6 +162,7 @@ func (s *Store) tryTransact(steps []*step) error {
 	if s.failed != nil {
 		return s.failed
 	}
+	failpoint.Here(failpoint.CommitBeginning)
 	if _, err := s.begin.Exec(); err != nil {
 		return s.writeError("begin", err)
 	}
@@ -168,6 +170,7 @@ func (s *Store) tryTransact(steps []*step) error {
 	if err != nil {
 		return s.undo(s.writeError("write", err))
 	}
+	failpoint.Here(failpoint.CommitWriting)
 	if _, err := s.commit.Exec(); err != nil {
 		err = s.writeError("commit", err)
 		if !errors.Is(err, store.ErrFull) {
@@ -175,6 +178,7 @@ func (s *Store) tryTransact(steps []*step) error {
 		}
 		return s.undo(err)
 	}
+	failpoint.Here(failpoint.CommitWritten)
 	s.reserved = reserved
 	return nil
 }

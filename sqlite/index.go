@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/index"
 )
 
@@ -164,6 +165,7 @@ func (x *Index) Renew(ctx context.Context, partition string) (index.Partition, e
 	if err != nil {
 		return nil, fmt.Errorf("renew index %q: %w", partition, errors.Join(err, f.release(), x.remove(partition, next)))
 	}
+	failpoint.Here(failpoint.IndexRenewed)
 	x.making[partition] = f
 	return f, nil
 }
@@ -182,6 +184,7 @@ func (x *Index) Adopt(ctx context.Context, renewed index.Partition) error {
 	if err := f.makeReady(ctx); err != nil {
 		return fmt.Errorf("adopt index %q: %w", f.partition, err)
 	}
+	failpoint.Here(failpoint.IndexSwitched)
 	delete(x.making, f.partition)
 	before := x.opened[f.partition]
 	x.opened[f.partition] = f
@@ -193,6 +196,7 @@ func (x *Index) Adopt(ctx context.Context, renewed index.Partition) error {
 	if err == nil {
 		generations = slices.DeleteFunc(generations, func(g uint64) bool { return g >= f.generation })
 		err = x.remove(f.partition, generations...)
+		failpoint.Here(failpoint.IndexErased)
 	}
 	if err != nil {
 		return fmt.Errorf("remove what index %q replaced: %w", f.partition, err)

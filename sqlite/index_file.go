@@ -16,6 +16,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/index"
 )
 
@@ -186,7 +187,9 @@ func (f *indexFile) change(do func(tx *sql.Tx) error) error {
 		if err = do(tx); err != nil {
 			err = errors.Join(err, tx.Rollback())
 		} else {
+			failpoint.Here(failpoint.IndexWriting)
 			err = tx.Commit()
+			failpoint.Here(failpoint.IndexWritten)
 		}
 	}
 	if err = indexError(err); errors.Is(err, index.ErrDamaged) {

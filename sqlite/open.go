@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"modernc.org/sqlite"
+
+	"github.com/sluicelog/sluice/failpoint"
 )
 
 // Options of a store. The zero value is right for a server.
@@ -57,6 +59,7 @@ func (s *Store) open(path string, o Options) error {
 	if err := createFile(path); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.StateCreated)
 	var err error
 	if s.writers, err = connect(path, o, 1, "synchronous(FULL)", "journal_mode(WAL)",
 		"wal_autocheckpoint("+strconv.Itoa(checkpointPages)+")",
@@ -76,6 +79,7 @@ func (s *Store) open(path string, o Options) error {
 	if s.reserved, err = prepareSchema(ctx, s.conn); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.StatePrepared)
 	s.version = s.reserved
 	return s.prepare(ctx)
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/github"
 	"github.com/sluicelog/sluice/gitlab"
 	"github.com/sluicelog/sluice/graphql"
@@ -60,6 +61,7 @@ func runServe(ctx context.Context, cfg Config, env *Env) error {
 	if err != nil {
 		return errors.Join(err, p.close())
 	}
+	failpoint.Here(failpoint.AdministratorGiven)
 	s := &server{cfg: &cfg, lg: lg, parts: p, listeners: listeners}
 	announce(env, s, made)
 	return errors.Join(s.run(ctx), p.close())

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/secret"
 )
 
@@ -180,7 +181,7 @@ func (src *configSource) decide(i int, env *Env, file map[string][]string) error
 
 // otherVariables are read, and are no settings.
 func otherVariables() []string {
-	return []string{"SLUICE_CONFIG", "SLUICE_SERVER", "SLUICE_TOKEN", "SLUICE_TOKEN_FILE", "SLUICE_CPUPROFILE"}
+	return append([]string{"SLUICE_CONFIG", "SLUICE_SERVER", "SLUICE_TOKEN", "SLUICE_TOKEN_FILE", "SLUICE_CPUPROFILE"}, failpoint.Variables()...)
 }
 
 // checkEnviron refuses SLUICE_ variables that nobody reads. Those that

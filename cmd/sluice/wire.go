@@ -24,6 +24,7 @@ import (
 	"github.com/sluicelog/sluice/destination/splunk"
 	"github.com/sluicelog/sluice/destination/webhook"
 	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/index"
 	"github.com/sluicelog/sluice/notice"
 	"github.com/sluicelog/sluice/search"
@@ -258,6 +259,7 @@ func (p *parts) openLog(ctx context.Context, cfg *Config, lg *slog.Logger, fresh
 	if err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.IdentityGiven)
 	engine, err := segment.Open(filepath.Join(cfg.Data, logFolder), segment.Options{SegmentSize: cfg.SegmentSize, Log: id, Logger: lg})
 	if err != nil {
 		return err
