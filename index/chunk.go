@@ -221,17 +221,26 @@ func (c *Chunk) lookup(ctx context.Context, t Term) (posting, error) {
 }
 
 func (c *Chunk) or(ctx context.Context, p posting, set *bitset) error {
-	if p.list == nil {
-		raw, err := c.raw(ctx, p.page)
-		if err != nil {
-			return err
-		}
-		if p.offset > len(raw) || p.length > len(raw)-p.offset {
-			return errList
-		}
-		p.list = raw[p.offset : p.offset+p.length]
+	list, err := c.list(ctx, p)
+	if err != nil {
+		return err
 	}
-	return orList(set, p.form, p.events, p.list)
+	return orList(set, p.form, p.events, list)
+}
+
+// list returns a list, wherever it lies.
+func (c *Chunk) list(ctx context.Context, p posting) ([]byte, error) {
+	if p.list != nil {
+		return p.list, nil
+	}
+	raw, err := c.raw(ctx, p.page)
+	if err != nil {
+		return nil, err
+	}
+	if p.offset > len(raw) || p.length > len(raw)-p.offset {
+		return nil, errList
+	}
+	return raw[p.offset : p.offset+p.length], nil
 }
 
 func (c *Chunk) types(ctx context.Context, set *bitset, add func(string, int)) error {
@@ -240,7 +249,7 @@ func (c *Chunk) types(ctx context.Context, set *bitset, add func(string, int)) e
 		return err
 	}
 	prefix := []byte{byte(FieldType)}
-	one := newBitset(set.n)
+	spare := newBitset(set.n)
 	whole := set.count() == c.info.Events // then the lists need not be read
 	for i := max(0, r.termPage(prefix)); i < len(r.terms); i++ {
 		raw, err := c.raw(ctx, r.terms[i].page)
@@ -258,11 +267,15 @@ func (c *Chunk) types(ctx context.Context, set *bitset, add func(string, int)) e
 				add(string(entries.key[1:]), entries.posting.events)
 				continue
 			}
-			one.clear()
-			if err := c.or(ctx, entries.posting, one); err != nil {
+			list, err := c.list(ctx, entries.posting)
+			if err != nil {
 				return err
 			}
-			if n := one.countBoth(set); n > 0 {
+			n, err := countList(set, spare, entries.posting.form, entries.posting.events, list)
+			if err != nil {
+				return err
+			}
+			if n > 0 {
 				add(string(entries.key[1:]), n)
 			}
 		}

@@ -35,6 +35,17 @@ func TestLists(t *testing.T) {
 			if fmt.Sprint(got) != fmt.Sprint(want) || gaps(deltas) != want.count() {
 				t.Errorf("%d events, density %v, form %d: another list", n, density, form)
 			}
+			for _, end := range []int{n, n/2 + 1} {
+				some := newBitset(end)
+				for pos := range end {
+					if r.IntN(3) == 0 {
+						some.add(pos)
+					}
+				}
+				if got, err := countList(some, newBitset(n), form, gaps(deltas), list); err != nil || got != want.countBoth(some) {
+					t.Errorf("%d events, density %v, form %d: counted %d, %v, want %d", n, density, form, got, err, want.countBoth(some))
+				}
+			}
 		}
 	}
 	if len(forms) != listForms {
@@ -49,9 +60,13 @@ func FuzzList(f *testing.F) {
 	f.Add(uint8(listDeltas), uint16(100), uint16(3), []byte{1, 0x80, 1})
 	f.Fuzz(func(t *testing.T, form uint8, n, events uint16, list []byte) {
 		set := newBitset(int(n) + 1)
-		_ = orList(set, int(form%listForms), max(1, int(events)), list)
+		err := orList(set, int(form%listForms), max(1, int(events)), list)
 		if last := set.last(1 << 30); last > int(n) {
 			t.Errorf("position %d of %d", last, n)
+		}
+		got, again := countList(set, newBitset(set.n), int(form%listForms), max(1, int(events)), list)
+		if (again == nil) != (err == nil) || err == nil && got != set.count() {
+			t.Errorf("counted %d, %v, want %d, %v", got, again, set.count(), err)
 		}
 	})
 }

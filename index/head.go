@@ -215,17 +215,19 @@ func (h *headAnswers) days(_ context.Context, set *bitset, add func(int64, int))
 func (h *headAnswers) types(ctx context.Context, set *bitset, add func(string, int)) error {
 	h.head.mu.RLock()
 	defer h.head.mu.RUnlock()
-	one := newBitset(len(h.head.times)) // set may be of fewer
+	spare := newBitset(len(h.head.times)) // set may be of fewer
+	var list []byte
 	for _, term := range h.head.dict.types {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		one.clear()
 		key := h.head.dict.key(term)
-		if err := orList(one, listDeltas, 0, h.head.dict.deltas(h.head.dict.find(key), nil)); err != nil {
+		list = h.head.dict.deltas(h.head.dict.find(key), list[:0])
+		n, err := countList(set, spare, listDeltas, 0, list)
+		if err != nil {
 			return err
 		}
-		if n := one.countBoth(set); n > 0 {
+		if n > 0 {
 			add(string(key[1:]), n)
 		}
 	}

@@ -101,57 +101,16 @@ func appendRuns(dst, deltas []byte) []byte {
 	return dst
 }
 
-// orList adds the positions of a list, of which there are events, to set.
-func orList(set *bitset, form, events int, list []byte) error {
-	switch form {
-	case listBits:
-		return orBits(set, list)
-	case listRice:
-		return orRice(set, events, list)
-	}
+// orRuns adds the positions of a list in the form listRuns to set.
+func orRuns(set *bitset, list []byte) error {
 	pos := uint64(0)
-	for i := 0; i < len(list); {
-		gap := uint64(list[i])
-		if gap < 0x80 {
-			i++
-		} else {
-			var n int
-			if gap, n = binary.Uvarint(list[i:]); n <= 0 {
-				return errList
-			}
-			i += n
-		}
-		if pos += gap; gap > maxPositions || pos >= uint64(set.n) {
+	for in := (scan{b: list}); len(in.b) > 0; {
+		gap, more := in.uint(), in.uint()
+		if pos += gap; in.bad || gap > maxPositions || pos >= uint64(set.n) || more >= uint64(set.n)-pos {
 			return errList
 		}
-		if form == listDeltas {
-			set.add(int(pos))
-			pos++
-			continue
-		}
-		more, n := binary.Uvarint(list[i:])
-		if n <= 0 || more >= uint64(set.n)-pos {
-			return errList
-		}
-		i += n
 		set.fill(int(pos), int(pos+more+1))
 		pos += more + 1
-	}
-	return nil
-}
-
-func orRice(set *bitset, events int, list []byte) error {
-	in := bitReader{b: list}
-	width := riceWidth(events, set.n)
-	pos := 0
-	for range events {
-		pos += int(in.take(width))
-		high, ok := in.zeros()
-		if pos += high << width; !ok || high > maxPositions || pos >= set.n {
-			return errList
-		}
-		set.add(pos)
-		pos++
 	}
 	return nil
 }
