@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"runtime"
 	"slices"
 	"time"
 
@@ -81,9 +82,13 @@ type tally struct {
 func (t *tally) count(ctx context.Context, v *view) error {
 	v.start(nil, false)
 	for _, p := range v.parts {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
 		if !v.concerns(p) {
 			continue
 		}
+		runtime.Gosched() // pages go first
 		if err := t.part(ctx, v, p); err != nil {
 			if err = v.failed(p, err); err != nil {
 				return err

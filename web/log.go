@@ -29,7 +29,7 @@ type logData struct {
 	Presets     []link
 	Suggestions []suggestion
 	Authors     []string
-	Types       []typeChoice
+	Types       typeChoices
 	Chart       *chart // nil: it could not be made in time, or there is none
 	Rows        []eventRow
 	Newer       string // address of the page before in time, or ""
@@ -60,7 +60,7 @@ type phraseFault struct {
 
 func (s *Site) logPage(ctx context.Context, v *visit, p *place) (answer, error) {
 	q := readLogQuery(v.URL.Query())
-	data := &logData{Place: p, Query: q, Presets: presetLinks(p.Root, q), Phrase: q.narrow(), Members: membersOfEvents(), Suggestions: suggestions(nil, nil)}
+	data := &logData{Place: p, Query: q, Presets: presetLinks(p.Root, q), Phrase: q.narrow(), Members: membersOfEvents(), Suggestions: suggestions(&typeChoices{}, nil)}
 	title := p.Title(label.English().AuditLog)
 	err := control.CheckPhrase(q.Phrase)
 	if err == nil {
@@ -118,6 +118,8 @@ func faultOf(phrase string, e *control.PhraseError) *phraseFault {
 // findEvents reads all that the page shows.
 func (s *Site) findEvents(ctx context.Context, v *visit, p *place, data *logData) error {
 	q := data.Query
+	waiting, done := context.WithTimeoutCause(ctx, s.wait, errLater)
+	defer done()
 	found, err := s.service.Events(ctx, v.by, control.EventQuery{
 		Namespace: p.Namespace, Phrase: data.Phrase, Class: q.Class, Order: q.Order, After: q.after, Before: q.before,
 	})
@@ -131,10 +133,10 @@ func (s *Site) findEvents(ctx context.Context, v *visit, p *place, data *logData
 	}
 	data.page(p.Root, &found)
 	data.notes(&found)
-	if err := s.countEvents(ctx, v, p, data); err != nil {
+	if err := s.countEvents(waiting, v, p, data); err != nil {
 		return err
 	}
-	data.Suggestions, data.Authors = suggestions(data.Types, data.Rows), authors(data.Rows)
+	data.Suggestions, data.Authors = suggestions(&data.Types, data.Rows), authors(data.Rows)
 	if q.fromStart() && q.Order == "" && q.To == "" {
 		data.Live = liveAddress + "?" + url.Values{"namespace": {p.Namespace}, "phrase": {data.Phrase}}.Encode()
 		data.Blank = &eventRow{Name: "new", Address: p.Root + "/audit-log", Actor: "Somebody", Words: "Something", Target: "something", Path: "somewhere", IP: "some address", At: time.Now(), JSON: "{}"}
@@ -142,8 +144,8 @@ func (s *Site) findEvents(ctx context.Context, v *visit, p *place, data *logData
 	return nil
 }
 
-// countEvents counts the events of the days and of the types, both at once. A page
-// that cannot be counted in time is shown without.
+// countEvents counts the events of the days and of the types, both at once. What
+// cannot be counted in time is left out, what is still being counted is marked.
 func (s *Site) countEvents(ctx context.Context, v *visit, p *place, data *logData) error {
 	var wg sync.WaitGroup
 	var days, types error

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ type chart struct {
 	Most          uint64 // of one day
 	First, Last   time.Time
 	Spans         []link // other numbers of days
+	Counting      bool   // how many events there are is not known yet
 }
 
 // bar is a day of a chart.
@@ -36,6 +38,7 @@ type bar struct {
 	Address     string // of the log of this day
 	X, Y, Tall  int
 	Left, Width int // of what can be clicked
+	counting    bool
 }
 
 // chartSpan returns the first and last day of the chart.
@@ -53,18 +56,17 @@ func (q logQuery) chartSpan(now time.Time) (first, last time.Time) {
 }
 
 // chartOf counts the events of the days that a query asks for, or of the last ones.
+// Its days can be clicked before they are counted.
 func (s *Site) chartOf(ctx context.Context, v *visit, p *place, q logQuery) (*chart, error) {
 	first, last := q.chartSpan(time.Now())
 	shown := q
 	shown.From, shown.To = first.Format(dateFormat), last.Format(dateFormat)
-	counts, err := s.counts.of(ctx, s.service, v.by, control.EventCountQuery{
-		Namespace: p.Namespace, Phrase: shown.narrow(), Class: q.Class, By: control.CountByDay,
-	}, manyDays)
-	if err != nil {
+	counts, err := s.counts.of(ctx, v.by, control.EventCountQuery{Namespace: p.Namespace, Phrase: shown.narrow(), Class: q.Class, By: control.CountByDay})
+	c := &chart{Height: chartHeight, First: first, Last: last, Counting: errors.Is(err, errLater)}
+	if err != nil && !c.Counting {
 		return nil, err
 	}
 	byDay := map[string]uint64{}
-	c := &chart{Height: chartHeight, First: first, Last: last}
 	for _, b := range counts.Counts {
 		byDay[b.Name] = b.Events
 		c.Most = max(c.Most, b.Events)
@@ -88,7 +90,7 @@ func (c *chart) add(day time.Time, events uint64, address string) {
 		tall = max(tall, leastBar)
 	}
 	c.Bars = append(c.Bars, bar{
-		Day: day, Events: events, Address: address, Left: c.Width, Width: barWidth, X: c.Width + barGap/2, Y: chartHeight - tall, Tall: tall,
+		Day: day, Events: events, counting: c.Counting, Address: address, Left: c.Width, Width: barWidth, X: c.Width + barGap/2, Y: chartHeight - tall, Tall: tall,
 	})
 	c.Width += barWidth
 }
@@ -98,14 +100,25 @@ func (bar) Wide() int { return barWidth - barGap }
 
 // Label says what a bar shows.
 func (b bar) Label() string {
-	unit := "events"
-	if b.Events == 1 {
-		unit = "event"
+	day := b.Day.Format("Mon 2 Jan 2006")
+	switch {
+	case b.counting:
+		return day
+	case b.Events == 1:
+		return day + ": 1 event"
 	}
-	return b.Day.Format("Mon 2 Jan 2006") + ": " + count(b.Events) + " " + unit
+	return day + ": " + count(b.Events) + " events"
 }
 
-// typeChoice is a type of events that can be asked for.
+// typeChoices are the types of events that can be asked for, all those of a place:
+// what else a query asks for does not narrow them, since counting types costs too
+// much to do it anew with each phrase.
+type typeChoices struct {
+	List     []typeChoice
+	Counted  bool // the numbers are those of what the query finds
+	Counting bool // the types are not known yet
+}
+
 type typeChoice struct {
 	Name   string
 	Events uint64
@@ -115,23 +128,22 @@ type typeChoice struct {
 // maxTypes is how many types can be chosen.
 const maxTypes = 200
 
-// typesOf lists the types of the events that the rest of the query finds, by name.
-func (s *Site) typesOf(ctx context.Context, v *visit, p *place, q logQuery) ([]typeChoice, error) {
+// typesOf lists the types of the events of a place, by name.
+func (s *Site) typesOf(ctx context.Context, v *visit, p *place, q logQuery) (typeChoices, error) {
+	counts, err := s.counts.of(ctx, v.by, control.EventCountQuery{Namespace: p.Namespace, Class: q.Class, By: control.CountByType})
+	out := typeChoices{Counting: errors.Is(err, errLater)}
+	if err != nil && !out.Counting {
+		return out, err
+	}
 	chosen := strings.ToLower(q.Type)
-	q.Type = ""
-	counts, err := s.counts.of(ctx, s.service, v.by, control.EventCountQuery{
-		Namespace: p.Namespace, Phrase: q.narrow(), Class: q.Class, By: control.CountByType,
-	}, maxTypes)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]typeChoice, 0, len(counts.Counts))
 	for _, b := range counts.Counts {
-		list = append(list, typeChoice{b.Name, b.Events, b.Name == chosen})
+		out.List = append(out.List, typeChoice{b.Name, b.Events, b.Name == chosen})
 	}
-	if chosen != "" && !slices.ContainsFunc(list, func(c typeChoice) bool { return c.Chosen }) {
-		list = append(list, typeChoice{Name: chosen, Chosen: true})
+	if chosen != "" && !slices.ContainsFunc(out.List, func(c typeChoice) bool { return c.Chosen }) {
+		out.List = append(out.List, typeChoice{Name: chosen, Chosen: true})
 	}
-	slices.SortFunc(list, func(a, b typeChoice) int { return cmp.Compare(a.Name, b.Name) })
-	return list, nil
+	slices.SortFunc(out.List, func(a, b typeChoice) int { return cmp.Compare(a.Name, b.Name) })
+	q.Type, q.Class = "", ""
+	out.Counted = !out.Counting && !q.Narrowed()
+	return out, nil
 }

@@ -66,15 +66,26 @@ func TestEventNames(t *testing.T) {
 
 // No more counts are remembered than there is room for, and none for too long.
 func TestCountsAreBounded(t *testing.T) {
-	c, now := newCounts(), time.Unix(1_000_000, 0)
+	c, now := newCounts(nil, nil), time.Unix(1_000_000, 0)
 	for i := range 3 * maxCounts {
-		c.keep(control.EventCountQuery{Phrase: fmt.Sprint(i)}, counted{until: now.Add(time.Minute)}, now)
+		c.keep(control.EventCountQuery{Phrase: fmt.Sprint(i)}, counted{}, now, time.Minute+time.Duration(i))
 	}
-	if len(c.kept) != maxCounts {
-		t.Errorf("got %d counts, want %d", len(c.kept), maxCounts)
+	if _, ok := c.kept[control.EventCountQuery{Phrase: fmt.Sprint(3*maxCounts - 1)}]; len(c.kept) != maxCounts || !ok {
+		t.Errorf("got %d counts, the last among them: %v; want %d", len(c.kept), ok, maxCounts)
 	}
-	c.keep(control.EventCountQuery{}, counted{}, now.Add(time.Hour))
+	c.keep(control.EventCountQuery{}, counted{}, now.Add(time.Hour), time.Minute)
 	if len(c.kept) != 1 {
 		t.Errorf("an hour later: got %d counts, want the new one", len(c.kept))
+	}
+}
+
+// What is asked for more than once waits once, and no more wait than may.
+func TestCountingIsBounded(t *testing.T) {
+	c := newCounts(nil, nil)
+	for i := range 4 * maxCounting {
+		c.ask(counting{query: control.EventCountQuery{Phrase: fmt.Sprint(i / 2)}})
+	}
+	if len(c.waiting) != maxCounting || len(c.asked) != maxCounting {
+		t.Errorf("got %d that wait, %d of them known, want %d", len(c.waiting), len(c.asked), maxCounting)
 	}
 }

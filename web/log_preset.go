@@ -66,7 +66,7 @@ type suggestion struct{ Value, Label string }
 
 // suggestions are what a phrase can be made of, with the types and authors of the
 // events that are there.
-func suggestions(types []typeChoice, rows []eventRow) []suggestion {
+func suggestions(types *typeChoices, rows []eventRow) []suggestion {
 	examples := map[string]string{
 		"action": "a type, or its first part", "actor": "who did it", "user": "to whom", "operation": "create, access, modify, remove ...", "repo": "owner/name",
 		"created": "2026-01-31, >=2026-01-01, 2026-01-01..2026-01-31", "country": "a code or a name", "ip": "an address", "namespace": "a group or project and what is below",
@@ -78,9 +78,13 @@ func suggestions(types []typeChoice, rows []eventRow) []suggestion {
 			out = append(out, suggestion{name + ":", text})
 		}
 	}
-	byNumber := slices.SortedFunc(slices.Values(types), func(a, b typeChoice) int { return int(min(b.Events, 1<<30)) - int(min(a.Events, 1<<30)) })
+	byNumber := slices.SortedFunc(slices.Values(types.List), func(a, b typeChoice) int { return int(min(b.Events, 1<<30)) - int(min(a.Events, 1<<30)) })
 	for _, t := range byNumber[:min(len(byNumber), 20)] {
-		out = append(out, suggestion{"action:" + t.Name, count(t.Events) + " events"})
+		about := "a type of events"
+		if types.Counted {
+			about = count(t.Events) + " events"
+		}
+		out = append(out, suggestion{"action:" + t.Name, about})
 	}
 	for _, name := range authors(rows) {
 		out = append(out, suggestion{qualified("actor", name), "on this page"})

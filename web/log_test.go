@@ -233,14 +233,14 @@ func TestLogNarrowed(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		p := b.get(200, at("author", `MO "m" na\`), "3 events", "2 events", "1 event", "6 in these days, 3 on the fullest", "x.day2 (3)")
+		p := b.get(200, at("author", `MO "m" na\`), "3 events", "2 events", "1 event", "6 in these days, 3 on the fullest", `<option value="x.day2">x.day2</option>`)
 		day := today.AddDate(0, 0, -2).Format(time.DateOnly)
 		address := at("author", `MO "m" na\`, "from", day, "to", day)
 		if !strings.Contains(html.UnescapeString(p.html), address+`"`) {
 			t.Errorf("no bar leads to %s", address)
 		}
 		p = b.get(200, address, "x.day2", "3 in these days")
-		b.lacks(p, "x.day1<", "x.day0<", "90 days")
+		b.lacks(p, "X day1<", "X day0<", "90 days")
 		p = b.get(200, at("days", "90", "type", "x.day1"), `<option value="x.day1" selected>x.day1 (2)</option>`, `x.day2 (3)`, `name="days" value="90"`)
 		if bars := strings.Count(p.html, `class="bar-room"`); bars != 90 {
 			t.Errorf("got %d bars, want 90", bars)
@@ -250,6 +250,34 @@ func TestLogNarrowed(t *testing.T) {
 		b.get(200, at("to", day, "phrase", "action:x.day2 OR action:x.day1"), "3 in these days")
 		b.get(200, at("from", "1999-01-01", "author", `MO "m" na\`), "6 in these days", today.AddDate(0, 0, -89).Format("2 Jan 2006"))
 		b.get(200, at("from", "2999-01-01"), "No event matches.")
+	})
+}
+
+// A page waits for no count that takes long: it says what is being counted, can be
+// used meanwhile, and has it with a later view.
+func TestLogCountsLater(t *testing.T) {
+	searching(t, web.Config{CountWait: -1}, func(t *testing.T, b *browser) {
+		b.signIn("jane")
+		b.send(`{"event_type":"x.y","entity_path":"acme","author_name":"mona"}`)
+		synctest.Wait()
+		address := at("author", "mona", "type", "x.y")
+		later := []string{"x.y</code>", `id="chart" aria-labelledby="chart-title" data-counting`, `<select id="type" name="type" data-counting>`,
+			`<option value="x.y" selected>x.y</option>`}
+		for range 2 {
+			p := b.get(200, address, later...)
+			b.lacks(p, "in these days", ": 0 events")
+			if bars := strings.Count(p.html, `class="bar-room"`); bars != 30 {
+				t.Errorf("got %d bars that can be clicked, want 30", bars)
+			}
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = b.site.Run(ctx) })
+		synctest.Wait()
+		p := b.get(200, address, "1 in these days, 1 on the fullest", "1 event<", `<option value="x.y" selected>x.y</option>`)
+		b.lacks(p, "data-counting", "being counted")
+		stop()
+		wg.Wait()
 	})
 }
 

@@ -16,6 +16,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -45,6 +46,10 @@ type Config struct {
 	Version  string // of the server, which administrators see
 	// TrustedProxies are the addresses whose header X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
+	// CountWait is how long after its request a page waits until events are counted,
+	// 30 ms by default; what takes longer is there with a later view, see [Site.Run].
+	// Below zero no page waits.
+	CountWait time.Duration
 }
 
 // Site is the pages, a handler of everything under /-/. It may be used by several
@@ -62,6 +67,7 @@ type Site struct {
 	samples  samples
 	held     *held
 	counts   *counts
+	wait     time.Duration // see CountWait
 	tallies  tallies
 	handler  http.Handler
 }
@@ -70,10 +76,11 @@ type Site struct {
 // part of the program.
 func New(cfg Config) *Site {
 	s := &Site{service: cfg.Service, logger: cfg.Logger, external: cfg.External, proxies: cfg.TrustedProxies,
-		guard: http.NewCrossOriginProtection(), assets: readAssets(), forms: newOnce(), held: newHeld(), version: cfg.Version, counts: newCounts()}
+		guard: http.NewCrossOriginProtection(), assets: readAssets(), forms: newOnce(), held: newHeld(), version: cfg.Version}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
+	s.counts, s.wait = newCounts(s.service, s.logger), cmp.Or(cfg.CountWait, countWait)
 	if s.external != (Origin{}) {
 		if err := s.guard.AddTrustedOrigin(s.external.String()); err != nil {
 			panic("an origin that was parsed: " + err.Error())
@@ -91,6 +98,13 @@ func New(cfg Config) *Site {
 	mux.Handle("/", s.handle(route{open: true, get: notFound, post: notFound}))
 	s.handler = s.guard.Handler(mux)
 	return s
+}
+
+// Run counts the events that pages say are being counted, until ctx ends; then it
+// returns nil.
+func (s *Site) Run(ctx context.Context) error {
+	s.counts.run(ctx)
+	return nil
 }
 
 // Guard refuses what pages of other sites ask to change. Other surfaces that take

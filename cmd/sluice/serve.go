@@ -173,12 +173,11 @@ func (s *server) url() string {
 
 // handlers returns the main handler, the one for the metrics listener, and what
 // ends the answers that end by themselves never.
-func (s *server) handlers() (main, metricsOnly http.Handler, endless func()) {
+func (s *server) handlers(site *web.Site) (main, metricsOnly http.Handler, endless func()) {
 	in := ingest.New(s.parts.control, ingest.Options{
 		MaxRequest: int(s.cfg.MaxRequest), MaxEvent: int(s.cfg.MaxEvent), Memory: int(s.cfg.IngestMemory), Logger: s.lg,
 		Allow: "GET, HEAD, POST",
 	})
-	site := web.New(web.Config{Service: s.parts.control, Logger: s.lg, Version: version(), External: s.cfg.ExternalURL, TrustedProxies: s.cfg.TrustedProxy})
 	requests := quota.New(s.cfg.RequestLimit, nil) // of all APIs together
 	api := rest.New(rest.Config{
 		Service: s.parts.control, Logger: s.lg, Version: version(), Session: site.Session, Guard: site.Guard(), Requests: requests,
@@ -226,8 +225,10 @@ func (s *server) run(ctx context.Context) error {
 	if p.search != nil {
 		stages.start("search", fail, p.search.Run)
 	}
+	site := web.New(web.Config{Service: p.control, Logger: s.lg, Version: version(), External: s.cfg.ExternalURL, TrustedProxies: s.cfg.TrustedProxy})
+	stages.start("web", fail, site.Run)
 
-	mainHandler, metrics, endless := s.handlers()
+	mainHandler, metrics, endless := s.handlers(site)
 	stages.start("http", fail, s.serve(s.listeners.main, mainHandler, endless))
 	about := []any{"url", s.url(), "version", version()}
 	if l := s.listeners.metrics; l != nil {

@@ -1,5 +1,31 @@
-// Follows the log: new events are put on top of the list while they are accepted.
+// What is still being counted is put in its place when it is there, and the log is
+// followed: new events are put on top of the list while they are accepted.
 "use strict";
+
+(async () => {
+  const counting = () => document.querySelectorAll("[data-counting]");
+  for (let wait = 500; counting().length && wait < 60_000; wait *= 2) {
+    await new Promise((done) => setTimeout(done, wait));
+    const answer = await fetch(location.href).catch(() => null);
+    if (!answer?.ok || answer.redirected) continue;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const old of counting()) {
+      const now = page.getElementById(old.id);
+      if (now && "counting" in now.dataset) continue;
+      if (now && old.localName === "select") {
+        const chosen = old.value;
+        old.replaceChildren(...now.children);
+        old.value = chosen;
+        delete old.dataset.counting;
+        document.getElementById("phrases").replaceChildren(...page.getElementById("phrases").children);
+      } else if (now) {
+        old.replaceWith(now);
+      } else {
+        old.remove(); // there is nothing to show
+      }
+    }
+  }
+})();
 
 (() => {
   const button = document.getElementById("live");

@@ -23,6 +23,7 @@ func TestPages(t *testing.T) {
 		{"tokens of producers", producers},
 		{"users", users},
 		{"audit log", auditLog},
+		{"counts that come later", countedLater},
 		{"export", exports},
 		{"live events", follows},
 		{"Splunk, pause, resume, delete", toSplunk},
