@@ -1,6 +1,8 @@
 package target
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -24,6 +26,7 @@ type Browser struct {
 type View struct {
 	Took  time.Duration // until its last byte
 	Bytes int64         // as they came, compressed
+	Later bool          // it says that something is still being counted
 }
 
 // SignIn makes a user with a name, an administrator, and signs that one in.
@@ -64,12 +67,26 @@ func (b *Browser) read(r *http.Request) (v View, err error) {
 		return v, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	v.Bytes, err = io.Copy(io.Discard, resp.Body)
+	var body bytes.Buffer
+	v.Bytes, err = io.Copy(&body, resp.Body)
 	v.Took = time.Since(began)
+	if err == nil && resp.Header.Get("Content-Encoding") == "gzip" {
+		v.Later, err = later(&body)
+	}
 	if err == nil && (resp.StatusCode != http.StatusOK || resp.Request.Method == "GET" && resp.Request.URL.Path == "/-/sign_in") {
 		err = fmt.Errorf("%s %s: answered %s at %s", r.Method, r.URL.Path, resp.Status, resp.Request.URL.Path)
 	}
 	return v, err
+}
+
+// later reports whether a page says that something is still being counted.
+func later(body io.Reader) (bool, error) {
+	plain, err := gzip.NewReader(body)
+	if err != nil {
+		return false, err
+	}
+	text, err := io.ReadAll(plain)
+	return bytes.Contains(text, []byte("data-counting")), err
 }
 
 // HaveStreams makes streams of a top-level namespace until there are n, paused
