@@ -120,6 +120,10 @@ func (p *partition) examine(f *file, r File) {
 	s := p.scan(f, r, limit, next, false)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if s.err != nil {
+		f.checked = false // another time
+		return
+	}
 	for i := range s.notes {
 		p.note(f, s.notes[i].name(f, before, next))
 	}

@@ -74,6 +74,11 @@ func Open(dir string, opts Options) (*Engine, error) {
 	if opts.FS == nil {
 		opts.FS = OS()
 	}
+	proof := &provenFS{FS: opts.FS}
+	if !opts.ReadOnly {
+		proof.dir = dir
+	}
+	opts.FS = proof
 	e := &Engine{dir: dir, opts: opts, open: map[string]*partition{}}
 	if opts.ReadOnly {
 		return e, nil

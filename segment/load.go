@@ -81,8 +81,9 @@ type note struct {
 type contents struct {
 	summary
 	notes  []note
-	good   int  // notes before the last good block; the others are the tail
-	footer bool // a footer lies behind the last block
+	good   int   // notes before the last good block; the others are the tail
+	footer bool  // a footer lies behind the last block
+	err    error // the disk could not be read to the end
 }
 
 // scan reads the first limit bytes of a file from block to block. With verify it
@@ -96,11 +97,15 @@ func (p *partition) scan(f *file, r io.ReaderAt, limit int64, nextFirst uint64, 
 	admit := p.admit(f, nextFirst)
 	for {
 		b := c.next(r, limit, admit)
-		if b.kind == isEnd {
+		if b.kind == isEnd || b.kind == isFailed {
+			s.err = b.err
 			return s
 		}
 		if b.kind == isBlock && verify {
-			if buf = whole(r, b, buf); eventlog.VerifyBlock(buf) != nil {
+			if buf, s.err = whole(r, b, buf); s.err != nil {
+				return s
+			}
+			if eventlog.VerifyBlock(buf) != nil {
 				bad = append(bad, b)
 				b.kind, b.known, b.used, b.cause = isDamage, true, b.size, "bad block body"
 			}
@@ -137,16 +142,15 @@ func (s *contents) open(next uint64) {
 }
 
 // whole returns the bytes of a block.
-func whole(r io.ReaderAt, b found, buf []byte) []byte {
+func whole(r io.ReaderAt, b found, buf []byte) ([]byte, error) {
 	if b.bytes != nil {
-		return append(buf[:0], b.bytes...)
+		return append(buf[:0], b.bytes...), nil
 	}
 	if int64(cap(buf)) < b.size {
 		buf = make([]byte, b.size)
 	}
 	buf = buf[:b.size]
-	readAll(r, buf, b.offset)
-	return buf
+	return buf, readAll(r, buf, b.offset)
 }
 
 // admit returns what decides whether a header belongs into f: nextFirst is the
@@ -217,6 +221,9 @@ func (p *partition) read(f *file, next uint64, newest bool) error {
 		}
 	}
 	s := p.scan(f, h, f.readTo, next, true)
+	if s.err != nil {
+		return s.err
+	}
 	f.summary, f.notes, f.tail = s.summary, s.notes, s.notes[s.good:]
 	f.checked, f.readTo = true, s.end
 	f.full = f.full || s.footer || len(f.tail) > 0
@@ -244,7 +251,10 @@ func (p *partition) findLast() error {
 			continue
 		}
 		b := make([]byte, eventlog.HeaderSize)
-		readAll(f.handle, b, f.lastOffset)
+		err := readAll(f.handle, b, f.lastOffset)
+		if err != nil {
+			return fmt.Errorf("read newest block: %w", err)
+		}
 		h, err := eventlog.ParseHeader(b)
 		if err != nil {
 			return fmt.Errorf("read newest block: %w", err)

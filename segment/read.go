@@ -137,6 +137,8 @@ func (p *partition) step(ctx context.Context, h *hint, want func(*eventlog.Heade
 		}
 		f := h.next(r, limit, p.admit(h.file, nextFirst))
 		switch {
+		case f.kind == isFailed:
+			return eventlog.Stored{}, fmt.Errorf("read %s: %w", h.file.path, f.err)
 		case f.kind == isDamage || f.kind == isFooter:
 			p.examine(h.file, r)
 		case f.kind == isBlock && want(&f.header):
@@ -235,7 +237,11 @@ func (p *partition) indexOf(f *file) ([]entry, error) {
 		index, err = readIndex(r, limit, length)
 	}
 	if !footed || err != nil {
-		index = p.scan(f, r, limit, next, false).index
+		s := p.scan(f, r, limit, next, false)
+		if s.err != nil {
+			return nil, fmt.Errorf("read %s: %w", f.path, s.err)
+		}
+		index = s.index
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -23,6 +23,7 @@ const (
 	isBlock              // a whole block whose header is good
 	isDamage             // bytes that are no readable block
 	isFooter             // a footer
+	isFailed             // it cannot be read at the moment
 )
 
 // found is what lies at a place of a file.
@@ -35,6 +36,7 @@ type found struct {
 	cause  string
 	used   int64  // bytes of damage in sectors that are not all zero
 	bytes  []byte // a block that was read together with others; else nil
+	err    error  // of what cannot be read at the moment
 }
 
 // cursor walks over the pieces of a file. It holds the bytes read ahead, which
@@ -48,12 +50,15 @@ type cursor struct {
 }
 
 // next returns what lies at c in the first limit bytes of r and moves c behind
-// it. Blocks that admit refuses are damage.
+// it, unless it could not be read. Blocks that admit refuses are damage.
 func (c *cursor) next(r io.ReaderAt, limit int64, admit func(*eventlog.Header) bool) found {
 	if c.offset >= limit {
 		return found{kind: isEnd, offset: c.offset}
 	}
-	b := c.peek(r, limit)
+	b, err := c.peek(r, limit)
+	if err != nil {
+		return found{kind: isFailed, offset: c.offset, err: err}
+	}
 	h, err := eventlog.ParseHeader(b)
 	if err == nil && h.First > c.last && admit(&h) {
 		return c.take(h, b, limit)
@@ -78,23 +83,25 @@ func (c *cursor) take(h eventlog.Header, b []byte, limit int64) found {
 }
 
 // peek returns the bytes at c, at least a header unless the limit is nearer.
-func (c *cursor) peek(r io.ReaderAt, limit int64) []byte {
+func (c *cursor) peek(r io.ReaderAt, limit int64) ([]byte, error) {
 	in := c.offset - c.winAt
 	if in >= 0 && in+eventlog.HeaderSize <= int64(len(c.win)) {
 		b := c.win[in:]
 		h, err := eventlog.ParseHeader(b)
 		if !c.small || err == nil && h.Size() <= len(b) {
-			return b
+			return b, nil
 		}
 	}
 	n := int64(headerRead)
 	if c.small {
 		n = windowRead
 	}
-	c.win = make([]byte, min(n, limit-c.offset))
-	c.winAt = c.offset
-	readAll(r, c.win, c.offset)
-	return c.win
+	win := make([]byte, min(n, limit-c.offset))
+	if err := readAll(r, win, c.offset); err != nil {
+		return nil, err
+	}
+	c.win, c.winAt = win, c.offset
+	return win, nil
 }
 
 // skip passes what is no block: up to the next block or the limit.
@@ -105,7 +112,9 @@ func (c *cursor) skip(r io.ReaderAt, limit int64, admit func(*eventlog.Header) b
 	start := f.offset
 	for start < limit {
 		b := buf[:min(int64(len(buf)), limit-start)]
-		readAll(r, b, start)
+		if err := readAll(r, b, start); err != nil {
+			return found{kind: isFailed, offset: c.offset, err: err}
+		}
 		if start == f.offset && bytes.HasPrefix(b, []byte(footerMagic)) {
 			f.kind = isFooter
 		}
@@ -179,17 +188,23 @@ func cause(b []byte, err error) string {
 	}
 }
 
-// readAll fills b from offset. What cannot be read, for lack of file or because
-// the disk fails, is filled with bytes that occur in no block: zeros behind the
-// end, 0xff in an unreadable page.
-func readAll(r io.ReaderAt, b []byte, offset int64) {
+// readAll fills b from offset. What is lost is filled with bytes that occur in no
+// block: zeros behind the end, 0xff in an unreadable page. An error is one of the
+// disk, which says nothing about what lies there.
+func readAll(r io.ReaderAt, b []byte, offset int64) error {
 	n, err := r.ReadAt(b, offset)
 	if err == nil {
-		return
+		return nil
 	}
 	if errors.Is(err, io.EOF) {
 		clear(b[n:])
-		return
+		return nil
+	}
+	if !errors.Is(err, errUnreadable) {
+		return err
+	}
+	if f, ok := r.(provenFile); ok {
+		r = f.File // it is proved; now which pages
 	}
 	const page = 4 << 10
 	for at := 0; at < len(b); at += page {
@@ -203,4 +218,5 @@ func readAll(r io.ReaderAt, b []byte, offset int64) {
 			}
 		}
 	}
+	return nil
 }

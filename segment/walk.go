@@ -110,6 +110,8 @@ func (w *walker) pieces(ctx context.Context, f *file, r File, limit int64, next 
 		switch {
 		case b.kind == isEnd:
 			return nil
+		case b.kind == isFailed:
+			return fmt.Errorf("walk %s: %w", f.path, b.err)
 		case b.kind == isBlock:
 			if err := w.fn(Piece{File: filepath.Base(f.path), Offset: b.offset, Size: b.size, Header: b.header,
 				ReaderAt: io.NewSectionReader(r, b.offset, b.size)}); err != nil {
