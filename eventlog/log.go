@@ -28,6 +28,9 @@ import (
 type Options struct {
 	// ID is the identity of the log.
 	ID LogID
+	// Earlier are those that it had before it was restored from backups: blocks
+	// keep the one that they were written with.
+	Earlier []LogID
 	// Partitions to open; by default one for each class.
 	Partitions []string
 	// Anchors are the newest known positions, kept apart from the log.

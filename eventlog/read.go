@@ -89,7 +89,8 @@ func (p *partition) read(stored Stored, buf []byte) (*Block, error) {
 
 // mine reports whether a block with header h belongs to this partition.
 func (p *partition) mine(h *Header) error {
-	if h.Log != p.log.opts.ID || h.Partition != Checksum([]byte(p.name)) {
+	opts := &p.log.opts
+	if h.Log != opts.ID && !slices.Contains(opts.Earlier, h.Log) || h.Partition != Checksum([]byte(p.name)) {
 		return fmt.Errorf("%w: it belongs to another log or partition", ErrDamaged)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/sluicelog/sluice/eventlog"
@@ -31,8 +32,10 @@ type Options struct {
 	// SegmentSize is the size of a file in bytes; DefaultSegmentSize when 0, at
 	// least MinSegmentSize. A larger block gets a file of its own size.
 	SegmentSize int64
-	// Log is the identity of the log. Blocks of another log are damage.
-	Log eventlog.LogID
+	// Log is the identity of the log, Earlier are those that it had before it was
+	// restored from backups. Blocks of another log are damage.
+	Log     eventlog.LogID
+	Earlier []eventlog.LogID
 	// ReadOnly leaves everything as it is and takes no lock, so that a log can be
 	// read while another process writes it. Append and Trim fail; a partition shows
 	// what was there when it was opened.
@@ -42,6 +45,11 @@ type Options struct {
 	Logger *slog.Logger
 	// FS is the file system; that of the operating system when nil.
 	FS FS
+}
+
+// wrote reports whether the log has or had the identity id.
+func (o *Options) wrote(id eventlog.LogID) bool {
+	return id == o.Log || slices.Contains(o.Earlier, id)
 }
 
 // Engine is a log in a folder. All methods may be called at once.

@@ -95,7 +95,7 @@ func (s *summary) footer(log eventlog.LogID, partition uint32) []byte {
 
 // readTrailer returns the summary, without index, in the trailer of a file of
 // the given length.
-func readTrailer(r io.ReaderAt, length int64, log eventlog.LogID, partition uint32) (summary, error) {
+func readTrailer(r io.ReaderAt, length int64, opts *Options, partition uint32) (summary, error) {
 	var s summary
 	b := make([]byte, trailerSize)
 	if length < trailerSize {
@@ -106,7 +106,7 @@ func readTrailer(r io.ReaderAt, length int64, log eventlog.LogID, partition uint
 	}
 	le := binary.LittleEndian
 	if !bytes.HasPrefix(b, []byte(trailerMagic)) || eventlog.Checksum(b[:trailerSize-4]) != le.Uint32(b[trailerSize-4:]) ||
-		le.Uint32(b[8:]) != footerVersion || le.Uint32(b[12:]) != partition || !bytes.Equal(b[16:32], log[:]) {
+		le.Uint32(b[8:]) != footerVersion || le.Uint32(b[12:]) != partition || !opts.wrote(eventlog.LogID(b[16:32])) {
 		return s, errNoFooter
 	}
 	n := func(i int) uint64 { return le.Uint64(b[32+8*i:]) }

@@ -156,9 +156,9 @@ func whole(r io.ReaderAt, b found, buf []byte) ([]byte, error) {
 // admit returns what decides whether a header belongs into f: nextFirst is the
 // number in the next file's name, 0 when there is none.
 func (p *partition) admit(f *file, nextFirst uint64) func(*eventlog.Header) bool {
-	log, first, sum := p.engine.opts.Log, f.first, p.sum
+	opts, first, sum := &p.engine.opts, f.first, p.sum
 	return func(h *eventlog.Header) bool {
-		return h.Log == log && h.Partition == sum && h.First >= first && (nextFirst == 0 || h.Last() < nextFirst)
+		return opts.wrote(h.Log) && h.Partition == sum && h.First >= first && (nextFirst == 0 || h.Last() < nextFirst)
 	}
 }
 
@@ -212,7 +212,7 @@ func (p *partition) read(f *file, next uint64, newest bool) error {
 		return err
 	}
 	f.readTo = f.length
-	sum, err := readTrailer(h, f.length, p.engine.opts.Log, p.sum)
+	sum, err := readTrailer(h, f.length, &p.engine.opts, p.sum)
 	if err == nil && sum.first >= f.first && (next == 0 || sum.last < next) {
 		f.readTo, f.footed, f.full = sum.end, true, true
 		if !newest {

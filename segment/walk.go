@@ -77,7 +77,7 @@ func (w *walker) file(ctx context.Context, f *file, next uint64) error {
 		return fmt.Errorf("walk %s: %w", f.path, err)
 	}
 	limit := length
-	if sum, err := readTrailer(r, length, w.engine.opts.Log, w.sum); err == nil && sum.first >= f.first {
+	if sum, err := readTrailer(r, length, &w.engine.opts, w.sum); err == nil && sum.first >= f.first {
 		limit = sum.end
 	}
 	if w.seen && !w.covered && w.before+1 < f.first {
