@@ -33,6 +33,13 @@ type Minute struct {
 	Failures  uint64    `json:"failures"` // tries
 }
 
+// LagSample is what waited for a stream at one moment.
+type LagSample struct {
+	Time    time.Time `json:"time"` // the beginning of the ten minutes in which the moment lies
+	Events  uint64    `json:"lag_events"`
+	Seconds uint64    `json:"lag_seconds"` // age of the oldest pending event
+}
+
 // Hour counts the events that were accepted in one hour, by type or by namespace.
 type Hour struct {
 	Time       time.Time         `json:"time"`
@@ -88,6 +95,14 @@ func (c *Client) Attempts(ctx context.Context, id sluice.StreamID, limit int) ([
 func (c *Client) Activity(ctx context.Context, id sluice.StreamID, minutes int) ([]Minute, error) {
 	l := list[Minute]{name: "minutes"}
 	err := c.do(ctx, request{method: http.MethodGet, path: streamPath(id, "/activity"), query: number("minutes", minutes)}, &l)
+	return l.items, err
+}
+
+// Lag lists what waited for a stream in each ten minutes of the last hours, but
+// for those in which nobody looked.
+func (c *Client) Lag(ctx context.Context, id sluice.StreamID, hours int) ([]LagSample, error) {
+	l := list[LagSample]{name: "samples"}
+	err := c.do(ctx, request{method: http.MethodGet, path: streamPath(id, "/lag"), query: number("hours", hours)}, &l)
 	return l.items, err
 }
 

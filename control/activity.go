@@ -91,6 +91,45 @@ func (s *Service) Activity(ctx context.Context, p Principal, id sluice.StreamID,
 	return out, nil
 }
 
+// LagSample is what waited for a stream at one moment.
+type LagSample struct {
+	// Time is the beginning of the ten minutes in which the moment lies.
+	Time    time.Time `json:"time"`
+	Events  uint64    `json:"lag_events"`
+	Seconds uint64    `json:"lag_seconds"` // age of the oldest pending event
+}
+
+// Lag returns what waited for a stream in the last hours, the oldest first: a
+// sample for each ten minutes of the clock since the stream was made, but for
+// those in which the server did not run, or not with the right time. hours is at
+// most 168, a week; 0 is 24.
+func (s *Service) Lag(ctx context.Context, p Principal, id sluice.StreamID, hours int) ([]LagSample, error) {
+	st, err := s.find(p, actionReadStreams, id)
+	if err != nil {
+		return nil, err
+	}
+	const most = int(deliver.MaxActivity / time.Hour)
+	if hours == 0 {
+		hours = 24
+	}
+	if hours < 0 || hours > most {
+		return nil, sluice.Errorf(sluice.Invalid, "hours must be 1 to %d", most)
+	}
+	since := s.now().Add(-time.Duration(hours) * time.Hour)
+	if created := st.record().Created; created.After(since) {
+		since = created
+	}
+	list, err := s.cfg.Deliver.Lag(ctx, id, since)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]LagSample, 0, len(list))
+	for _, l := range list {
+		out = append(out, LagSample{Time: l.Time, Events: l.Events, Seconds: uint64(l.Age / time.Second)})
+	}
+	return out, nil
+}
+
 // LastDay returns how many events a stream delivered in each of the last 24 hours,
 // the oldest first, the one under way last. It is cheap enough to be asked for all
 // streams of a page.

@@ -144,6 +144,9 @@ func deliveryOperations() map[string]operation {
 		"Activity": read(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
 			return m.Service.Activity(m.t.Context(), p, id, 1)
 		}),
+		"Lag": read(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
+			return m.Service.Lag(m.t.Context(), p, id, 1)
+		}),
 		"LastDay": read(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
 			return m.Service.LastDay(m.t.Context(), p, id)
 		}),

@@ -19,7 +19,8 @@ import (
 // activityPrefix begins the keys of journals: activity/STREAM/PARTITION/now, and
 // activity/STREAM/PARTITION/DAY for the minutes of a day (days since 1970), those
 // of its last hours left out as long as they are in "now". Their values are
-// binary.
+// binary. Samples of what waited are below activity/STREAM/PARTITION/lag/, see
+// lagPrefix.
 const activityPrefix = "activity/"
 
 const (
@@ -203,7 +204,7 @@ func (j *journal) minutes(ctx context.Context, since int64) (out []minute, fresh
 		if err != nil {
 			return nil, 0, err
 		}
-		if day, ok := j.day(rec.Key); ok && day >= dayOf(since) {
+		if day, ok := dayIn(j.prefix, rec.Key); ok && day >= dayOf(since) {
 			take(readMinutes(rec.Value))
 		}
 	}
@@ -211,9 +212,10 @@ func (j *journal) minutes(ctx context.Context, since int64) (out []minute, fresh
 	return out, fresh, nil
 }
 
-// day returns which day's minutes are under a key.
-func (j *journal) day(key string) (int64, bool) {
-	day, err := strconv.ParseInt(strings.TrimPrefix(key, j.prefix), 10, 64)
+// dayIn returns which day's record is under a key that begins with prefix, if any
+// is.
+func dayIn(prefix, key string) (int64, bool) {
+	day, err := strconv.ParseInt(strings.TrimPrefix(key, prefix), 10, 64)
 	return day, err == nil
 }
 
@@ -389,7 +391,7 @@ func (j *journal) appendDay(ctx context.Context, day int64, list []minute) error
 	key := j.prefix + strconv.FormatInt(day, 10)
 	rec, err := j.js.store.Get(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
-		err = j.forget(ctx, day-int64(MaxActivity/(24*time.Hour)))
+		err = j.js.forget(ctx, j.prefix, day)
 	}
 	if err != nil {
 		return err
@@ -405,21 +407,22 @@ func (j *journal) appendDay(ctx context.Context, day int64, list []minute) error
 	return errors.Join(errs...)
 }
 
-// forget deletes the records of days before the given one.
-func (j *journal) forget(ctx context.Context, before int64) error {
+// forget deletes the records of days that are too long before the given one, and
+// those after it, which are of a wrong clock.
+func (js *journals) forget(ctx context.Context, prefix string, today int64) error {
 	var changes []store.Change
-	for rec, err := range j.js.store.List(ctx, j.prefix) {
+	for rec, err := range js.store.List(ctx, prefix) {
 		if err != nil {
 			return err
 		}
-		if day, ok := j.day(rec.Key); ok && day < before {
+		if day, ok := dayIn(prefix, rec.Key); ok && (day > today || day < today-int64(MaxActivity/(24*time.Hour))) {
 			changes = append(changes, store.Change{Key: rec.Key, Version: rec.Version})
 		}
 	}
 	if len(changes) == 0 {
 		return nil
 	}
-	return applied(j.js.store.Apply(ctx, changes...), store.ErrConflict)
+	return applied(js.store.Apply(ctx, changes...), store.ErrConflict)
 }
 
 // erase deletes everything that is stored of a removed lane.

@@ -7,14 +7,16 @@ import (
 	"time"
 )
 
-// retentionEvery is how often old blocks are removed and losses are forecast.
+// retentionEvery is how often old blocks are removed, losses are forecast, and it
+// is seen whether what waits is to be sampled.
 const retentionEvery = time.Minute
 
 // clockSlack is how far the wall clock may run ahead of the monotonic one before
 // retention stops: it would take young events for old ones.
 const clockSlack = time.Hour
 
-// retain removes what nobody needs any more, until ctx ends.
+// retain removes what nobody needs any more, and samples what waits, until ctx
+// ends. With a clock that was set forward it does neither.
 func (d *Deliverer) retain(ctx context.Context) {
 	start := time.Now()
 	stoppedByClock := false
@@ -40,6 +42,9 @@ func (d *Deliverer) retain(ctx context.Context) {
 				d.opts.Logger.ErrorContext(ctx, "retention failed", "partition", p.name, "err", err)
 			}
 			d.forecast(ctx, p, now)
+			if err := d.sample(ctx, p, now); err != nil && ctx.Err() == nil {
+				d.opts.Logger.WarnContext(ctx, "what waits not sampled", "partition", p.name, "err", err)
+			}
 		}
 	}
 }

@@ -37,6 +37,7 @@ type part struct {
 	large   atomic.Int64  // lanes whose queue holds largeQueue or more
 	handed  atomic.Uint64 // a copy of processed for those without the lock
 	version uint64        // of its record; the flusher's
+	sampled int64         // the slot that was sampled last; retain's, see sample
 }
 
 // run hands out blocks until ctx ends.

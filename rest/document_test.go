@@ -197,7 +197,7 @@ func (c *client) callStreams() {
 	for _, act := range []string{"check", "retry", "pause", "resume"} {
 		c.well("POST", "/api/v1/streams/1/"+act, "")
 	}
-	for _, what := range []string{"", "/1", "/1/attempts", "/1/activity?minutes=5"} {
+	for _, what := range []string{"", "/1", "/1/attempts", "/1/activity?minutes=5", "/1/lag?hours=5"} {
 		c.well("GET", "/api/v1/streams"+what, "")
 	}
 }

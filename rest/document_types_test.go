@@ -18,7 +18,7 @@ func answerTypes() map[string]any {
 		"Address": control.Address{}, "Attempt": control.Attempt{}, "Check": control.Check{}, "EventCounts": control.EventCounts{}, "EventPage": control.FoundEvents{},
 		"Failure": control.Failure{}, "Field": destination.Input{}, "Filter": sluice.Filter{}, "FoundEvent": control.FoundEvent{}, "Health": control.Health{},
 		"Hour": control.HourCounts{}, "IndexStatus": control.IndexFigures{}, "Kind": control.KindForm{}, "Lane": control.Lane{}, "Ledger": sluice.Ledger{},
-		"Me": control.Me{}, "Member": control.Member{}, "Minute": control.Minute{}, "Namespace": control.Namespace{}, "NewUser": control.User{}, "Notices": control.NoticeSettings{},
+		"LagSample": control.LagSample{}, "Me": control.Me{}, "Member": control.Member{}, "Minute": control.Minute{}, "Namespace": control.Namespace{}, "NewUser": control.User{}, "Notices": control.NoticeSettings{},
 		"Preview": control.Preview{}, "QuarantinedEvent": deliver.Quarantined{}, "RetriedStream": control.Retried{}, "SealingKeys": control.SealingKeys{},
 		"Stream": control.Stream{}, "Trying": control.Trying{},
 	}

@@ -24,6 +24,7 @@ func FuzzRequest(f *testing.F) {
 		{"POST /api/v1/streams/1/pause", "{}"},
 		{"GET /api/v1/streams/1/attempts?limit=5", ""},
 		{"GET /api/v1/streams/1/activity?minutes=5", ""},
+		{"GET /api/v1/streams/1/lag?hours=5", ""},
 		{"GET /api/v1/streams/1/quarantine?limit=1", ""},
 		{"POST /api/v1/streams/1/quarantine/redeliver", `{"events":[{"partition":"audit","seq":1}]}`},
 		{"POST /api/v1/streams/1/quarantine/drop", `{"all":true}`},

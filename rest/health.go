@@ -31,6 +31,10 @@ func (a *API) listActivity(ctx context.Context, c *call) (answer, error) {
 	return numbered(ctx, c, "minutes", "minutes", a.service.Activity)
 }
 
+func (a *API) listLag(ctx context.Context, c *call) (answer, error) {
+	return numbered(ctx, c, "hours", "samples", a.service.Lag)
+}
+
 // numbered answers with a list of the stream in the path, bounded by a parameter.
 func numbered[T any](ctx context.Context, c *call, parameter, member string, list func(context.Context, control.Principal, sluice.StreamID, int) ([]T, error)) (answer, error) {
 	id, err := c.streamID()

@@ -36,6 +36,10 @@ func TestHealthAttemptsAndCounts(t *testing.T) {
 		if sum != 3 {
 			t.Errorf("activity: got %v delivered, want 3", sum)
 		}
+		lag := c.want(200, "GET", "/api/v1/streams/1/lag?hours=1", "")["samples"].([]any)
+		if s := lag[len(lag)-1].(map[string]any); len(lag) != 1 || s["lag_events"] != 1.0 || s["lag_seconds"].(float64) < 60 {
+			t.Errorf("lag: got %v, want one event that has waited for more than a minute", lag)
+		}
 		hours := c.want(200, "GET", "/api/v1/counts?namespace=acme&hours=2", "")["hours"].([]any)
 		if types := hours[len(hours)-1].(map[string]any)["types"].(map[string]any); types["git.push"] != 4.0 {
 			t.Errorf("counts: got %v", hours)
@@ -52,7 +56,7 @@ func TestHealthAttemptsAndCounts(t *testing.T) {
 		if out := c.want(200, "POST", "/api/v1/streams/1/check", ""); fmt.Sprint(out["egress_addresses"]) != "[192.0.2.0/28]" || out["ok"] != false {
 			t.Errorf("check: got %v", out)
 		}
-		for _, path := range []string{"/api/v1/streams/1/attempts?limit=0", "/api/v1/streams/1/attempts?limit=201", "/api/v1/streams/1/activity?minutes=x", "/api/v1/counts?namespace=acme&hours=169",
+		for _, path := range []string{"/api/v1/streams/1/attempts?limit=0", "/api/v1/streams/1/attempts?limit=201", "/api/v1/streams/1/activity?minutes=x", "/api/v1/streams/1/lag?hours=169", "/api/v1/streams/1/lag?minutes=1", "/api/v1/counts?namespace=acme&hours=169",
 			"/api/v1/counts", "/api/v1/counts?namespace=acme/", "/api/v1/counts?namespace=acme&by=day", "/api/v1/counts?namespace=&by=namespace", "/api/v1/streams/1/attempts?size=1"} {
 			c.wantProblem(400, "invalid", "GET", path, "")
 		}

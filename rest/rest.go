@@ -114,6 +114,7 @@ func (a *API) routes() map[string]methods {
 		"/api/v1/streams/{id}/retry":                {"POST": a.retryStream},
 		"/api/v1/streams/{id}/attempts":             {"GET": a.listAttempts},
 		"/api/v1/streams/{id}/activity":             {"GET": a.listActivity},
+		"/api/v1/streams/{id}/lag":                  {"GET": a.listLag},
 		"/api/v1/streams/{id}/quarantine":           {"GET": a.listQuarantine},
 		"/api/v1/streams/{id}/quarantine/redeliver": {"POST": a.redeliver},
 		"/api/v1/streams/{id}/quarantine/drop":      {"POST": a.drop},
@@ -195,7 +196,7 @@ func takesQuery(method, path string) bool {
 	case "/api/v1/members":
 		return method != http.MethodPost
 	case "/api/v1/streams", "/api/v1/namespaces", "/api/v1/counts", "/api/v1/streams/{id}/attempts",
-		"/api/v1/streams/{id}/activity", "/api/v1/streams/{id}/quarantine":
+		"/api/v1/streams/{id}/activity", "/api/v1/streams/{id}/lag", "/api/v1/streams/{id}/quarantine":
 		return method == http.MethodGet
 	}
 	return strings.HasPrefix(path, "/api/v1/events") || strings.HasPrefix(path, "/api/v1/notices")

@@ -66,6 +66,9 @@ func newAPI(t *testing.T) *api {
 		"GET /api/v1/streams/{id}/activity": func(*http.Request, []byte) (int, any) {
 			return 200, map[string]any{"minutes": []client.Minute{{Delivered: 17, Failures: 2}}}
 		},
+		"GET /api/v1/streams/{id}/lag": func(*http.Request, []byte) (int, any) {
+			return 200, map[string]any{"samples": []client.LagSample{{Events: 1204, Seconds: 190}}}
+		},
 		"GET /api/v1/counts": func(r *http.Request, _ []byte) (int, any) {
 			if r.URL.Query().Get("by") == "namespace" {
 				return 200, map[string]any{"hours": []client.Hour{{Events: 10, Namespaces: map[string]uint64{"acme": 2, "acme/web": 7}, OtherNamespaces: 1}}}

@@ -95,6 +95,7 @@ func TestClientCommands(t *testing.T) {
 		{"stream attempts 1 --json", 0, "", `"first_seq": 1`, ""},
 		{"stream activity 1 --minutes 5", 0, "GET /api/v1/streams/1/activity", "17", ""},
 		{"stream activity x", 2, "", "", "must be a number"},
+		{"stream lag 1 --hours 5", 0, "GET /api/v1/streams/1/lag", "3m10s", ""},
 		{"namespace counts --namespace acme", 0, "GET /api/v1/counts", "10      b 5, c 2, d 2", ""},
 		{"namespace counts --namespace acme --by namespace", 0, "GET /api/v1/counts", "10      acme/web 7, acme 2, (in namespaces that are not told apart: 1)", ""},
 		{"namespace counts", 2, "", "", "give --namespace, or --instance"},

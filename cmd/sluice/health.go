@@ -80,6 +80,18 @@ func streamActivityFlags(fs *flag.FlagSet, env *Env) action {
 		})
 }
 
+func streamLagFlags(fs *flag.FlagSet, env *Env) action {
+	hours := 24
+	fs.Var(countValue{&hours}, "hours", "the last `NUMBER` hours; a week is kept")
+	return streamListing(fs, env, "FROM (UTC)\tWAITED\tTHE OLDEST FOR",
+		func(ctx context.Context, c *client.Client, id sluice.StreamID) ([]client.LagSample, error) {
+			return c.Lag(ctx, id, hours)
+		},
+		func(s client.LagSample) string {
+			return fmt.Sprintf("%s\t%d\t%s", s.Time.UTC().Format("2006-01-02 15:04"), s.Events, time.Duration(s.Seconds)*time.Second)
+		})
+}
+
 func namespaceCountsFlags(fs *flag.FlagSet, env *Env) action {
 	hours := 24
 	fs.Var(countValue{&hours}, "hours", "the last `NUMBER` hours; a week is kept")
