@@ -2,7 +2,6 @@ package web
 
 import (
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -22,7 +21,6 @@ type graph struct {
 	Title, Summary string
 	Top            string // what the full height is
 	Bars           []graphBar
-	Line           string // points of a line, "" without one
 	First, Last    string // what the ends of the row are, when they are no times
 	From, To       time.Time
 }
@@ -31,8 +29,14 @@ type graph struct {
 type graphBar struct {
 	X, Y, Width, Height string
 	Title               string // what the pointer is told
-	Bad                 bool
+	Class               string // barBad, barBlank, or ""
 }
+
+// Classes of bars: something failed, and nothing is known.
+const (
+	barBad   = "bad"
+	barBlank = "blank"
+)
 
 // figure is one figure of a row.
 type figure struct {
@@ -56,38 +60,30 @@ func (c *graph) bars(figures []figure) {
 	width := float64(graphWidth) / float64(len(figures))
 	for i, f := range figures {
 		if f.Value > 0 {
-			c.bar(i, width, max(leastBarHeight, f.Value/top*graphHeight), f.Title, false)
+			c.bar(i, width, max(leastBarHeight, f.Value/top*graphHeight), f.Title, "")
 		}
 		if f.Bad {
-			c.bar(i, width, badHeight, f.Title, true)
+			c.bar(i, width, badHeight, f.Title, barBad)
 		}
 	}
 }
 
-func (c *graph) bar(at int, width, height float64, title string, bad bool) {
+func (c *graph) bar(at int, width, height float64, title, class string) {
 	c.Bars = append(c.Bars, graphBar{
-		X: decimal(float64(at) * width), Y: decimal(graphHeight - height), Width: decimal(width * 0.85), Height: decimal(height), Title: title, Bad: bad,
+		X: decimal(float64(at) * width), Y: decimal(graphHeight - height), Width: decimal(width * 0.85), Height: decimal(height), Title: title, Class: class,
 	})
 }
 
-// line draws figures as a line.
-func (c *graph) line(figures []figure) {
-	top := highest(figures)
-	if top == 0 || len(figures) < 2 {
-		return
-	}
-	var b strings.Builder
-	step := float64(graphWidth) / float64(len(figures)-1)
-	for i, f := range figures {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(decimal(float64(i)*step) + "," + decimal(graphHeight-1-f.Value/top*(graphHeight-3)))
-	}
-	c.Line = b.String()
+// blank marks the places of figures from one to before another, of so many, as
+// those of which nothing is known.
+func (c *graph) blank(from, end, of int, title string) {
+	width := float64(graphWidth) / float64(of)
+	c.Bars = append(c.Bars, graphBar{
+		X: decimal(float64(from) * width), Y: decimal(0), Width: decimal(float64(end-from) * width), Height: decimal(graphHeight), Title: title, Class: barBlank,
+	})
 }
 
 // Empty reports whether there is nothing to draw.
-func (c *graph) Empty() bool { return len(c.Bars) == 0 && c.Line == "" }
+func (c *graph) Empty() bool { return len(c.Bars) == 0 }
 
 func decimal(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }

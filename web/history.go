@@ -68,7 +68,6 @@ type historyData struct {
 	Day      graph
 	Week     graph
 	Waiting  graph
-	Filtered bool // the stream has a filter, so that Waiting is not known
 	Attempts []attemptRow
 	All      bool // as many as are kept
 	Happened []happened
@@ -93,7 +92,7 @@ func (s *Site) historyPage(ctx context.Context, v *visit, p *place) (answer, err
 	if err != nil {
 		return answer{}, err
 	}
-	data := &historyData{Place: p, Head: head, All: v.URL.Query().Get("attempts") == "all", Filtered: !head.Stream.Filter.Empty()}
+	data := &historyData{Place: p, Head: head, All: v.URL.Query().Get("attempts") == "all"}
 	data.Retry = p.Owner && head.Stream.Active && head.Stream.Health.NextRetry != nil
 	limit := fewAttempts
 	if data.All {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/sluicelog/sluice/control"
@@ -24,14 +23,11 @@ func (s *Site) historyGraphs(ctx context.Context, v *visit, data *historyData) e
 	now := time.Now().UTC()
 	data.Day = deliveredGraph("Delivered in the last 24 hours", minutes, now, dayStep, int(24*time.Hour/dayStep))
 	data.Week = deliveredGraph("Delivered in the last 7 days", minutes, now, weekStep, weekHours)
-	if data.Filtered {
-		return nil
-	}
-	hours, err := s.service.Counts(ctx, v.by, control.CountQuery{Namespace: st.Namespace, Hours: weekHours})
+	samples, err := s.service.Lag(ctx, v.by, st.ID, weekHours)
 	if err != nil {
 		return err
 	}
-	data.Waiting = waitingGraph(st, minutes, hours, now)
+	data.Waiting = waitingGraph(st, samples, now)
 	return nil
 }
 
@@ -67,32 +63,56 @@ func deliveredGraph(title string, minutes []control.Minute, now time.Time, step 
 	return g
 }
 
-// waitingGraph shows how many events waited at the end of each hour: as many as
-// now, less what came since and more what was delivered since. That holds for a
-// stream without a filter, but for what expired or went into quarantine.
-func waitingGraph(st *control.Stream, minutes []control.Minute, hours []control.HourCounts, now time.Time) graph {
+// waitingGraph shows the most events that waited in each hour, as far as that is
+// known.
+func waitingGraph(st *control.Stream, samples []control.LagSample, now time.Time) graph {
 	first := now.Truncate(weekStep).Add(-(weekHours - 1) * weekStep)
-	came, left := make([]float64, weekHours), make([]float64, weekHours)
-	for i := range hours {
-		if at := int(hours[i].Time.Sub(first) / weekStep); at >= 0 && at < weekHours {
-			came[at] = float64(hours[i].Events)
+	list, known := make([]figure, weekHours), make([]bool, weekHours)
+	top := control.Health{}
+	for _, x := range append(samples, control.LagSample{Time: now, Events: st.Health.LagEvents, Seconds: uint64(st.Health.LagSeconds)}) {
+		i := int(x.Time.Sub(first) / weekStep)
+		if x.Time.Before(first) || i >= weekHours {
+			continue
+		}
+		lag := control.Health{LagEvents: x.Events, LagSeconds: float64(x.Seconds)}
+		top.LagEvents, top.LagSeconds = max(top.LagEvents, lag.LagEvents), max(top.LagSeconds, lag.LagSeconds)
+		if most := float64(x.Events); !known[i] || most >= list[i].Value {
+			known[i], list[i] = true, figure{Value: most, Title: hourWords(first, i) + " UTC: " + lagWords(&lag)}
 		}
 	}
-	for _, m := range minutes {
-		if at := int(m.Time.Sub(first) / weekStep); !m.Time.Before(first) && at < weekHours {
-			left[at] += float64(m.Delivered)
-		}
+	g := graph{Title: "Events that waited in the last 7 days", Summary: lagWords(&st.Health) + " now", Top: count(top.LagEvents), From: first, To: now}
+	if top.LagEvents > 0 {
+		g.Summary += "; at most " + lagWords(&top)
 	}
-	list := make([]figure, weekHours)
-	waiting := float64(st.Ledger.Pending)
-	for i := range slices.Backward(list) {
-		list[i].Value = max(0, waiting)
-		if first.Add(time.Duration(i+1) * weekStep).Before(st.CreatedAt) {
-			list[i].Value = 0
-		}
-		waiting += left[i] - came[i]
+	if g.blanks(known, first, st.CreatedAt); !g.Empty() {
+		g.Summary += "; nothing is known where it is grey"
 	}
-	g := graph{Title: "Events that waited in the last 7 days", Summary: plural(st.Ledger.Pending, "event waits", "events wait") + " now, at most " + short(highest(list)), Top: short(highest(list)), From: first, To: now}
-	g.line(list)
+	g.bars(list)
 	return g
+}
+
+func hourWords(first time.Time, i int) string {
+	return first.Add(time.Duration(i) * weekStep).Format("2 Jan 15:04")
+}
+
+// blanks marks the hours that are not known, with the reason: up to the one in
+// which the stream was made there was nothing to know.
+func (c *graph) blanks(known []bool, first, made time.Time) {
+	reason := func(i int) string {
+		switch {
+		case known[i]:
+			return ""
+		case first.Add(time.Duration(i) * weekStep).After(made):
+			return "not recorded"
+		}
+		return "before the stream was made"
+	}
+	for from, end := 0, 0; from < len(known); from = end {
+		why := reason(from)
+		for end = from + 1; end < len(known) && reason(end) == why; end++ {
+		}
+		if why != "" {
+			c.blank(from, end, len(known), hourWords(first, from)+" to "+hourWords(first, end)+" UTC: "+why)
+		}
+	}
 }

@@ -43,10 +43,10 @@ func TestHistory(t *testing.T) {
 		b.get(200, page+"?notice=stream_retried", "The stream is tried now")
 		b.follows(b.do("POST", page+"/retry", values()), page+"?notice=stream_not_retried")
 		time.Sleep(time.Hour)
-		b.get(200, page, "Deliveries are held until somebody acts", "wrong &lt;token&gt;", "<polyline")
+		b.get(200, page, "Deliveries are held until somebody acts", "wrong &lt;token&gt;", " UTC: 8 events, 49 min behind", "before the stream was made", "nothing is known where it is grey")
 		sink.Refuse(nil)
 		time.Sleep(time.Hour)
-		b.get(200, page, "Deliveries pass again", "up to date")
+		b.get(200, page, "Deliveries pass again", "up to date now; at most ")
 		b.lacks(b.get(200, page), "Try again now")
 	})
 }
@@ -56,7 +56,7 @@ func TestWhoSeesHistory(t *testing.T) {
 	simulateStreams(t, func(t *testing.T, b *browser, sink *controltest.Kind) {
 		st := b.httpStream(control.StreamSpec{Name: "siem", Filter: sluice.Filter{EventTypes: []string{"user_created"}}})
 		page := historyOf(st)
-		b.get(200, page, "streams without a filter only", "Replay", "Settings")
+		b.get(200, page, "Events that waited", "up to date now", "Replay", "Settings")
 		ann := b.as("ann")
 		b.lacks(ann.get(200, page, "siem"), "Replay", "Settings", "<form method=\"post\" action=\""+page)
 		ann.get(200, page+"/quarantine", "No event waits in quarantine.")
