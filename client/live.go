@@ -18,6 +18,7 @@ const maxMessage = 34 << 20
 type LiveQuery struct {
 	Namespace string // "" is everything that the token may see
 	Phrase    string // "" asks for all
+	Class     string // "audit" or "git"; "" is both
 	After     string // the Position of an earlier reader, or the Next of a page with the oldest first
 }
 
@@ -43,7 +44,7 @@ type Live struct {
 // the reader.
 func (c *Client) Follow(ctx context.Context, q LiveQuery) (*Live, error) {
 	query := url.Values{}
-	for name, value := range map[string]string{"namespace": q.Namespace, "phrase": q.Phrase} {
+	for name, value := range map[string]string{"namespace": q.Namespace, "phrase": q.Phrase, "class": q.Class} {
 		if value != "" {
 			query.Set(name, value)
 		}

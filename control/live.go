@@ -26,11 +26,15 @@ type Live struct {
 func (l *Live) Close() { l.close() }
 
 // Follow begins to follow the events that a phrase finds in a namespace and below,
-// "" being everything that the caller may see, behind a cursor of Events or of an
-// earlier reader, or from now on. Who may not see a namespace is told what one is
+// "" being everything that the caller may see, of a class ("" is both), behind a
+// cursor of Events or of an earlier reader, or from now on. Who may not see a namespace is told what one is
 // told who asks for one that is not there.
-func (s *Service) Follow(ctx context.Context, p Principal, namespace, phrase, after string) (*Live, error) {
+func (s *Service) Follow(ctx context.Context, p Principal, namespace, phrase, class, after string) (*Live, error) {
 	query, err := s.searchQuery(p, namespace, phrase)
+	if err != nil {
+		return nil, err
+	}
+	partition, err := s.partitionOf(class)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +43,7 @@ func (s *Service) Follow(ctx context.Context, p Principal, namespace, phrase, af
 		return nil, err
 	}
 	leave := sync.OnceFunc(func() { s.readers.leave(tenant) })
-	l, err := s.cfg.Search.Follow(ctx, query, after)
+	l, err := s.cfg.Search.Follow(ctx, query, partition, after)
 	if err != nil {
 		leave()
 		return nil, err

@@ -15,7 +15,7 @@ func TestTenantsFollow(t *testing.T) {
 		synctest.Wait()
 		follow := func(p control.Principal, namespace, phrase, after string) *control.Live {
 			t.Helper()
-			l, err := w.Service.Follow(t.Context(), p, namespace, phrase, after)
+			l, err := w.Service.Follow(t.Context(), p, namespace, phrase, "", after)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,24 +48,24 @@ func TestTenantsFollow(t *testing.T) {
 			}
 			c.l.Close()
 		}
-		_, there := w.Service.Follow(t.Context(), acme, "umbra", "", "")
-		_, absent := w.Service.Follow(t.Context(), acme, "nobody", "", "")
+		_, there := w.Service.Follow(t.Context(), acme, "umbra", "", "", "")
+		_, absent := w.Service.Follow(t.Context(), acme, "nobody", "", "", "")
 		wantError(t, "another tenant", there, sluice.NotFound)
 		if there.Error() != absent.Error() {
 			t.Errorf("an existing tenant: got %q, an absent one %q: want no difference", there, absent)
 		}
-		_, err := w.Service.Follow(t.Context(), control.Principal{ID: "t8", Kind: control.KindProducer, Namespace: "acme"}, "", "", "")
+		_, err := w.Service.Follow(t.Context(), control.Principal{ID: "t8", Kind: control.KindProducer, Namespace: "acme"}, "", "", "", "")
 		wantError(t, "a producer", err, sluice.Forbidden)
-		_, err = w.Service.Follow(t.Context(), bound("umbra"), "", "", all.Cursor())
+		_, err = w.Service.Follow(t.Context(), bound("umbra"), "", "", "", all.Cursor())
 		wantError(t, "a cursor of another tenant", err, sluice.Invalid)
-		_, err = w.Service.Follow(t.Context(), acme, "", `actor:"`, "")
+		_, err = w.Service.Follow(t.Context(), acme, "", `actor:"`, "", "")
 		wantError(t, "a broken phrase", err, sluice.Invalid)
 
 		var open []*control.Live
 		for range 16 {
 			open = append(open, follow(w.Admin, "acme/web", "", ""))
 		}
-		_, err = w.Service.Follow(t.Context(), w.Admin, "acme", "", "")
+		_, err = w.Service.Follow(t.Context(), w.Admin, "acme", "", "", "")
 		wantError(t, "too many of one", err, sluice.RateLimited)
 		follow(w.Admin, "umbra", "", "").Close()
 		for _, l := range open {
@@ -75,7 +75,7 @@ func TestTenantsFollow(t *testing.T) {
 		follow(w.Admin, "acme", "", "").Close()
 	})
 	simulate(t, nil, func(t *testing.T, w *controltest.World) {
-		_, err := w.Service.Follow(t.Context(), w.Admin, "", "", "")
+		_, err := w.Service.Follow(t.Context(), w.Admin, "", "", "", "")
 		wantError(t, "without an index", err, sluice.Unsupported)
 	})
 }

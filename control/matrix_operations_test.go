@@ -199,7 +199,7 @@ func eventOperations() map[string]operation {
 			return nil, err
 		}),
 		"Follow": read(func(m *matrix, p control.Principal, tg target) (any, error) {
-			l, err := m.Service.Follow(m.t.Context(), p, tg.namespace, "", "")
+			l, err := m.Service.Follow(m.t.Context(), p, tg.namespace, "", "", "")
 			if err == nil {
 				l.Close()
 			}

@@ -71,7 +71,7 @@ func TestSearchInSeveralNamespaces(t *testing.T) {
 				t.Errorf("count %s: got %d and error %v, want %d", phrase, n.Events, err, want)
 			}
 		}
-		l, err := w.Service.Follow(ctx, jane, "", "type:git.push", "")
+		l, err := w.Service.Follow(ctx, jane, "", "type:git.push", "", "")
 		if err != nil {
 			t.Fatal(err)
 		}

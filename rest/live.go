@@ -27,7 +27,7 @@ type broadcast struct {
 }
 
 func (a *API) followEvents(ctx context.Context, c *call) (answer, error) {
-	q, err := c.query("namespace", "phrase", "after")
+	q, err := c.query("namespace", "phrase", "class", "after")
 	if err != nil {
 		return answer{}, err
 	}
@@ -35,7 +35,7 @@ func (a *API) followEvents(ctx context.Context, c *call) (answer, error) {
 	if id := c.Header.Get("Last-Event-ID"); id != "" {
 		after = id
 	}
-	live, err := a.service.Follow(ctx, c.by, q.Get("namespace"), q.Get("phrase"), after)
+	live, err := a.service.Follow(ctx, c.by, q.Get("namespace"), q.Get("phrase"), q.Get("class"), after)
 	return answer{http.StatusOK, &broadcast{live, a, a.allowed(c, q.Get("namespace"))}}, err
 }
 

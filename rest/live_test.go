@@ -232,3 +232,25 @@ func TestLiveBytes(t *testing.T) {
 		_ = l.res.Body.Close()
 	})
 }
+
+// A reader of one class is sent no events of the other, also when it comes back.
+func TestLiveClass(t *testing.T) {
+	searching(t, func(t *testing.T, c *client) {
+		synctest.Wait()
+		h, stop := c.connect()
+		defer stop()
+		const path = "/api/v1/events/live?namespace=acme&class=git"
+		l := c.listen(h, path)
+		push := func(id string) { c.PostRaw(`{"id":"` + id + `","event_type":"git.push","entity_path":"acme/web"}`) }
+		post(c, "acme", "audit 1")
+		push("git 1")
+		l.want("git 1")
+		_ = l.res.Body.Close()
+		post(c, "acme", "audit 2")
+		push("git 2")
+		again := c.listen(h, path, "Last-Event-ID", l.id)
+		again.want("git 2")
+		c.wantProblem(400, "invalid", "GET", "/api/v1/events/live?class=other", "")
+		_ = again.res.Body.Close()
+	})
+}

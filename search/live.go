@@ -43,9 +43,13 @@ type Gap struct {
 }
 
 // Follow begins to follow, behind a cursor, or, when that is "", behind the newest
-// event. It takes cursors of pages and exports with the oldest first, too.
-func (s *Service) Follow(ctx context.Context, q index.Query, after string) (*Live, error) {
+// event. It takes cursors of pages and exports with the oldest first, too. A
+// partition, unless it is "", is the only one that is followed.
+func (s *Service) Follow(ctx context.Context, q index.Query, partition, after string) (*Live, error) {
 	l := &Live{s: s, digest: digestOf(&q, Oldest), tops: topsOf(q.Scope), backlog: s.cfg.backlog}
+	if partition != "" {
+		l.digest = digestWithin(l.digest, partition)
+	}
 	from := cut{}
 	if after != "" {
 		var err error
@@ -54,6 +58,9 @@ func (s *Service) Follow(ctx context.Context, q index.Query, after string) (*Liv
 		}
 	}
 	for _, sh := range s.shelves {
+		if partition != "" && partition != sh.name {
+			continue
+		}
 		seq := from[sh.name]
 		if after == "" {
 			seq = s.log.Stored(sh.name) + 1

@@ -16,7 +16,7 @@ import (
 // follow begins to follow, which has to succeed.
 func (w *world) follow(q index.Query, after string) *Live {
 	w.t.Helper()
-	l, err := w.Follow(context.Background(), q, after)
+	l, err := w.Follow(context.Background(), q, "", after)
 	if err != nil {
 		w.t.Fatalf("follow: %v", err)
 	}
@@ -62,7 +62,7 @@ func TestFollow(t *testing.T) {
 		wantSame(t, "a tenant", gotTenant, w.inLog(func(e event) bool { return e.ns == "umbra" }))
 		wantSame(t, "a phrase", gotGit, w.inLog(func(e event) bool { return fresh(e) && e.typ == "git.push" }))
 		wantSame(t, "behind a page", w.seen(w.follow(everything(), late.Next)), w.inLog(nil)[20:])
-		if _, err := w.Follow(t.Context(), below("acme"), late.Next); !isInvalid(err) {
+		if _, err := w.Follow(t.Context(), below("acme"), "", late.Next); !isInvalid(err) {
 			t.Errorf("the cursor of another query: got %v, want invalid", err)
 		}
 	})

@@ -138,7 +138,11 @@ func (s *Site) findEvents(ctx context.Context, v *visit, p *place, data *logData
 	}
 	data.Suggestions, data.Authors = suggestions(&data.Types, data.Rows), authors(data.Rows)
 	if q.fromStart() && q.Order == "" && q.To == "" {
-		data.Live = liveAddress + "?" + url.Values{"namespace": {p.Namespace}, "phrase": {data.Phrase}}.Encode()
+		live := url.Values{"namespace": {p.Namespace}, "phrase": {data.Phrase}}
+		if q.Class != "" {
+			live.Set("class", q.Class)
+		}
+		data.Live = liveAddress + "?" + live.Encode()
 		data.Blank = &eventRow{Name: "new", Address: p.Root + "/audit-log", Actor: "Somebody", Words: "Something", Target: "something", Path: "somewhere", IP: "some address", At: time.Now(), JSON: "{}"}
 	}
 	return nil

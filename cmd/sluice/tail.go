@@ -22,6 +22,7 @@ func tailFlags(fs *flag.FlagSet, env *Env) action {
 	o := &tailOptions{}
 	fs.StringVar(&o.Namespace, "namespace", "", "only events of this `NAMESPACE`, and below")
 	fs.StringVar(&o.Phrase, "phrase", "", "only events that this `PHRASE` finds; it may also stand behind the flags")
+	fs.Var(choiceValue{&o.Class, []string{"audit", "git"}}, "class", "only audit events or only Git events: `audit|git`")
 	fs.BoolVar(&o.json, "json", false, "print each event as JSON, one a line, with where it lies in the log")
 	return withClient(fs, env, func(ctx context.Context, c *client.Client, args []string) error {
 		if len(args) > 0 {

@@ -180,7 +180,6 @@
     mine.onmessage = (e) => ready?.then(() => {
       if (mine !== source) return;
       cursor = e.lastEventId;
-      if (button.dataset.class && JSON.parse(e.data).partition !== button.dataset.class) return;
       const row = rowOf(e.data);
       if (!row) return;
       put(row);
