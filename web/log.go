@@ -182,7 +182,7 @@ func (s *Site) sourceName(v *visit, source string) string {
 	if name, err := s.service.SourceName(v.by, source); err == nil && name != "" {
 		return plain(name, rowName)
 	}
-	return source
+	return "token " + source
 }
 
 // page makes the links to the pages before and after.

@@ -68,7 +68,7 @@ func TestLog(t *testing.T) {
 			`{"id":"u1","event_type":"git.push","entity_path":"umbra","author_name":"stranger"}`,
 		)
 		synctest.Wait()
-		p := b.get(200, acmeLog, "Added hubot as Developer", "Jörg Maier", "hubot", "192.0.2.7", "acme/web", "member_created", "by way of t0", "Repo create", "nadia", "2001:db8::1</span> (NG)",
+		p := b.get(200, acmeLog, "Added hubot as Developer", "Jörg Maier", "hubot", "192.0.2.7", "acme/web", "member_created", "by way of token t0", "Repo create", "nadia", "2001:db8::1</span> (NG)",
 			"acme/shop/ledger", "Pushed", "6 May 2024, 07:08 UTC", "/-/assets/", "log.js", "Streams changed", "git.push (1)", "Events per day")
 		b.lacks(p, "stranger", "copilot</strong>", "Older", "Newer")
 		b.get(200, at("class", "git"), "Pushed")
@@ -421,6 +421,6 @@ func TestLogSources(t *testing.T) {
 		}
 		synctest.Wait()
 		b.signIn("jane")
-		b.get(200, acmeLog, "by way of stream of &lt;acme&gt;", "by way of t3")
+		b.get(200, acmeLog, "by way of stream of &lt;acme&gt;", "by way of token t3")
 	})
 }

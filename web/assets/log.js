@@ -118,7 +118,7 @@
     const source = row.querySelector(".event-source");
     source.dataset.source = found.source;
     const same = list.querySelector(`[data-source="${CSS.escape(found.source)}"]`);
-    source.textContent = same ? same.textContent : "by way of " + (found.source === "sluice" ? "Sluice" : found.source);
+    source.textContent = same ? same.textContent : "by way of " + (found.source === "sluice" ? "Sluice" : "token " + found.source);
     const told = textOf(event, members.time);
     let at = new Date(told || found.accepted_at);
     if (isNaN(at)) at = new Date(found.accepted_at);

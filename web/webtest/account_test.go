@@ -36,9 +36,7 @@ func signInAndOut(t *testing.T, w *world) {
 	// With the keyboard alone: the first field has the focus.
 	p.until("the focus in the first field", func() bool { return webtest.Eval[bool](p.Window, `document.activeElement.id === "name"`) })
 	for _, name := range []string{"joe", password} {
-		for _, key := range name {
-			p.Press(string(key))
-		}
+		p.typing(name)
 		p.Press(map[bool]string{true: kb.Tab, false: kb.Enter}[name == "joe"])
 	}
 	p.WantPath("/-/")

@@ -95,6 +95,7 @@ func filters(t *testing.T, w *world) {
 	row.Click("summary", p.words.FilterByNamespace)
 	row.Set("acme/platform", true)
 	row.Follow("button", p.words.Save)
+	p.In("summary", "narrow").In(".stream-state", "").Want(p.words.Filtered)
 	w.post(`{"event_type":"member_created","entity_path":"acme/docs"}`, `{"event_type":"other","entity_path":"acme/platform"}`)
 	w.post(`{"event_type":"member_created","entity_path":"acme/platform/api"}`)
 	until(t, "the event that matches", func() bool { return slices.Contains(e.types(), "member_created") })

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"testing"
 	"text/tabwriter"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -114,8 +115,10 @@ func (w *Window) measure(kind string) {
 	w.chrome.figures[kind] = f
 }
 
-// Report returns a table of what the pages cost.
-func (c *Chrome) Report() string {
+// Report returns a table of what the pages cost, and writes it beside the pictures
+// when those are wanted.
+func (c *Chrome) Report(t testing.TB) string {
+	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var kinds []string
@@ -131,6 +134,11 @@ func (c *Chrome) Report() string {
 		fmt.Fprintf(table, "%s\t%d\t%.1f\t%.0f\t\n", kind, f.Bytes, f.Server, f.Paint)
 	}
 	_ = table.Flush() // into memory
+	if os.Getenv(PicturesEnv) != "" {
+		if err := os.WriteFile(filepath.Join(root(t), pictures, "costs.txt"), []byte(out.String()), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
 	return out.String()
 }
 

@@ -8,7 +8,7 @@ import (
 // server as it is shipped.
 func TestPages(t *testing.T) {
 	w := newWorld(t)
-	t.Cleanup(func() { t.Logf("what the pages cost:\n%s", w.chrome.Report()) })
+	t.Cleanup(func() { t.Logf("what the pages cost:\n%s", w.chrome.Report(t)) })
 	for _, c := range []struct {
 		name string
 		run  func(*testing.T, *world)
@@ -32,6 +32,7 @@ func TestPages(t *testing.T) {
 		{"Google Cloud Logging", toCloudLogging},
 		{"HTTP endpoint", toHTTP},
 		{"filters", filters},
+		{"with the keyboard alone", keyboard},
 		{"history, quarantine, replay", history},
 		{"system", system},
 		{"without scripts", withoutScripts},

@@ -96,14 +96,14 @@ func toSplunk(t *testing.T, w *world) {
 	p.Want("Streaming is off for initech", p.words.ConfigureStream)
 }
 
-// toEventHubs is "Setting up streaming to Azure Event Hubs".
+// toEventHubs is "Setting up streaming to Azure Event Hubs", over TLS.
 func toEventHubs(t *testing.T, w *world) {
 	broker, err := eventhubstest.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer broker.Close()
-	listener, err := broker.Listen(eventhubstest.ListenOptions{})
+	listener, err := broker.Listen(eventhubstest.ListenOptions{Certificate: w.certificate, Key: w.key})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,8 +111,10 @@ func toEventHubs(t *testing.T, w *world) {
 	p := w.signedIn(t, "jane")
 	p.configure("acme", p.words.EventHubs)
 	p.Fill(p.words.Name, "azure", "Name of the Azure Event Hubs instance", "auditlog", "Connection string",
-		"Endpoint=sb://"+listener.Host()+";SharedAccessKeyName="+eventhubstest.KeyName+";SharedAccessKey="+eventhubstest.Key+";UseDevelopmentEmulator=true")
-	p.checkAndSave()
+		"Endpoint=sb://"+listener.Host()+"/;SharedAccessKeyName="+eventhubstest.KeyName+";SharedAccessKey="+eventhubstest.Key)
+	p.Follow("button", p.words.CheckEndpoint)
+	p.In("section", "The check passed").Want("TLS 1.")
+	p.Follow("button", p.words.Save)
 	w.arrives("acme", "azure_1", func() int { return broker.Count("auditlog") })
 	p.logStreaming("acme")
 	p.deleteStream("azure")
@@ -122,8 +124,10 @@ func toEventHubs(t *testing.T, w *world) {
 // "AWS S3 destinations".
 func toS3(t *testing.T, w *world) {
 	store := s3test.Run(t)
-	if err := store.MakeBucket(t.Context(), "auditlog-streaming-test"); err != nil {
-		t.Fatal(err)
+	for _, bucket := range []string{"auditlog-streaming-test", "auditlog-moved"} {
+		if err := store.MakeBucket(t.Context(), bucket); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.hide(store.Secret)
 	p := w.signedIn(t, "jane")
@@ -141,11 +145,15 @@ func toS3(t *testing.T, w *world) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
-	row.Fill(p.words.Name, "archive of 2026")
+	row.Fill(p.words.Name, "archive of 2026", p.words.AccessKeyID, store.AccessKeyID, p.words.BucketName, "auditlog-moved", p.words.Region, s3test.Region)
 	row.Click("summary", p.words.AddSecretKey)
 	row.Fill(p.words.SecretAccessKey, store.Secret)
-	row.Follow("button", p.words.Save)
-	p.Want("archive of 2026")
+	row.Follow("button", p.words.CheckEndpoint)
+	p.row("archive of 2026").Want("The check passed")
+	p.row("archive of 2026").Follow("button", p.words.Save)
+	if got := p.row("archive of 2026").Value(p.words.BucketName); got != "auditlog-moved" {
+		t.Errorf("%s: got %q after it was changed", p.words.BucketName, got)
+	}
 	p.deleteStream("archive of 2026")
 }
 
@@ -183,7 +191,7 @@ func toCloudLogging(t *testing.T, w *world) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
-	row.Fill(p.words.Name, "google two", p.words.LogID, "audit-two")
+	row.Fill(p.words.Name, "google two", p.words.GoogleProject, account.Project, p.words.GoogleEmail, account.Email, p.words.LogID, "audit-two")
 	row.Click("summary", p.words.AddPrivateKey)
 	row.Fill(p.words.GoogleKey, account.PEM())
 	row.Follow("button", p.words.Save)

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicelog/sluice/destination/eventhubs/eventhubstest"
 	"github.com/sluicelog/sluice/web/label"
 	"github.com/sluicelog/sluice/web/webtest"
 )
@@ -42,6 +43,9 @@ type shared struct {
 	dir    string
 	chrome *webtest.Chrome
 	words  label.Words
+	// certificate and key are files with what the server trusts, for receivers that
+	// are programs of their own.
+	certificate, key string
 
 	mu      sync.Mutex
 	secrets []string // that no page may hold
@@ -160,7 +164,8 @@ func until(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// call makes a request as the administrator, which has to be granted.
+// call makes a request as the administrator, which has to be granted. The answer is
+// JSON, unless it goes into bytes.
 func (w *world) call(method, path string, body, into any) {
 	w.t.Helper()
 	var raw []byte
@@ -185,6 +190,10 @@ func (w *world) call(method, path string, body, into any) {
 	text, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode >= 300 {
 		w.t.Fatalf("%s %s: got %d, %v: %s", method, path, resp.StatusCode, err, text)
+	}
+	if raw, is := into.(*[]byte); is {
+		*raw = text
+		return
 	}
 	if into != nil {
 		if err := json.Unmarshal(text, into); err != nil {
@@ -259,13 +268,21 @@ func (w *world) post(events ...string) {
 	w.call("POST", "/api/v1/events", body.String(), nil)
 }
 
-// trust has the server trust the certificate that test servers have.
+// trust has the server trust the certificate that test servers have, and another.
 func (w *world) trust() {
 	w.t.Helper()
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	defer server.Close()
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	if err := os.WriteFile(filepath.Join(w.dir, trusted), text, 0o600); err != nil {
+	var err error
+	if w.certificate, w.key, _, err = eventhubstest.Certificate(w.dir); err != nil {
+		w.t.Fatal(err)
+	}
+	own, err := os.ReadFile(w.certificate)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(w.dir, trusted), append(text, own...), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 }
