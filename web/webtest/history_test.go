@@ -32,7 +32,6 @@ func history(t *testing.T, w *world) {
 
 	p.Follow("link", "See the events in quarantine")
 	p.Want("poison")
-	p.Look("stream-quarantine")
 	p.FollowStatus("button", "Redeliver chosen", http.StatusUnprocessableEntity) // none is chosen
 	e.refuse("")
 	p.Set("Choose event 1", true)

@@ -11,6 +11,5 @@ func system(t *testing.T, w *world) {
 	mona.Follow("link", "This installation")
 	mona.side().Follow("link", "System")
 	mona.Want("Events that come in", "Search index", "Sealing keys", "follows the log")
-	mona.Look("system")
 	w.signedIn(t, "jane").OpenStatus("/-/instance/system", http.StatusNotFound)
 }
