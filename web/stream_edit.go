@@ -36,7 +36,7 @@ func (s *Site) changeStream(ctx context.Context, v *visit, p *place) (answer, er
 	}
 	kind := kindOf(kinds, st.Kind)
 	draft := v.PostForm.Get("draft")
-	e := postedEntry(v.PostForm, kind, &st, s.held.get(s.sessionKey(v.Request), draft))
+	e := postedEntry(v.PostForm, kind, &st, s.held.get(s.holder(v), draft))
 	do := v.PostForm.Get(doField)
 	var out outcome
 	switch {
@@ -57,7 +57,7 @@ func (s *Site) changeStream(ctx context.Context, v *visit, p *place) (answer, er
 		out.check, err = pointer(s.service.CheckChange(ctx, v.by, st.ID, patch))
 	default:
 		if _, err = s.service.UpdateStream(ctx, v.by, st.ID, patch); err == nil {
-			s.held.drop(s.sessionKey(v.Request), draft)
+			s.held.drop(s.holder(v), draft)
 			return redirectWith(v.URL.EscapedPath(), "stream_saved"), nil
 		}
 	}
@@ -161,7 +161,7 @@ func (f *streamForm) fail(cause error, e *entry, status int) (int, error) {
 
 // complete adds to a form what every form has that comes back.
 func (s *Site) complete(ctx context.Context, v *visit, p *place, f *streamForm, e *entry, done outcome) error {
-	f.Draft = s.held.keep(s.sessionKey(v.Request), v.PostForm.Get("draft"), e.toHold())
+	f.Draft = s.held.keep(s.holder(v), v.PostForm.Get("draft"), e.toHold())
 	f.Check, f.Matched = done.check, done.matched
 	offers, err := s.offersOf(ctx, v, p, e)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
-	"net/http"
 	"sync"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 const (
 	heldLife     = 30 * time.Minute
 	maxHeld      = 256      // forms
-	maxHeldEach  = 16       // forms of a session
+	maxHeldEach  = 16       // forms of a user, whatever the session
 	maxHeldBytes = 96 << 10 // of one form
 )
 
@@ -26,23 +25,30 @@ const (
 // use them. It may be used by several goroutines at once.
 type held struct {
 	mu    sync.Mutex
-	forms map[string]*heldForm // by session and number
+	forms map[heldKey]*heldForm
+}
+
+// holder is a session of a user.
+type holder struct{ user, session string }
+
+type heldKey struct {
+	holder
+	number string
 }
 
 type heldForm struct {
-	session string
-	values  map[string]secret.Text // by the name of the field; never changed
-	until   time.Time
+	values map[string]secret.Text // by the name of the field; never changed
+	until  time.Time
 }
 
-func newHeld() *held { return &held{forms: map[string]*heldForm{}} }
+func newHeld() *held { return &held{forms: map[heldKey]*heldForm{}} }
 
 // get returns what is held for a form. Callers do not change it.
-func (h *held) get(session, number string) map[string]secret.Text {
+func (h *held) get(by holder, number string) map[string]secret.Text {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.sweep(time.Now())
-	if f := h.forms[session+" "+number]; f != nil {
+	if f := h.forms[heldKey{by, number}]; f != nil {
 		return f.values
 	}
 	return nil
@@ -50,7 +56,7 @@ func (h *held) get(session, number string) map[string]secret.Text {
 
 // keep holds the values under a number, "" for a new one, and returns the number;
 // "" when there is nothing to hold, or too much.
-func (h *held) keep(session, number string, values map[string]secret.Text) string {
+func (h *held) keep(by holder, number string, values map[string]secret.Text) string {
 	size := 0
 	for name, text := range values {
 		size += len(name) + len(text.Reveal())
@@ -59,45 +65,46 @@ func (h *held) keep(session, number string, values map[string]secret.Text) strin
 	defer h.mu.Unlock()
 	now := time.Now()
 	h.sweep(now)
-	key := session + " " + number
+	key := heldKey{by, number}
 	if size == 0 || size > maxHeldBytes {
 		delete(h.forms, key)
 		return ""
 	}
 	if h.forms[key] == nil {
-		number = rand.Text()
-		key = session + " " + number
-		h.makeRoom(session)
+		key.number = rand.Text()
+		h.makeRoom(by.user)
 	}
-	h.forms[key] = &heldForm{session: session, values: maps.Clone(values), until: now.Add(heldLife)}
-	return number
+	h.forms[key] = &heldForm{values: maps.Clone(values), until: now.Add(heldLife)}
+	return key.number
 }
 
 // drop forgets what is held for a form.
-func (h *held) drop(session, number string) {
+func (h *held) drop(by holder, number string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.forms, session+" "+number)
+	delete(h.forms, heldKey{by, number})
 }
 
 // sweep forgets what is too old. It is locked.
 func (h *held) sweep(now time.Time) {
-	maps.DeleteFunc(h.forms, func(_ string, f *heldForm) bool { return !now.Before(f.until) })
+	maps.DeleteFunc(h.forms, func(_ heldKey, f *heldForm) bool { return !now.Before(f.until) })
 }
 
-// makeRoom forgets the oldest form of the session when that has too many, and the
-// oldest of all when there are too many. It is locked.
-func (h *held) makeRoom(session string) {
-	own, oldest, oldestOwn := 0, "", ""
+// makeRoom forgets the oldest form of the user when that has too many, so that
+// nobody pushes out what others entered, and the oldest of all when there are too
+// many. It is locked.
+func (h *held) makeRoom(user string) {
+	own := 0
+	var oldest, oldestOwn heldKey
 	for key, f := range h.forms {
-		if oldest == "" || f.until.Before(h.forms[oldest].until) {
+		if oldest == (heldKey{}) || f.until.Before(h.forms[oldest].until) {
 			oldest = key
 		}
-		if f.session != session {
+		if key.user != user {
 			continue
 		}
 		own++
-		if oldestOwn == "" || f.until.Before(h.forms[oldestOwn].until) {
+		if oldestOwn == (heldKey{}) || f.until.Before(h.forms[oldestOwn].until) {
 			oldestOwn = key
 		}
 	}
@@ -109,8 +116,8 @@ func (h *held) makeRoom(session string) {
 	}
 }
 
-// sessionKey names the session of a request, without being good for another one.
-func (s *Site) sessionKey(r *http.Request) string {
-	sum := sha256.Sum256([]byte(s.Session(r)))
-	return hex.EncodeToString(sum[:])
+// holder names the session of a visit, without being good for another one.
+func (s *Site) holder(v *visit) holder {
+	sum := sha256.Sum256([]byte(s.Session(v.Request)))
+	return holder{v.me.ID, hex.EncodeToString(sum[:])}
 }

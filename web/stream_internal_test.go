@@ -14,46 +14,46 @@ import (
 // What is held for forms is for the session that entered it, ends, and is bounded.
 func TestHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHeld()
-		number := h.keep("jane", "", map[string]secret.Text{"secrets.token": "s3cret"})
-		if got := h.get("jane", number)["secrets.token"]; got.Reveal() != "s3cret" {
+		h, jane, eve := newHeld(), holder{"jane", "s"}, holder{"eve", "s"}
+		number := h.keep(jane, "", map[string]secret.Text{"secrets.token": "s3cret"})
+		if got := h.get(jane, number)["secrets.token"]; got.Reveal() != "s3cret" {
 			t.Errorf("got %q, want what was held", got.Reveal())
 		}
-		if h.get("eve", number) != nil || h.get("jane", "") != nil || h.get("jane", "x") != nil {
+		if h.get(eve, number) != nil || h.get(holder{"jane", "another"}, number) != nil || h.get(jane, "") != nil || h.get(jane, "x") != nil {
 			t.Error("somebody else gets what was held")
 		}
-		if got := h.keep("jane", number, map[string]secret.Text{"secrets.token": "other"}); got != number {
+		if got := h.keep(jane, number, map[string]secret.Text{"secrets.token": "other"}); got != number {
 			t.Errorf("got the number %q, want that the form keeps its own", got)
 		}
-		if got := h.keep("eve", number, map[string]secret.Text{"x": "y"}); got == number {
+		if got := h.keep(eve, number, map[string]secret.Text{"x": "y"}); got == number {
 			t.Error("a number of somebody else's form is taken")
 		}
 		time.Sleep(heldLife - time.Second)
-		if h.get("jane", number) == nil {
+		if h.get(jane, number) == nil {
 			t.Error("it is gone too early")
 		}
 		time.Sleep(time.Second)
-		if h.get("jane", number) != nil || len(h.forms) != 0 {
+		if h.get(jane, number) != nil || len(h.forms) != 0 {
 			t.Error("it is held for too long")
 		}
-		number = h.keep("jane", "", map[string]secret.Text{"x": "y"})
-		if h.drop("jane", number); h.get("jane", number) != nil {
+		number = h.keep(jane, "", map[string]secret.Text{"x": "y"})
+		if h.drop(jane, number); h.get(jane, number) != nil {
 			t.Error("it is held after it was dropped")
 		}
-		if h.keep("jane", "", nil) != "" || h.keep("jane", "", map[string]secret.Text{"x": secret.Text(strings.Repeat("y", maxHeldBytes))}) != "" {
+		if h.keep(jane, "", nil) != "" || h.keep(jane, "", map[string]secret.Text{"x": secret.Text(strings.Repeat("y", maxHeldBytes))}) != "" {
 			t.Error("nothing, or too much, is held")
 		}
-		first := h.keep("jane", "", map[string]secret.Text{"x": "y"})
-		for range maxHeldEach {
+		first := h.keep(jane, "", map[string]secret.Text{"x": "y"})
+		for i := range maxHeldEach {
 			time.Sleep(time.Millisecond)
-			h.keep("jane", "", map[string]secret.Text{"x": "y"})
+			h.keep(holder{"jane", fmt.Sprint(i)}, "", map[string]secret.Text{"x": "y"})
 		}
-		if h.get("jane", first) != nil || len(h.forms) != maxHeldEach {
-			t.Errorf("got %d forms of a session, want %d and not the oldest", len(h.forms), maxHeldEach)
+		if h.get(jane, first) != nil || len(h.forms) != maxHeldEach {
+			t.Errorf("got %d forms of a user, want %d and not the oldest", len(h.forms), maxHeldEach)
 		}
 		for i := range maxHeld {
 			time.Sleep(time.Millisecond)
-			h.keep(fmt.Sprint("user", i), "", map[string]secret.Text{"x": "y"})
+			h.keep(holder{fmt.Sprint("user", i), "s"}, "", map[string]secret.Text{"x": "y"})
 		}
 		if len(h.forms) != maxHeld {
 			t.Errorf("got %d forms, want %d", len(h.forms), maxHeld)

@@ -61,8 +61,8 @@ func (s *Site) createStream(ctx context.Context, v *visit, p *place) (answer, er
 	if kind == nil {
 		return answer{}, errNotFound()
 	}
-	session, draft, number := s.sessionKey(v.Request), v.PostForm.Get("draft"), v.PostForm.Get("once")
-	e := postedEntry(v.PostForm, kind, nil, s.held.get(session, draft))
+	by, draft, number := s.holder(v), v.PostForm.Get("draft"), v.PostForm.Get("once")
+	e := postedEntry(v.PostForm, kind, nil, s.held.get(by, draft))
 	do := v.PostForm.Get(doField)
 	var out outcome
 	switch {
@@ -87,7 +87,7 @@ func (s *Site) createStream(ctx context.Context, v *visit, p *place) (answer, er
 		s.forms.forget(v.me.ID, number)
 		return s.newStreamAgain(ctx, v, p, data, kind, e, out, err)
 	}
-	s.held.drop(session, draft)
+	s.held.drop(by, draft)
 	return redirectWith(p.Root+"/"+streamsTab+"/"+strconv.FormatInt(int64(st.ID), 10), "stream_created"), nil
 }
 
