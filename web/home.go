@@ -36,7 +36,7 @@ func (s *Site) home(ctx context.Context, v *visit) (answer, error) {
 	}
 	data.More = more
 	for _, n := range list {
-		data.Places = append(data.Places, placeRow{n.Path, groupAddress(n.Path), v.by.Role(n.Path)})
+		data.Places = append(data.Places, placeRow{plain(n.Path, rowText), groupAddress(n.Path), v.by.Role(n.Path)})
 	}
 	return show("home", label.English().SearchOrGoTo, data), nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
@@ -47,16 +48,28 @@ type uses struct {
 
 // usesOf returns how to send events of a place, as seen from the browser.
 func (s *Site) usesOf(v *visit, p *place, id string) uses {
-	u := uses{ID: id, Address: s.origin(v.Request), Path: p.Namespace + "/web"}
-	if p.Namespace == sluice.Instance {
-		u.Path = "acme/web"
-	}
+	u := uses{ID: id, Address: s.origin(v.Request), Path: examplePath(p.Namespace)}
 	scheme, host, _ := strings.Cut(u.Address, "://")
 	u.Host, u.Port = host, map[string]string{"http": "80", "https": "443"}[scheme]
-	if host, port, err := net.SplitHostPort(u.Host); err == nil {
+	if host, port, err := net.SplitHostPort(host); err == nil {
 		u.Host, u.Port = host, port
 	}
 	return u
+}
+
+// examplePath returns a project of a namespace, for commands that people copy. A
+// name that a shell would not take as it is, is left out: producers choose them.
+func examplePath(namespace string) string {
+	odd := func(c rune) bool {
+		return !(unicode.IsLetter(c) || unicode.IsDigit(c) || strings.ContainsRune("-._@+", c))
+	}
+	switch {
+	case namespace == sluice.Instance:
+		return "acme/web"
+	case strings.ContainsFunc(namespace, odd) || strings.HasPrefix(namespace, "-"):
+		return "NAMESPACE/web"
+	}
+	return namespace + "/web"
 }
 
 func (s *Site) producersPage(ctx context.Context, v *visit, p *place) (answer, error) {

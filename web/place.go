@@ -105,7 +105,7 @@ func (s *Site) placeOf(ctx context.Context, v *visit) (*place, error) {
 	switch {
 	case name != "":
 		n, err := s.service.FindNamespace(ctx, v.by, name)
-		if codeOf(err) == sluice.Forbidden { // who has no role anywhere
+		if code := codeOf(err); code == sluice.NotFound || code == sluice.Forbidden { // who has no role anywhere
 			err = errNotFound()
 		}
 		if err != nil {
@@ -114,7 +114,7 @@ func (s *Site) placeOf(ctx context.Context, v *visit) (*place, error) {
 		if strings.Contains(n.Path, "/") {
 			return nil, errNotFound()
 		}
-		p.Namespace, p.Name, p.Root = n.Path, n.Path, groupAddress(n.Path)
+		p.Namespace, p.Name, p.Root = n.Path, plain(n.Path, rowText), groupAddress(n.Path)
 	case !v.me.Administrator:
 		return nil, errNotFound()
 	}

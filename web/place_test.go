@@ -1,8 +1,10 @@
 package web_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/sluicelog/sluice/web"
 	"github.com/sluicelog/sluice/web/label"
@@ -23,6 +25,21 @@ func TestPlaces(t *testing.T) {
 		mona.signIn("mona")
 		mona.get(200, "/-/", "This installation", "acme", "Umbra")
 		mona.get(303, "/-/instance")
+	})
+}
+
+// The names of namespaces come from those who post events: they turn no text, and
+// stand in no command.
+func TestPlaceWithOddName(t *testing.T) {
+	const odd = "\u202egpj$(id)"
+	simulate(t, web.Config{}, func(t *testing.T, b *browser) {
+		b.Post(odd, "x", 1)
+		synctest.Wait()
+		b.signIn("mona")
+		root := "/-/groups/" + url.PathEscape(odd)
+		for path, text := range map[string]string{"/-/": `href="` + root + `/audit-log"`, root + "/tokens": `"entity_path":"NAMESPACE/web"`, root + "/members": "\ufffdgpj$(id)"} {
+			b.lacks(b.get(200, path, text), "\u202e", "$(id)/web")
+		}
 	})
 }
 

@@ -98,7 +98,7 @@ func (s *Site) gapExpected(ctx context.Context, v *visit, f *control.StreamFigur
 
 // attentionOf says why a stream needs attention; without a reason it does not.
 func attentionOf(f *control.StreamFigures) attention {
-	a := attention{Title: streamTitle(f.Name, f.ID), Place: cmp.Or(f.Namespace, instanceName), Address: streamAddress(f.Namespace, f.ID), rank: 9}
+	a := attention{Title: streamTitle(f.Name, f.ID), Place: cmp.Or(plain(f.Namespace, rowText), instanceName), Address: streamAddress(f.Namespace, f.ID), rank: 9}
 	add := func(rank int, bad bool, text string) {
 		a.rank, a.Reasons = min(a.rank, rank), append(a.Reasons, reason{text, bad})
 	}
