@@ -227,6 +227,7 @@ func TestBadStreams(t *testing.T) {
 			"namespace reserved": func(s *control.StreamSpec) { s.Namespace = "Gitlab_instance" },
 			"long name":          func(s *control.StreamSpec) { s.Name = strings.Repeat("ä", 73) },
 			"name of two lines":  func(s *control.StreamSpec) { s.Name = "a\nb" },
+			"name that turns":    func(s *control.StreamSpec) { s.Name = "\u202egpj" },
 			"no config":          func(s *control.StreamSpec) { s.Config = nil },
 			"config no object":   func(s *control.StreamSpec) { s.Config = json.RawMessage(`[]`) },
 			"config field":       func(s *control.StreamSpec) { s.Config = json.RawMessage(`{"host":"a","port":1}`) },

@@ -12,8 +12,10 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/sluicelog/sluice"
@@ -319,8 +321,9 @@ func checkName(field, name string, longest int) error {
 	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > longest {
 		return sluice.Errorf(sluice.Invalid, "%s must have at most %d characters", field, longest)
 	}
-	if hasControl(name) {
-		return sluice.Errorf(sluice.Invalid, "%s must be one line of text", field)
+	turns := func(c rune) bool { return unicode.Is(unicode.Bidi_Control, c) } // what others see next to it
+	if hasControl(name) || strings.ContainsFunc(name, turns) {
+		return sluice.Errorf(sluice.Invalid, "%s must be one line of text, without control characters", field)
 	}
 	return nil
 }
