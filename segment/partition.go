@@ -207,7 +207,9 @@ func (p *partition) put(block []byte, offset int64) error {
 		return fmt.Errorf("write block: %w", err)
 	}
 	failpoint.Here(failpoint.BlockWritten)
-	if end := offset + int64(len(block)); end > p.zeroed {
+	end := offset + int64(len(block))
+	fresh := end > p.zeroed
+	if fresh {
 		p.zeroed = min(end+int64(len(p.engine.zeros)), p.size)
 		err := writeAll(h, p.engine.zeros[:p.zeroed-end], end)
 		if err != nil && !errors.Is(err, eventlog.ErrFull) {
@@ -220,6 +222,12 @@ func (p *partition) put(block []byte, offset int64) error {
 		// Even for want of space, a failed sync is no reason to try again: what it
 		// left unwritten is not known.
 		err = errors.New(err.Error())
+	}
+	if err == nil && fresh {
+		// Space that was only allocated has become a part of the file. When the file
+		// system is shut down in the middle of that, ext4 forgets it and reports the
+		// first sync as done; the second one fails.
+		err = h.Sync()
 	}
 	if err != nil {
 		return fmt.Errorf("sync block: %w", err)
