@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -159,8 +160,8 @@ func (s *Store) transact(steps []*step) {
 // tryTransact returns an error when the transaction did not happen, or may not
 // have.
 func (s *Store) tryTransact(steps []*step) error {
-	if s.failed != nil {
-		return s.failed
+	if err := s.Cause(); err != nil {
+		return err
 	}
 	failpoint.Here(failpoint.CommitBeginning)
 	if _, err := s.begin.Exec(); err != nil {
@@ -174,7 +175,7 @@ func (s *Store) tryTransact(steps []*step) error {
 	if _, err := s.commit.Exec(); err != nil {
 		err = s.writeError("commit", err)
 		if !errors.Is(err, store.ErrFull) {
-			s.fail(err)
+			s.fail(fmt.Errorf("%w: %w", store.ErrFailed, err))
 		}
 		return s.undo(err)
 	}
@@ -187,10 +188,7 @@ func (s *Store) tryTransact(steps []*step) error {
 // and then has none to take back.
 func (s *Store) undo(err error) error {
 	_, _ = s.rollback.Exec()
-	if s.failed != nil {
-		return s.failed
-	}
-	return err
+	return cmp.Or(s.Cause(), err)
 }
 
 // versionsAhead is how many versions a write of the meta row reserves.
@@ -202,7 +200,7 @@ func (s *Store) carryOut(steps []*step) (reserved uint64, err error) {
 	reserved = s.reserved
 	if highest := s.version + uint64(len(steps)); highest > reserved {
 		reserved = highest + versionsAhead
-		if _, err := s.reserve.Exec(int64(reserved)); err != nil {
+		if _, err := s.reserve.Exec(int64(reserved), metaSum(metaReserved, int64(reserved))); err != nil {
 			return 0, err
 		}
 	}
@@ -238,9 +236,11 @@ func (s *Store) changeRow(st *step) (int64, error) {
 	if c.Value != nil {
 		s.version++
 		st.version = s.version
-		stmt, args = s.replace, []any{c.Value, int64(st.version), c.Key, int64(c.Version)}
+		version := int64(st.version)
+		sum := recordSum(c.Key, c.Value, version)
+		stmt, args = s.replace, []any{c.Value, version, sum, c.Key, int64(c.Version)}
 		if c.Version == 0 {
-			stmt, args = s.create, []any{c.Key, c.Value, int64(st.version)}
+			stmt, args = s.create, []any{c.Key, c.Value, version, sum}
 		}
 	}
 	result, err := stmt.Exec(args...)
@@ -261,23 +261,20 @@ func conflictUnless(ok bool) error {
 // failed ends the writing for good: the kernel may have dropped the pages, and a
 // second fsync would answer as if they were on disk.
 func (s *Store) writeError(doing string, err error) error {
+	err = fmt.Errorf("%s records: %w", doing, fileError(err))
 	code := -1
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		code = e.Code()
 	}
-	err = fmt.Errorf("%s records: %w", doing, err)
 	switch {
+	case errors.Is(err, store.ErrDamaged):
+		s.fail(err)
+		return s.Cause()
 	case code&0xff == sqlite3.SQLITE_FULL, code == sqlite3.SQLITE_IOERR_SHMSIZE:
 		return fmt.Errorf("%w: %w", store.ErrFull, err)
 	case code == sqlite3.SQLITE_IOERR_FSYNC, code == sqlite3.SQLITE_IOERR_DIR_FSYNC:
-		s.fail(err)
-		return s.failed
+		s.fail(fmt.Errorf("%w: %w", store.ErrFailed, err))
+		return s.Cause()
 	}
 	return err
-}
-
-func (s *Store) fail(err error) {
-	if s.failed == nil {
-		s.failed = fmt.Errorf("%w: %w", store.ErrFailed, err)
-	}
 }

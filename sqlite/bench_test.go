@@ -91,15 +91,13 @@ func BenchmarkApplyConcurrent(b *testing.B) {
 	}
 }
 
-// BenchmarkList lists 10,000 records of 300 bytes.
-func BenchmarkList(b *testing.B) {
+func BenchmarkListTenThousand(b *testing.B)     { benchmarkList(b, 10_000) }
+func BenchmarkListHundredThousand(b *testing.B) { benchmarkList(b, 100_000) }
+
+// benchmarkList lists n records of 300 bytes.
+func benchmarkList(b *testing.B, n int) {
 	s := openIn(b, b.TempDir())
-	const n = 10_000
-	changes := make([]store.Change, n)
-	for i := range changes {
-		changes[i] = store.Change{Key: fmt.Sprintf("lane/%06d", i), Value: make([]byte, 300)}
-	}
-	apply(b, s, changes...)
+	fill(b, s, n)
 	for b.Loop() {
 		got := 0
 		for _, err := range s.List(b.Context(), "lane/") {
@@ -110,6 +108,32 @@ func BenchmarkList(b *testing.B) {
 		}
 		if got != n {
 			b.Fatalf("List: got %d records, want %d", got, n)
+		}
+	}
+}
+
+// fill creates n records of 300 bytes.
+func fill(b *testing.B, s *Store, n int) {
+	for from := 0; from < n; from += 10_000 {
+		var changes []store.Change
+		for i := from; i < min(n, from+10_000); i++ {
+			changes = append(changes, store.Change{Key: fmt.Sprintf("lane/%06d", i), Value: make([]byte, 300)})
+		}
+		apply(b, s, changes...)
+	}
+}
+
+// BenchmarkOpen opens and closes a file of 100,000 records.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	s := openIn(b, dir)
+	fill(b, s, 100_000)
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if err := openIn(b, dir).Close(); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

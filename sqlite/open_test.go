@@ -103,7 +103,7 @@ func TestOpenRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatalf("OpenStore: %v", err)
 		}
-		if _, err := s.conn.ExecContext(t.Context(), "UPDATE meta SET value = 2 WHERE name = 'schema'"); err != nil {
+		if _, err := s.conn.ExecContext(t.Context(), "UPDATE meta SET value = 3, sum = ? WHERE name = 'schema'", metaSum(metaSchema, 3)); err != nil {
 			t.Fatalf("raise the schema: %v", err)
 		}
 		if err := s.Close(); err != nil {
@@ -140,7 +140,7 @@ func TestOpenRefuses(t *testing.T) {
 		make func(*testing.T, string)
 		want string
 	}{
-		{"newer schema", newer, "schema 2 and this program knows schema 1 only"},
+		{"newer schema", newer, "schema 3 and this program knows schemas up to 2 only"},
 		{"another program's database", foreign, "database of something else"},
 		{"text", text, "not a database"},
 		{"folder", folder, "unable to open"},
@@ -192,8 +192,8 @@ func TestCheck(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := openIn(t, dir).Check(t.Context()); err == nil {
-		t.Error("Check of a damaged store: got no error")
+	if s, err := OpenStore(path, Options{}); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("OpenStore of a damaged file: got %v, error %v; want %v", s, err, store.ErrDamaged)
 	}
 }
 

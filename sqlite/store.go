@@ -16,18 +16,23 @@ import (
 // Store is control state in one file. Open it with [OpenStore].
 type Store struct {
 	statements
+	path    string
+	opts    Options
 	lock    *os.File // held while the store is open
 	writers *sql.DB  // one connection, the next field
 	readers *sql.DB
 	closed  atomic.Bool
 
+	failure sync.Once
+	failed  chan struct{} // closed when the store has failed
+	cause   error         // why; set before failed is closed
+
 	// turn is held, by a token in it, by the one who writes: it guards conn, the
-	// writing statements and the fields up to failed.
+	// writing statements and the fields up to reserved.
 	turn     chan struct{}
 	conn     *sql.Conn
 	version  uint64 // the newest given to a record
 	reserved uint64 // what the file reserves: version never passes it
-	failed   error  // why no further change is taken
 
 	mu    sync.Mutex // guards queue; never held while writing
 	queue []*request // what waits for its turn, oldest first
@@ -40,24 +45,19 @@ func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
 	if err := s.usable(ctx); err != nil {
 		return store.Record{}, err
 	}
-	r := store.Record{Key: key}
-	err := s.get.QueryRowContext(ctx, key).Scan(&r.Value, &r.Version)
+	var value []byte
+	var version, sum int64
+	err := s.get.QueryRowContext(ctx, key).Scan(&value, &version, &sum)
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.Record{}, store.ErrNotFound
+	}
+	if err == nil {
+		err = verifyRecord(key, value, version, sum)
 	}
 	if err != nil {
 		return store.Record{}, s.readError(ctx, fmt.Errorf("read record %q: %w", key, err))
 	}
-	r.Value = present(r.Value)
-	return r, nil
-}
-
-// present tells an empty value, which the driver reads as nil, from none.
-func present(value []byte) []byte {
-	if value == nil {
-		return []byte{}
-	}
-	return value
+	return store.Record{Key: key, Value: present(value), Version: uint64(version)}, nil
 }
 
 // List implements [store.Store]. It reads pages, each in a transaction of its
@@ -108,11 +108,10 @@ func (s *Store) page(ctx context.Context, from, end string) (page []store.Record
 			}
 			return page, false, nil
 		}
-		var r store.Record
-		if err := rows.Scan(&r.Key, &r.Value, &r.Version); err != nil {
-			return nil, false, fmt.Errorf("list records: %w", err)
+		r, err := scanRecord(rows)
+		if err != nil {
+			return nil, false, s.readError(ctx, fmt.Errorf("list records: %w", err))
 		}
-		r.Value = present(r.Value)
 		page = append(page, r)
 		size += len(r.Value)
 	}
@@ -135,42 +134,45 @@ func (s *Store) usable(ctx context.Context) error {
 	if s.closed.Load() {
 		return store.ErrClosed
 	}
+	if err := s.Cause(); errors.Is(err, store.ErrDamaged) {
+		return err
+	}
 	return ctx.Err()
 }
 
 // readError names the reason behind err when the caller gave up or the store was
-// closed meanwhile: the driver's own error for it is another.
+// closed meanwhile: the driver's own error for it is another. When it shows
+// damage the store has failed.
 func (s *Store) readError(ctx context.Context, err error) error {
 	if reason := s.usable(ctx); reason != nil {
 		return reason
 	}
+	if err = fileError(err); errors.Is(err, store.ErrDamaged) {
+		s.fail(err)
+	}
 	return err
 }
 
-// Check reads the whole file and reports damage in its structure. It takes time
-// in proportion to the file and can run beside everything else.
-func (s *Store) Check(ctx context.Context) error {
-	if err := s.usable(ctx); err != nil {
-		return err
+// fail ends the taking of changes; the first cause counts.
+func (s *Store) fail(cause error) {
+	s.failure.Do(func() {
+		s.cause = cause
+		close(s.failed)
+	})
+}
+
+// Failed returns a channel that is closed when the store has failed for good,
+// with [store.ErrFailed] or [store.ErrDamaged]. A server ends then.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
+// Cause returns why the store has failed, nil while it has not.
+func (s *Store) Cause() error {
+	select {
+	case <-s.failed:
+		return s.cause
+	default:
+		return nil
 	}
-	rows, err := s.readers.QueryContext(ctx, "PRAGMA quick_check(10)")
-	if err != nil {
-		return s.readError(ctx, fmt.Errorf("check control state: %w", err))
-	}
-	var found []error
-	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			return errors.Join(fmt.Errorf("check control state: %w", err), rows.Close())
-		}
-		if line != "ok" {
-			found = append(found, fmt.Errorf("control state is damaged: %s", line))
-		}
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		found = append(found, s.readError(ctx, fmt.Errorf("check control state: %w", err)))
-	}
-	return errors.Join(found...)
 }
 
 // Close implements [store.Store]. Changes that wait for their turn are carried

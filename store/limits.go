@@ -15,6 +15,11 @@ var (
 	// what is on disk. The store takes no further change until it is opened
 	// again: a failed fsync is never retried. It can still be read.
 	ErrFailed = errors.New("the store has failed and takes no changes until it is opened again")
+	// ErrDamaged means that what is stored is not what was applied: a record that
+	// does not verify, or a file that is not as it was left. Nothing of it is
+	// answered, and from then on the store answers every call with this error. It
+	// takes a copy from before to go on.
+	ErrDamaged = errors.New("control state is damaged")
 )
 
 // Check reports why no store can carry out c: a key that is empty, too long, not

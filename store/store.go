@@ -14,7 +14,9 @@ import (
 	"iter"
 )
 
-// Store holds records. All methods may be called at once.
+// Store holds records. All methods may be called at once. A record is answered as
+// it was applied or not at all: an engine verifies what it reads from a disk, and
+// answers [ErrDamaged] for what does not verify.
 type Store interface {
 	// Get returns the record of key, or ErrNotFound.
 	Get(ctx context.Context, key string) (Record, error)
