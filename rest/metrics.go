@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
@@ -42,6 +43,7 @@ func (a *API) writeMetrics(w http.ResponseWriter, r *http.Request) {
 	a.indexMetrics(r.Context(), m)
 	a.transferMetrics(m)
 	a.stateMetrics(m)
+	a.snapshotMetrics(m)
 	a.peopleMetrics(m)
 	a.streamMetrics(r.Context(), m)
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
@@ -162,6 +164,25 @@ func (a *API) stateMetrics(m *exposition) {
 	m.one("sluice_state_changes_total", "counter", "Streams told to be failing, held or recovered, since the start.", float64(h.Told))
 	m.one("sluice_secrets_stale", "gauge", "Sealed values of streams that are still to be sealed with the current key.", float64(a.service.StaleSecrets()))
 	m.one("sluice_namespaces_unstored_total", "counter", "Times a namespace was met and not stored, for there are too many.", float64(a.service.UnstoredNamespaces()))
+}
+
+// Snapshots are those of the control state.
+type Snapshots struct {
+	Kept     int
+	Newest   time.Time // zero when there is none
+	Failures uint64    // since the start
+}
+
+func (a *API) snapshotMetrics(m *exposition) {
+	if a.kept == nil {
+		return
+	}
+	k := a.kept()
+	m.one("sluice_control_snapshots", "gauge", "Snapshots of the control state that are kept.", float64(k.Kept))
+	if !k.Newest.IsZero() {
+		m.one("sluice_control_snapshot_timestamp_seconds", "gauge", "When the newest snapshot of the control state was made.", float64(k.Newest.Unix()))
+	}
+	m.one("sluice_control_snapshot_failures_total", "counter", "Snapshots of the control state that could not be made, since the start.", float64(k.Failures))
 }
 
 func (a *API) peopleMetrics(m *exposition) {

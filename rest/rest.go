@@ -32,6 +32,8 @@ type Config struct {
 	Guard *http.CrossOriginProtection
 	// Requests bounds those of each credential; nil: there is no limit.
 	Requests *quota.Requests
+	// Snapshots tells what is kept of the control state; nil: nothing is.
+	Snapshots func() Snapshots
 	// Measured is the number of streams with metrics of their own; the others are
 	// summed. 1,000 by default.
 	Measured int
@@ -46,6 +48,7 @@ type API struct {
 	guard    *http.CrossOriginProtection
 	requests *quota.Requests
 	measured int
+	kept     func() Snapshots // may be nil
 	mux      *http.ServeMux
 	stop     sync.Once
 	stopping chan struct{} // closed by Stop
@@ -57,7 +60,7 @@ type API struct {
 // other paths are not found. It does not take events.
 func New(cfg Config) *API {
 	a := &API{service: cfg.Service, logger: cfg.Logger, version: cfg.Version, session: cfg.Session, guard: cfg.Guard, measured: cfg.Measured,
-		requests: cfg.Requests, mux: http.NewServeMux(), stopping: make(chan struct{})}
+		requests: cfg.Requests, kept: cfg.Snapshots, mux: http.NewServeMux(), stopping: make(chan struct{})}
 	if a.guard == nil {
 		a.guard = http.NewCrossOriginProtection()
 	}

@@ -86,7 +86,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Record,
 
 // Limits of a page of List.
 const (
-	pageRecords = 256
+	pageRecords = 512
 	pageBytes   = 1 << 20
 )
 

@@ -116,6 +116,9 @@ func run(ctx context.Context, env *Env, args []string) int {
 		}
 		return exitUsage
 	}
+	if e, ok := errors.AsType[advised](err); ok {
+		fmt.Fprintln(env.Stderr, e.advice)
+	}
 	if e, ok := errors.AsType[*client.Error](err); ok && e.Hint != "" {
 		fmt.Fprintln(env.Stderr, e.Hint)
 	}

@@ -35,7 +35,7 @@ func limited(t *testing.T, f func(t *testing.T, w *controltest.World, ask func(m
 		synctest.Wait()
 		cfg := defaultConfig()
 		cfg.RequestLimit = requestLimit
-		h, _, _ := (&server{cfg: &cfg, lg: w.Logger(), parts: &parts{control: w.Service}}).handlers(web.New(web.Config{Service: w.Service}))
+		h, _, _ := (&server{cfg: &cfg, lg: w.Logger(), parts: &parts{snapshots: &snapshots{}, control: w.Service}}).handlers(web.New(web.Config{Service: w.Service}))
 		f(t, w, func(method, path, token, body string) *httptest.ResponseRecorder {
 			r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 			if token != "" {

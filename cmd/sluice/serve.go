@@ -21,6 +21,7 @@ import (
 	"github.com/sluicelog/sluice/quota"
 	"github.com/sluicelog/sluice/rest"
 	"github.com/sluicelog/sluice/secret"
+	"github.com/sluicelog/sluice/store"
 	"github.com/sluicelog/sluice/web"
 )
 
@@ -54,6 +55,9 @@ func runServe(ctx context.Context, cfg Config, env *Env) error {
 	}
 	defer listeners.close()
 	p, err := openParts(ctx, &cfg, lg)
+	if errors.Is(err, store.ErrDamaged) {
+		return adviseRestore(cfg.Data, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -64,7 +68,11 @@ func runServe(ctx context.Context, cfg Config, env *Env) error {
 	failpoint.Here(failpoint.AdministratorGiven)
 	s := &server{cfg: &cfg, lg: lg, parts: p, listeners: listeners}
 	announce(env, s, made)
-	return errors.Join(s.run(ctx), p.close())
+	err = errors.Join(s.run(ctx), p.close())
+	if errors.Is(err, store.ErrDamaged) {
+		return adviseRestore(cfg.Data, err)
+	}
+	return err
 }
 
 func newLogger(cfg *Config, env *Env) *slog.Logger {
@@ -181,6 +189,7 @@ func (s *server) handlers(site *web.Site) (main, metricsOnly http.Handler, endle
 	requests := quota.New(s.cfg.RequestLimit, nil) // of all APIs together
 	api := rest.New(rest.Config{
 		Service: s.parts.control, Logger: s.lg, Version: version(), Session: site.Session, Guard: site.Guard(), Requests: requests,
+		Snapshots: s.parts.snapshots.Figures,
 	})
 	others := http.NewServeMux()
 	others.Handle("/-/", site)
@@ -218,6 +227,7 @@ func (s *server) run(ctx context.Context) error {
 	var stages stages
 	defer stages.stop()
 	p := s.parts
+	stages.start("snapshots", fail, p.snapshots.run) // the last to stop: it keeps what all others have written
 	stages.start("memory", fail, boundMemory)
 	stages.start("log", fail, p.log.Run)
 	stages.start("delivery", fail, p.deliver.Run)
@@ -241,6 +251,8 @@ func (s *server) run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-p.log.Failed():
 		fail(fmt.Errorf("the log cannot be written; the process ends so that nothing is accepted that may be lost: %w", p.log.Cause()))
+	case <-p.store.Failed():
+		fail(fmt.Errorf("the control state cannot be used any more; the process ends so that nothing wrong is answered: %w", p.store.Cause()))
 	}
 	s.lg.InfoContext(ctx, "stopping")
 	err := stages.stop()

@@ -18,6 +18,7 @@ func commands() []command {
 	table = append(table, secretsCommands()...)
 	table = append(table, searchCommands()...)
 	table = append(table, logCommands()...)
+	table = append(table, controlCommands()...)
 	table = append(table, producerCommands()...)
 	return append(table, otherCommands()...)
 }
@@ -228,6 +229,22 @@ func logCommands() []command {
 			examples: []example{
 				{"The Git events of a day", "sluice log cat --data /var/lib/sluice --partition git --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z"},
 				{"Events 100 to 110", "sluice log cat --data /var/lib/sluice --partition audit --from 100 --to 110"},
+			}},
+	}
+}
+
+func controlCommands() []command {
+	return []command{
+		{name: "control", short: "Bring damaged control state back"},
+		{name: "control restore", short: "Put a snapshot in the place of damaged control state", flags: controlRestoreFlags,
+			long: `For a server that refuses to start because its control.db is damaged or gone.
+Takes what can be read of that file when all but its last moments is sound, else
+the newest snapshot that is; it says which. The replaced files are renamed, never
+removed. No accepted event is lost; what people changed since is, and deliveries
+since are repeated.`,
+			examples: []example{
+				{"Take the best there is", "sluice control restore --data /var/lib/sluice"},
+				{"Go back to a certain snapshot", "sluice control restore --data /var/lib/sluice --snapshot /var/lib/sluice/snapshots/control-20260301T120000Z.db"},
 			}},
 	}
 }

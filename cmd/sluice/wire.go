@@ -41,12 +41,13 @@ func kinds() []destination.Kind {
 
 // parts are the opened pieces of a server, in the order of opening.
 type parts struct {
-	store   store.Store
-	log     *eventlog.Log
-	deliver *deliver.Deliverer
-	index   index.Engine
-	search  *search.Service
-	control *control.Service
+	store     *sqlite.Store
+	snapshots *snapshots
+	log       *eventlog.Log
+	deliver   *deliver.Deliverer
+	index     index.Engine
+	search    *search.Service
+	control   *control.Service
 }
 
 // Names inside the data folder.
@@ -75,7 +76,7 @@ func prepareData(cfg *Config) (fresh bool, err error) {
 		return false, err
 	}
 	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == logFolder }) {
-		return false, fmt.Errorf("%s holds a log without its %s: restore that file from a backup, or choose another folder", cfg.Data, controlFile)
+		return false, adviseRestore(cfg.Data, fmt.Errorf("%s holds a log without its %s: restore that file, or choose another folder", cfg.Data, controlFile))
 	}
 	for _, e := range entries {
 		if e.Name() != "lost+found" && filepath.Join(cfg.Data, e.Name()) != cfg.KeyPath() {
@@ -192,7 +193,7 @@ func openParts(ctx context.Context, cfg *Config, lg *slog.Logger) (_ *parts, err
 	if err != nil {
 		return nil, err
 	}
-	p.store = db
+	p.store, p.snapshots = db, newSnapshots(cfg, db, lg)
 	if err := p.openLog(ctx, cfg, lg, fresh); err != nil {
 		return p, err
 	}
