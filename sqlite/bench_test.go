@@ -138,6 +138,18 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
+// BenchmarkSnapshot verifies and copies 100,000 records.
+func BenchmarkSnapshot(b *testing.B) {
+	dir := b.TempDir()
+	s := openIn(b, dir)
+	fill(b, s, 100_000)
+	for b.Loop() {
+		if err := s.Snapshot(b.Context(), filepath.Join(dir, "snapshot")); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkGet(b *testing.B) {
 	s := openIn(b, b.TempDir())
 	apply(b, s, store.Change{Key: "a", Value: make([]byte, 300)})
