@@ -32,6 +32,7 @@ func layers() map[string][]string {
 		"index":                         nouns,
 		"index/indextest":               {"", "index"},
 		"quota":                         nouns,
+		"backup":                        {},
 		"segment":                       {"", "eventlog"},
 		"segment/segmenttest":           {"", "eventlog", "eventlog/eventlogtest", "segment"},
 		"sqlite":                        {"", "index", "store"},

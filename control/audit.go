@@ -181,6 +181,16 @@ func (s *Service) Emit(ctx context.Context, n deliver.Notice) error {
 	}))
 }
 
+// TellRestored appends the event that says that the installation was restored at
+// a time, from a backup that was made at another. A repeat with the same id is a
+// duplicate. Whoever restores does so with the files in hand, unknown to Sluice.
+func (s *Service) TellRestored(ctx context.Context, id string, at, backup time.Time) error {
+	return s.appendTold(ctx, composeAs(id, at, sluiceItself(), act{
+		Type: "installation.restore", Namespace: sluice.Instance, TargetType: "Installation", Target: "Sluice",
+		Message: "Restored the installation from a backup", Fields: map[string]any{"backup_made_at": backup.UTC().Format(time.RFC3339)},
+	}))
+}
+
 func noticeMessage(eventType string) string {
 	switch eventType {
 	case "stream.gap":

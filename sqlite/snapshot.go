@@ -38,7 +38,13 @@ func (s *Store) copyInto(ctx context.Context, path string) error {
 	if err := errors.Join(removeFile(path), createFile(path)); err != nil {
 		return err
 	}
-	db, err := connect(s.path, s.opts, 1)
+	return vacuum(ctx, s.path, s.opts, path)
+}
+
+// vacuum writes what the store at from holds at one moment into the file at path,
+// which is there and empty.
+func vacuum(ctx context.Context, from string, o Options, path string) error {
+	db, err := connect(from, o, 1)
 	if err != nil {
 		return err
 	}
@@ -47,6 +53,25 @@ func (s *Store) copyInto(ctx context.Context, path string) error {
 		return err
 	}
 	return syncFile(path)
+}
+
+// Copy writes what the store at from holds at one moment into a new file at path,
+// and verifies the copy. Another process may have the store open and change it.
+func Copy(ctx context.Context, from, path string) error {
+	if _, err := os.Stat(from); err != nil {
+		return err
+	}
+	if err := createFile(path); err != nil {
+		return err
+	}
+	if err := vacuum(ctx, from, Options{}.withDefaults(), path); err != nil {
+		return fmt.Errorf("copy control state %s: %w", from, err)
+	}
+	s, err := OpenStore(path, Options{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Close(), removeFile(path+".lock"))
 }
 
 func syncFile(path string) error {

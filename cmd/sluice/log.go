@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +23,7 @@ import (
 type storedLog struct {
 	engine  *segment.Engine
 	id      eventlog.LogID
+	earlier []eventlog.LogID
 	anchors map[string]eventlog.Anchor
 	notes   []string // what could not be had
 }
@@ -43,7 +44,7 @@ func openStoredLog(ctx context.Context, data string) (*storedLog, error) {
 		}
 	}
 	var err error
-	l.engine, err = segment.Open(dir, segment.Options{Log: l.id, ReadOnly: true})
+	l.engine, err = segment.Open(dir, segment.Options{Log: l.id, Earlier: l.earlier, ReadOnly: true})
 	return l, err
 }
 
@@ -58,8 +59,8 @@ func (l *storedLog) readControl(ctx context.Context, path string) error {
 			if err := json.Unmarshal(r.Value, &v); err != nil {
 				return err
 			}
-			if _, err := hex.Decode(l.id[:], []byte(v.ID)); err != nil {
-				return fmt.Errorf("the log's identity %q is not one", v.ID)
+			if l.id, l.earlier, err = v.ids(); err != nil {
+				return err
 			}
 		}
 	}
@@ -80,10 +81,8 @@ func (l *storedLog) readControl(ctx context.Context, path string) error {
 	return nil
 }
 
-// guessIdentity takes the log's identity from the first block that it finds at
-// the start of a file.
+// guessIdentity takes the log's identities from the first blocks of its files.
 func (l *storedLog) guessIdentity(dir string) error {
-	found := errors.New("found")
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -97,16 +96,17 @@ func (l *storedLog) guessIdentity(dir string) error {
 		if err := errors.Join(err, f.Close()); err != nil {
 			return nil //nolint:nilerr // too short to hold a block
 		}
-		if h, err := eventlog.ParseHeader(head); err == nil {
+		h, err := eventlog.ParseHeader(head)
+		if err == nil && h.Log != l.id && !slices.Contains(l.earlier, h.Log) {
+			l.earlier = append(l.earlier, h.Log)
 			l.id = h.Log
-			return found
 		}
 		return nil
 	})
-	if errors.Is(err, found) {
-		return nil
+	if err == nil && l.id == (eventlog.LogID{}) {
+		err = errors.New("the log's identity cannot be told: neither control state nor a readable block")
 	}
-	return errors.Join(err, errors.New("the log's identity cannot be told: neither control state nor a readable block"))
+	return err
 }
 
 // partitions returns those that the options name.

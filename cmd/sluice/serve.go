@@ -235,6 +235,9 @@ func (s *server) run(ctx context.Context) error {
 	if p.search != nil {
 		stages.start("search", fail, p.search.Run)
 	}
+	if err := p.tellRestored(ctx); err != nil {
+		return errors.Join(err, stages.stop())
+	}
 	site := web.New(web.Config{Service: p.control, Logger: s.lg, Version: version(), External: s.cfg.ExternalURL, TrustedProxies: s.cfg.TrustedProxy})
 	stages.start("web", fail, site.Run)
 

@@ -20,6 +20,7 @@ func commands() []command {
 	table = append(table, logCommands()...)
 	table = append(table, controlCommands()...)
 	table = append(table, producerCommands()...)
+	table = append(table, backupCommands()...)
 	return append(table, otherCommands()...)
 }
 
@@ -245,6 +246,23 @@ since are repeated.`,
 			examples: []example{
 				{"Take the best there is", "sluice control restore --data /var/lib/sluice"},
 				{"Go back to a certain snapshot", "sluice control restore --data /var/lib/sluice --snapshot /var/lib/sluice/snapshots/control-20260301T120000Z.db"},
+			}},
+	}
+}
+
+func backupCommands() []command {
+	return []command{
+		{name: "backup", short: "Copy control state and log of a server that runs, or is stopped", flags: backupFlags,
+			long: `The copy is of one moment: nothing that is accepted has to wait. A second backup
+into the same folder adds what is new; one that is cut off leaves the one before.
+The key file is copied only with --with-key.`,
+			examples: []example{{"Each night", "sluice backup --data /var/lib/sluice --to /backup/sluice"}}},
+		{name: "restore", short: "Make a data folder from a backup, or verify one", flags: restoreFlags,
+			long: `Verifies the whole backup first. The restored log has a new identity. Streams go on
+where they stood when the backup was made: what was delivered since is sent again.`,
+			examples: []example{
+				{"Verify a backup", "sluice restore --from /backup/sluice --check"},
+				{"Restore it", "sluice restore --from /backup/sluice --data /var/lib/sluice --key-file sluice.key"},
 			}},
 	}
 }

@@ -41,6 +41,7 @@ func kinds() []destination.Kind {
 
 // parts are the opened pieces of a server, in the order of opening.
 type parts struct {
+	identity  identity
 	store     *sqlite.Store
 	snapshots *snapshots
 	log       *eventlog.Log
@@ -102,6 +103,37 @@ func openRing(cfg *Config, fresh bool) (*secret.Ring, error) {
 // identity is the record that ties control state and log together.
 type identity struct {
 	ID string `json:"id"`
+	// Earlier are the identities before the log was restored from backups.
+	Earlier []string `json:"earlier,omitempty"`
+	// Restored is what the next start tells in the log.
+	Restored *restored `json:"restored,omitempty"`
+}
+
+// restored says when a log was restored, and from which backup.
+type restored struct {
+	At     time.Time `json:"at"`
+	MadeAt time.Time `json:"made_at"`
+}
+
+// ids returns the identity and the earlier ones.
+func (v *identity) ids() (id eventlog.LogID, earlier []eventlog.LogID, err error) {
+	for i, text := range append([]string{v.ID}, v.Earlier...) {
+		b, err := hex.DecodeString(text)
+		if err != nil || len(b) != len(id) {
+			return id, nil, fmt.Errorf("the log's identity %q is not one", text)
+		}
+		if i == 0 {
+			copy(id[:], b)
+		} else {
+			earlier = append(earlier, eventlog.LogID(b))
+		}
+	}
+	return id, earlier, nil
+}
+
+func newLogID() (id eventlog.LogID) {
+	_, _ = rand.Read(id[:]) // never fails, see crypto/rand
+	return id
 }
 
 const (
@@ -109,33 +141,25 @@ const (
 	anchorPrefix = "anchor/"
 )
 
-// logIdentity returns the identity of the log, made at random at the first start.
-func logIdentity(ctx context.Context, s store.Store, fresh bool) (eventlog.LogID, error) {
-	var id eventlog.LogID
+// logIdentity returns the identity of the log, made at random at the first start
+// (or at one after it, when that ended before it was written).
+func logIdentity(ctx context.Context, s store.Store) (v identity, err error) {
 	rec, err := s.Get(ctx, identityKey)
-	switch {
-	case err == nil:
-		var v identity
+	if err == nil {
 		if err := json.Unmarshal(rec.Value, &v); err != nil {
-			return id, fmt.Errorf("read the log's identity: %w", err)
+			return v, fmt.Errorf("read the log's identity: %w", err)
 		}
-		b, err := hex.DecodeString(v.ID)
-		if err != nil || len(b) != len(id) {
-			return id, fmt.Errorf("the log's identity %q is not one", v.ID)
-		}
-		copy(id[:], b)
-		return id, nil
-	case !errors.Is(err, store.ErrNotFound):
-		return id, err
-	case !fresh:
-		// The first start ended before it was written: nothing is stored yet.
+		return v, nil
 	}
-	_, _ = rand.Read(id[:]) // never fails, see crypto/rand
-	value, err := json.Marshal(identity{ID: id.String()})
+	if !errors.Is(err, store.ErrNotFound) {
+		return v, err
+	}
+	v.ID = newLogID().String()
+	value, err := json.Marshal(v)
 	if err != nil {
-		return id, err
+		return v, err
 	}
-	return id, errors.Join(s.Apply(ctx, store.Change{Key: identityKey, Value: value})...)
+	return v, errors.Join(s.Apply(ctx, store.Change{Key: identityKey, Value: value})...)
 }
 
 // anchors reads the anchors and returns a function that saves them.
@@ -194,7 +218,7 @@ func openParts(ctx context.Context, cfg *Config, lg *slog.Logger) (_ *parts, err
 		return nil, err
 	}
 	p.store, p.snapshots = db, newSnapshots(cfg, db, lg)
-	if err := p.openLog(ctx, cfg, lg, fresh); err != nil {
+	if err := p.openLog(ctx, cfg, lg); err != nil {
 		return p, err
 	}
 	p.deliver = deliver.New(p.log, p.store, deliver.Options{
@@ -247,8 +271,12 @@ func noticeSenders(cfg *Config, env destination.Env) (map[string]notice.Sender, 
 	return out, err
 }
 
-func (p *parts) openLog(ctx context.Context, cfg *Config, lg *slog.Logger, fresh bool) error {
-	id, err := logIdentity(ctx, p.store, fresh)
+func (p *parts) openLog(ctx context.Context, cfg *Config, lg *slog.Logger) error {
+	var err error
+	if p.identity, err = logIdentity(ctx, p.store); err != nil {
+		return err
+	}
+	id, earlier, err := p.identity.ids()
 	if err != nil {
 		return err
 	}
@@ -261,12 +289,12 @@ func (p *parts) openLog(ctx context.Context, cfg *Config, lg *slog.Logger, fresh
 		return err
 	}
 	failpoint.Here(failpoint.IdentityGiven)
-	engine, err := segment.Open(filepath.Join(cfg.Data, logFolder), segment.Options{SegmentSize: cfg.SegmentSize, Log: id, Logger: lg})
+	engine, err := segment.Open(filepath.Join(cfg.Data, logFolder), segment.Options{SegmentSize: cfg.SegmentSize, Log: id, Earlier: earlier, Logger: lg})
 	if err != nil {
 		return err
 	}
 	p.log, err = eventlog.Open(ctx, engine, eventlog.Options{
-		ID: id, Anchors: found, SaveAnchor: save, Floors: floors, Codec: eventlog.S2, Logger: lg,
+		ID: id, Earlier: earlier, Anchors: found, SaveAnchor: save, Floors: floors, Codec: eventlog.S2, Logger: lg,
 	})
 	return err
 }

@@ -1,0 +1,349 @@
+// Package backup keeps a copy of files that belong together, in a folder that
+// holds one complete copy at every moment, and puts it back.
+//
+// Files that never change once they are closed are copied once; a later backup
+// into the same folder adds what is new. What makes a backup is its list of
+// files, [Manifest], which is replaced in one step when everything that it names
+// is on disk: a backup that is cut off leaves the one before.
+//
+// Whoever calls decides which files there are, and in which order they are copied.
+package backup
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ManifestName is the name of the list of files in a backup's folder.
+const ManifestName = "backup.json"
+
+// format is the version of the layout. A folder of another one is refused.
+const format = 1
+
+// partial ends the names of files that are being written.
+const partial = ".partial"
+
+// Limits of what is read from a folder that anybody may have changed.
+const (
+	maxManifest = 64 << 20
+	maxFiles    = 1 << 20
+)
+
+// ErrDamaged says that a backup is not what was written.
+var ErrDamaged = errors.New("the backup is damaged")
+
+// Manifest says what a backup is of, and of which files it consists.
+type Manifest struct {
+	Format  int       `json:"format"`
+	Program string    `json:"program"` // version that made it
+	Log     string    `json:"log"`     // identity of the log
+	MadeAt  time.Time `json:"made_at"`
+	// Last is the highest sequence number of each partition.
+	Last  map[string]uint64 `json:"last_seq"`
+	Files []File            `json:"files"`
+}
+
+// File is a file of a backup. Of one that is still written in the original, its
+// first Bytes are the file.
+type File struct {
+	Name   string `json:"name"` // below the folder, with slashes
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+	Closed bool   `json:"closed,omitempty"` // it never changes
+}
+
+// Bytes returns the size of all files.
+func (m *Manifest) Bytes() (n int64) {
+	for i := range m.Files {
+		n += m.Files[i].Bytes
+	}
+	return n
+}
+
+// Source is a file to be copied.
+type Source struct {
+	Name   string // in the backup
+	Path   string
+	Bytes  int64 // to be copied from its start
+	Closed bool
+}
+
+// Result is what [Write] did.
+type Result struct {
+	Manifest    Manifest
+	Copied      int   // files
+	CopiedBytes int64 // of these
+	Removed     int   // files that the original no longer has
+}
+
+// Write makes the folder dir a backup of the sources, which are copied in their
+// order, unless the backup that is there has them. m says all but the files. One
+// process at a time may write to a folder. A source that is gone is left out:
+// retention removed it.
+func Write(ctx context.Context, dir string, m Manifest, sources []Source) (Result, error) {
+	res := Result{}
+	before, err := earlier(dir, m.Log)
+	if err != nil {
+		return res, err
+	}
+	m.Format, m.Files = format, nil
+	for _, src := range sources {
+		f, copied, err := add(ctx, dir, src, before)
+		if errors.Is(err, fs.ErrNotExist) && src.Closed {
+			continue
+		}
+		if err != nil {
+			return res, fmt.Errorf("back up %s: %w", src.Name, err)
+		}
+		if copied {
+			res.Copied++
+			res.CopiedBytes += f.Bytes
+		}
+		m.Files = append(m.Files, f)
+	}
+	if err := writeManifest(dir, &m); err != nil {
+		return res, err
+	}
+	res.Manifest = m
+	res.Removed, err = sweep(dir, m.Files)
+	return res, err
+}
+
+// earlier returns the files of the backup that is in dir. A folder that holds
+// something else, or a backup of another log, is refused.
+func earlier(dir, log string) (map[string]File, error) {
+	m, err := Read(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, claim(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if m.Log != log {
+		return nil, fmt.Errorf("%s holds the backup of another log (%s): choose another folder", dir, m.Log)
+	}
+	out := make(map[string]File, len(m.Files))
+	for _, f := range m.Files {
+		out[f.Name] = f
+	}
+	return out, nil
+}
+
+// claim makes the folder, which must hold nothing but what a backup that was cut
+// off has left.
+func claim(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.MkdirAll(dir, 0o700)
+	}
+	for _, e := range entries {
+		if !slices.Contains([]string{"log", "lost+found"}, e.Name()) && !strings.HasPrefix(e.Name(), "control") && !strings.HasSuffix(e.Name(), partial) {
+			return fmt.Errorf("%s holds something else (%s): choose an empty or absent folder", dir, e.Name())
+		}
+	}
+	return err
+}
+
+// add copies a source unless the backup has it.
+func add(ctx context.Context, dir string, src Source, before map[string]File) (f File, copied bool, err error) {
+	to := filepath.Join(dir, filepath.FromSlash(src.Name))
+	if was, ok := before[src.Name]; ok && was.Closed && src.Closed && was.Bytes == src.Bytes {
+		if info, err := os.Stat(to); err == nil && info.Size() == src.Bytes {
+			return was, false, nil
+		}
+	}
+	f = File{Name: src.Name, Bytes: src.Bytes, Closed: src.Closed}
+	f.SHA256, err = Copy(ctx, src.Path, to, src.Bytes)
+	return f, true, err
+}
+
+// Copy copies the first n bytes of a file to a new one that is durable under
+// its name afterwards, and returns their digest.
+func Copy(ctx context.Context, from, to string, n int64) (digest string, err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = in.Close() }() // it was only read
+	if err := makeFolder(filepath.Dir(to)); err != nil {
+		return "", err
+	}
+	out, err := os.OpenFile(to+partial, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.New()
+	written, err := io.Copy(io.MultiWriter(out, hash), &reader{ctx, io.LimitReader(in, n)})
+	if err == nil && written < n {
+		err = fmt.Errorf("%s has %d bytes instead of %d: %w", from, written, n, ErrDamaged)
+	}
+	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(to+partial))
+	}
+	if err := os.Rename(to+partial, to); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), syncFolder(filepath.Dir(to))
+}
+
+// reader ends with its context.
+type reader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r *reader) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.Reader.Read(b)
+}
+
+func writeManifest(dir string, m *Manifest) error {
+	b, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(dir, ManifestName)
+	f, err := os.OpenFile(name+partial, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(b, '\n'))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("write the list of files: %w", err)
+	}
+	if err := os.Rename(name+partial, name); err != nil {
+		return err
+	}
+	return syncFolder(dir)
+}
+
+// Read returns the list of files of the backup in dir. It is an error that is
+// [fs.ErrNotExist] when there is none.
+func Read(dir string) (Manifest, error) {
+	var m Manifest
+	f, err := os.Open(filepath.Join(dir, ManifestName))
+	if err != nil {
+		return m, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	if err := json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&m); err != nil {
+		return m, fmt.Errorf("%w: read the list of files in %s: %w", ErrDamaged, dir, err)
+	}
+	if m.Format != format {
+		return m, fmt.Errorf("the backup in %s has format %d, and this program knows %d: use the version that made it, or a newer one", dir, m.Format, format)
+	}
+	if len(m.Files) > maxFiles {
+		return m, fmt.Errorf("%w: it lists more than %d files", ErrDamaged, maxFiles)
+	}
+	for _, f := range m.Files {
+		if !filepath.IsLocal(filepath.FromSlash(f.Name)) || f.Bytes < 0 {
+			return m, fmt.Errorf("%w: it lists %q", ErrDamaged, f.Name)
+		}
+	}
+	return m, nil
+}
+
+// sweep removes the files in dir that are not listed.
+func sweep(dir string, files []File) (removed int, err error) {
+	listed := map[string]bool{ManifestName: true}
+	for _, f := range files {
+		listed[f.Name] = true
+	}
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			if d != nil && d.IsDir() && d.Name() == "lost+found" {
+				return filepath.SkipDir
+			}
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil || listed[filepath.ToSlash(name)] {
+			return err
+		}
+		if !strings.HasSuffix(name, partial) {
+			removed++
+		}
+		return os.Remove(path)
+	})
+	return removed, err
+}
+
+// Verify reads every file of a backup and compares it with the list.
+func Verify(ctx context.Context, dir string, m *Manifest) error {
+	for _, f := range m.Files {
+		if err := verify(ctx, dir, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func verify(ctx context.Context, dir string, f File) error {
+	in, err := os.Open(filepath.Join(dir, filepath.FromSlash(f.Name)))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	defer func() { _ = in.Close() }() // it was only read
+	hash := sha256.New()
+	if _, err := io.Copy(hash, &reader{ctx, io.LimitReader(in, f.Bytes)}); err != nil {
+		return fmt.Errorf("read %s: %w", f.Name, err)
+	}
+	return f.same(hex.EncodeToString(hash.Sum(nil)))
+}
+
+func (f *File) same(digest string) error {
+	if digest != f.SHA256 {
+		return fmt.Errorf("%w: %s is not what was written", ErrDamaged, f.Name)
+	}
+	return nil
+}
+
+// Extract copies a file of the backup in dir to a path, durably, and verifies it.
+func Extract(ctx context.Context, dir string, f File, to string) error {
+	digest, err := Copy(ctx, filepath.Join(dir, filepath.FromSlash(f.Name)), to, f.Bytes)
+	if err != nil {
+		return fmt.Errorf("restore %s: %w", f.Name, err)
+	}
+	if err := f.same(digest); err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	return nil
+}
+
+// makeFolder makes a folder and its parents, durably.
+func makeFolder(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeFolder(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(parent)
+}
+
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

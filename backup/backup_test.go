@@ -1,0 +1,170 @@
+package backup_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sluicelog/sluice/backup"
+)
+
+// original is a folder of files to be backed up.
+type original struct {
+	t   *testing.T
+	dir string
+}
+
+func (o original) write(name, text string) {
+	o.t.Helper()
+	path := filepath.Join(o.dir, name)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func (o original) source(name string, bytes int, closed bool) backup.Source {
+	return backup.Source{Name: name, Path: filepath.Join(o.dir, name), Bytes: int64(bytes), Closed: closed}
+}
+
+func manifest(log string) backup.Manifest { return backup.Manifest{Log: log, Program: "test"} }
+
+// wantFiles compares what a backup extracts with texts by name.
+func wantFiles(t *testing.T, dir string, want map[string]string) {
+	t.Helper()
+	m, err := backup.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := backup.Verify(t.Context(), dir, &m); err != nil {
+		t.Errorf("verify: %v", err)
+	}
+	to := t.TempDir()
+	got := map[string]string{}
+	for _, f := range m.Files {
+		path := filepath.Join(to, f.Name)
+		if err := backup.Extract(t.Context(), dir, f, path); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[f.Name] = string(text)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("files: got %v, want %v", got, want)
+	}
+}
+
+func TestBackupAddsWhatIsNew(t *testing.T) {
+	o, dir := original{t, t.TempDir()}, filepath.Join(t.TempDir(), "deep", "backup")
+	o.write("log/audit/1.seg", "closed")
+	o.write("log/audit/2.seg", "growing and more")
+	o.write("control-1.db", "state")
+	first := []backup.Source{o.source("control-1.db", 5, false), o.source("log/audit/1.seg", 6, true), o.source("log/audit/2.seg", 7, false)}
+	res, err := backup.Write(t.Context(), dir, manifest("a"), first)
+	if err != nil || res.Copied != 3 {
+		t.Fatalf("first backup: got %d copied, error %v; want 3", res.Copied, err)
+	}
+	wantFiles(t, dir, map[string]string{"control-1.db": "state", "log/audit/1.seg": "closed", "log/audit/2.seg": "growing"})
+
+	o.write("control-2.db", "later")
+	second := []backup.Source{o.source("control-2.db", 5, false), o.source("log/audit/1.seg", 6, true), o.source("log/audit/2.seg", 16, true)}
+	res, err = backup.Write(t.Context(), dir, manifest("a"), second)
+	if err != nil || res.Copied != 2 || res.Removed != 1 {
+		t.Fatalf("second backup: got %d copied and %d removed, error %v; want 2 and 1", res.Copied, res.Removed, err)
+	}
+	wantFiles(t, dir, map[string]string{"control-2.db": "later", "log/audit/1.seg": "closed", "log/audit/2.seg": "growing and more"})
+}
+
+// TestBackupThatIsCutOff: what was complete stays so.
+func TestBackupThatIsCutOff(t *testing.T) {
+	o, dir := original{t, t.TempDir()}, t.TempDir()
+	o.write("log/1.seg", "block 1, block 2")
+	o.write("control-1.db", "state")
+	if _, err := backup.Write(t.Context(), dir, manifest("a"), []backup.Source{o.source("control-1.db", 5, false), o.source("log/1.seg", 7, false)}); err != nil {
+		t.Fatal(err)
+	}
+	o.write("control-2.db", "later")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := backup.Write(ctx, dir, manifest("a"), []backup.Source{o.source("control-2.db", 5, false)}); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: got %v", err)
+	}
+	_, err := backup.Write(t.Context(), dir, manifest("a"), []backup.Source{
+		o.source("control-2.db", 5, false), o.source("log/1.seg", 16, false), o.source("log/2.seg", 100, false),
+	})
+	if err == nil {
+		t.Error("backup of a file that is not there: got no error")
+	}
+	wantFiles(t, dir, map[string]string{"control-1.db": "state", "log/1.seg": "block 1"})
+	if _, err := backup.Write(t.Context(), dir, manifest("a"), []backup.Source{o.source("control-2.db", 5, false), o.source("log/1.seg", 16, true)}); err != nil {
+		t.Fatal(err)
+	}
+	wantFiles(t, dir, map[string]string{"control-2.db": "later", "log/1.seg": "block 1, block 2"})
+	left, err := filepath.Glob(filepath.Join(dir, "*.partial"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left over: got %v, %v", left, err)
+	}
+}
+
+func TestBackupRefusesFolders(t *testing.T) {
+	o := original{t, t.TempDir()}
+	o.write("control-1.db", "state")
+	sources := []backup.Source{o.source("control-1.db", 5, false)}
+	taken := t.TempDir()
+	if err := os.WriteFile(filepath.Join(taken, "thesis.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backup.Write(t.Context(), taken, manifest("a"), sources); err == nil || !strings.Contains(err.Error(), "thesis.txt") {
+		t.Errorf("folder with something else: got %v", err)
+	}
+	dir := t.TempDir()
+	if _, err := backup.Write(t.Context(), dir, manifest("a"), sources); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backup.Write(t.Context(), dir, manifest("b"), sources); err == nil || !strings.Contains(err.Error(), "another log") {
+		t.Errorf("backup of another log: got %v", err)
+	}
+}
+
+func TestDamagedBackups(t *testing.T) {
+	list := func(files string) string { return `{"format":1,"log":"a","files":[` + files + `]}` }
+	for name, test := range map[string]struct{ file, text string }{
+		"changed file":      {"control-1.db", "stale"},
+		"short file":        {"control-1.db", "sta"},
+		"no list":           {backup.ManifestName, "{"},
+		"unknown format":    {backup.ManifestName, `{"format":2}`},
+		"path that leaves":  {backup.ManifestName, list(`{"name":"../x","bytes":1}`)},
+		"path from the top": {backup.ManifestName, list(`{"name":"/etc/passwd","bytes":1}`)},
+		"negative size":     {backup.ManifestName, list(`{"name":"x","bytes":-1}`)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, dir := original{t, t.TempDir()}, t.TempDir()
+			o.write("control-1.db", "state")
+			if _, err := backup.Write(t.Context(), dir, manifest("a"), []backup.Source{o.source("control-1.db", 5, false)}); err != nil {
+				t.Fatal(err)
+			}
+			original{t, dir}.write(test.file, test.text)
+			m, err := backup.Read(dir)
+			if err == nil {
+				err = backup.Verify(t.Context(), dir, &m)
+				for _, f := range m.Files {
+					to := filepath.Join(t.TempDir(), "out")
+					if extracted := backup.Extract(t.Context(), dir, f, to); extracted == nil {
+						t.Errorf("extract %s: got no error", f.Name)
+					} else if _, err := os.Stat(to); err == nil {
+						t.Errorf("extract %s: the file is there all the same", f.Name)
+					}
+				}
+			}
+			if err == nil {
+				t.Error("got no error")
+			}
+		})
+	}
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sluicelog/sluice/backup"
+	"github.com/sluicelog/sluice/sqlite"
+)
+
+// keyName is the key file's name in a backup.
+const keyName = "sluice.key"
+
+// backupFlags makes a backup of a server that runs or not.
+func backupFlags(fs *flag.FlagSet, env *Env) action {
+	var o backupOptions
+	fs.StringVar(&o.Data, "data", "", "the server's data `DIR`")
+	fs.StringVar(&o.To, "to", "", "the backup's `DIR`: absent, empty, or with an earlier backup of the same server, to which only what is new is added")
+	fs.BoolVar(&o.WithKey, "with-key", false, "copy the key file, too: whoever has the backup can then read the secrets of destinations")
+	fs.StringVar(&o.KeyFile, "key-file", "", "the key `FILE`; DATA/"+keyName+" by default")
+	fs.BoolVar(&o.JSON, "json", false, "print JSON")
+	return func(ctx context.Context, _ []string) error {
+		if o.Data == "" || o.To == "" {
+			return usagef("--data and --to are needed").withHint("For example: sluice backup --data /var/lib/sluice --to /backup/sluice")
+		}
+		return makeBackup(ctx, o, env)
+	}
+}
+
+type backupOptions struct {
+	Data, To string
+	WithKey  bool
+	KeyFile  string
+	JSON     bool
+}
+
+func (o *backupOptions) keyPath() string {
+	if o.KeyFile != "" {
+		return o.KeyFile
+	}
+	return filepath.Join(o.Data, keyName)
+}
+
+// makeBackup copies control state first and the log after it: so the log is never
+// older than the cursors in it.
+func makeBackup(ctx context.Context, o backupOptions, env *Env) error {
+	if within(o.To, o.Data) {
+		return usagef("%s lies in %s: a backup there would be lost with the original", o.To, o.Data)
+	}
+	now := time.Now().UTC()
+	snapshot, err := os.MkdirTemp(filepath.Dir(filepath.Clean(o.To)), ".sluice-backup-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(snapshot) }() // what is left is empty or of no use
+	control := filepath.Join(snapshot, controlFile)
+	if err := sqlite.Copy(ctx, filepath.Join(o.Data, controlFile), control); err != nil {
+		return err
+	}
+	info, err := os.Stat(control)
+	if err != nil {
+		return err
+	}
+	sources := []backup.Source{{Name: now.Format("control-20060102T150405.000Z.db"), Path: control, Bytes: info.Size()}}
+	if o.WithKey {
+		info, err := os.Stat(o.keyPath())
+		if err != nil {
+			return err
+		}
+		sources = append(sources, backup.Source{Name: keyName, Path: o.keyPath(), Bytes: info.Size()})
+	}
+	m := backup.Manifest{Program: version(), MadeAt: now, Last: map[string]uint64{}}
+	files, err := logSources(ctx, o.Data, &m)
+	if err != nil {
+		return err
+	}
+	res, err := backup.Write(ctx, o.To, m, append(sources, files...))
+	if err != nil {
+		return err
+	}
+	return printBackup(&res, o, env)
+}
+
+// logSources lists the files of the log, and completes m.
+func logSources(ctx context.Context, data string, m *backup.Manifest) ([]backup.Source, error) {
+	l, err := openStoredLog(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = l.engine.Close() }() // opened for reading only
+	m.Log = l.id.String()
+	names, err := l.engine.Partitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []backup.Source
+	for _, name := range names {
+		files, err := l.engine.Files(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			m.Last[name] = max(m.Last[name], f.Last)
+			out = append(out, backup.Source{
+				Name: logFolder + "/" + name + "/" + f.Name, Path: filepath.Join(data, logFolder, name, f.Name),
+				Bytes: f.Bytes, Closed: f.Closed,
+			})
+		}
+	}
+	return out, nil
+}
+
+func printBackup(res *backup.Result, o backupOptions, env *Env) error {
+	if o.JSON {
+		return writeJSON(env.Stdout, map[string]any{
+			"log": res.Manifest.Log, "made_at": res.Manifest.MadeAt, "last_seq": res.Manifest.Last, "files": len(res.Manifest.Files),
+			"bytes": res.Manifest.Bytes(), "copied_files": res.Copied, "copied_bytes": res.CopiedBytes, "removed_files": res.Removed,
+		})
+	}
+	_, err := fmt.Fprintf(env.Stdout, "The backup in %s is complete: %d files, %s. Copied this time: %d files, %s.\n",
+		o.To, len(res.Manifest.Files), formatBytes(res.Manifest.Bytes()), res.Copied, formatBytes(res.CopiedBytes))
+	if err == nil && !o.WithKey {
+		_, err = fmt.Fprintf(env.Stdout, "The key file is not in it: keep a copy of %s elsewhere. Without it the secrets of streams are lost.\n", o.keyPath())
+	}
+	return err
+}
+
+// formatBytes writes a number of bytes as people say it: "3.2 GB".
+func formatBytes(n int64) string {
+	for _, u := range []struct {
+		name string
+		size float64
+	}{{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}} {
+		if float64(n) >= u.size {
+			return fmt.Sprintf("%.1f %s", float64(n)/u.size, u.name)
+		}
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+// within reports whether path lies in dir, or is it.
+func within(path, dir string) bool {
+	a, err1 := filepath.Abs(path)
+	b, err2 := filepath.Abs(dir)
+	rel, err3 := filepath.Rel(b, a)
+	return errors.Join(err1, err2, err3) == nil && (rel == "." || !strings.HasPrefix(rel, ".."))
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// wantRun runs a command that has to succeed and print something.
+func wantRun(t *testing.T, want string, args ...string) {
+	t.Helper()
+	if res := sluiceRun(t.Context(), nil, "", args...); res.code != exitOK || !strings.Contains(res.stdout, want) {
+		t.Fatalf("sluice %s: got %+v, want %q", strings.Join(args, " "), res, want)
+	}
+}
+
+// A backup of a running server, and another one into the same folder, are restored
+// into a log of its own identity: streams go on where they stood, tokens and
+// secrets work, nothing is missing.
+func TestBackupAndRestore(t *testing.T) {
+	got := &arrivals{ids: map[string]int{}}
+	receiver := httptest.NewServer(got)
+	defer receiver.Close()
+	data, token, stream := prepared(t, receiver.URL)
+	to := filepath.Join(t.TempDir(), "backup")
+	s := startServer(t, data, http.DefaultClient)
+	wantRun(t, "is complete", "backup", "--data", data, "--to", to)
+	s.post(30, 40)
+	s.settled(stream.ID)
+	wantRun(t, "The key file is not in it", "backup", "--data", data, "--to", to)
+	s.post(40, 50) // after the backup
+	stopped(t, s)
+	wantRun(t, "is whole", "restore", "--from", to, "--check")
+
+	again := filepath.Join(t.TempDir(), "again")
+	if res := serveOnce(t, "--data", again, "--existing"); res.code == exitOK {
+		t.Fatal("served a folder that is not there")
+	}
+	wantRun(t, "new identity", "restore", "--from", to, "--data", again, "--key-file", filepath.Join(data, keyName))
+	if res := sluiceRun(t.Context(), nil, "", "restore", "--from", to, "--data", again); res.code == exitOK || !strings.Contains(res.stderr, "not empty") {
+		t.Errorf("restore into a folder with a log: got %+v", res)
+	}
+	got.mu.Lock()
+	clear(got.ids)
+	got.mu.Unlock()
+	s = startServer(t, again, http.DefaultClient, "--existing")
+	s.post(40, 60)
+	v := s.settled(stream.ID)
+	if v.Ledger["expired"] != 0 || v.Ledger["pending"] != 0 || v.Ledger["delivered"] < 60 {
+		t.Errorf("ledger of the restored stream: got %v, want all of at least 60 delivered", v.Ledger)
+	}
+	for i := 40; i < 60; i++ {
+		if got.count(fmt.Sprintf("e%d", i)) == 0 {
+			t.Errorf("event e%d did not arrive after the restoration", i)
+		}
+	}
+	if code := postAs(t, s, token); code != http.StatusOK {
+		t.Errorf("post with the token of before: got %d", code)
+	}
+	stopped(t, s)
+	wantRun(t, "", "log", "verify", "--data", again)
+	res := sluiceRun(t.Context(), nil, "", "log", "cat", "--data", again)
+	if n := strings.Count(res.stdout, `"installation.restore"`); n != 1 {
+		t.Errorf("events that tell of the restoration: got %d, want 1", n)
+	}
+	// The log without its control state is still known as one.
+	if err := os.Remove(filepath.Join(again, controlFile)); err != nil {
+		t.Fatal(err)
+	}
+	wantRun(t, `"e59"`, "log", "cat", "--data", again)
+}
+
+func (a *arrivals) count(id string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ids[id]
+}
+
+func TestBackupRefuses(t *testing.T) {
+	data := t.TempDir()
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"backup", "--data", data}, "--to"},
+		{[]string{"backup", "--data", data, "--to", filepath.Join(data, "backup")}, "lost with the original"},
+		{[]string{"backup", "--data", data, "--to", t.TempDir()}, controlFile},
+		{[]string{"restore", "--from", data}, "--check"},
+		{[]string{"restore", "--from", data, "--check", "--data", t.TempDir()}, "--check"},
+		{[]string{"restore", "--from", data, "--check"}, "no complete backup"},
+	} {
+		res := sluiceRun(t.Context(), nil, "", test.args...)
+		if res.code == exitOK || !strings.Contains(res.stderr, test.want) {
+			t.Errorf("sluice %s: got %+v, want an error with %q", strings.Join(test.args, " "), res, test.want)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sluicelog/sluice/backup"
+	"github.com/sluicelog/sluice/sqlite"
+	"github.com/sluicelog/sluice/store"
+)
+
+// restoreFlags makes a data folder from a backup, or verifies one.
+func restoreFlags(fs *flag.FlagSet, env *Env) action {
+	var o restoration
+	fs.StringVar(&o.From, "from", "", "the backup's `DIR`")
+	fs.StringVar(&o.Data, "data", "", "the data `DIR` to make: absent or empty")
+	fs.StringVar(&o.KeyFile, "key-file", "", "copy of the key `FILE`, when the backup has none; becomes DATA/"+keyName)
+	fs.BoolVar(&o.Check, "check", false, "only read the whole backup and compare it with its checksums")
+	return func(ctx context.Context, _ []string) error {
+		if o.From == "" || o.Data == "" == !o.Check {
+			return usagef("--from and either --data or --check are needed").withHint("For example: sluice restore --from /backup/sluice --data /var/lib/sluice")
+		}
+		return restore(ctx, o, env)
+	}
+}
+
+type restoration struct {
+	From, Data, KeyFile string
+	Check               bool
+}
+
+func restore(ctx context.Context, o restoration, env *Env) error {
+	m, err := backup.Read(o.From)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s holds no complete backup: %w", o.From, err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := backup.Verify(ctx, o.From, &m); err != nil {
+		return err
+	}
+	if o.Check {
+		_, err := fmt.Fprintf(env.Stdout, "The backup of %s is whole: %d files, %s.\n", m.MadeAt.Format("2006-01-02 15:04:05 UTC"), len(m.Files), formatBytes(m.Bytes()))
+		return err
+	}
+	if err := emptyFolder(o.Data); err != nil {
+		return err
+	}
+	if err := restoreFiles(ctx, o, &m); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.Stdout, "Restored the state of %s into %s. The log has a new identity; the streams go on where they stood then, and send again what was delivered since.\n",
+		m.MadeAt.Format("2006-01-02 15:04:05 UTC"), o.Data)
+	return err
+}
+
+func emptyFolder(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.MkdirAll(dir, 0o700)
+	}
+	for _, e := range entries {
+		if e.Name() != "lost+found" {
+			return fmt.Errorf("%s is not empty: choose an absent or empty folder", dir)
+		}
+	}
+	return err
+}
+
+// restoreFiles copies everything. Control state comes last: without it no server
+// starts on what is there.
+func restoreFiles(ctx context.Context, o restoration, m *backup.Manifest) error {
+	var control string
+	for _, f := range m.Files {
+		if strings.HasPrefix(f.Name, "control-") {
+			control = f.Name
+			continue
+		}
+		if err := backup.Extract(ctx, o.From, f, filepath.Join(o.Data, filepath.FromSlash(f.Name))); err != nil {
+			return err
+		}
+	}
+	if control == "" {
+		return fmt.Errorf("%w: it holds no control state", backup.ErrDamaged)
+	}
+	if o.KeyFile != "" {
+		if err := restoreKey(ctx, o); err != nil {
+			return err
+		}
+	}
+	return sqlite.Replace(ctx, sqlite.Replacement{
+		Path: filepath.Join(o.Data, controlFile), From: filepath.Join(o.From, control), Aside: filepath.Join(o.Data, controlFile+".before"),
+		Adjust: func(ctx context.Context, s store.Store) error {
+			return errors.Join(renewIdentity(ctx, s, m), leaveOutNumbers(ctx, s))
+		},
+	})
+}
+
+func restoreKey(ctx context.Context, o restoration) error {
+	info, err := os.Stat(o.KeyFile)
+	if err != nil {
+		return err
+	}
+	_, err = backup.Copy(ctx, o.KeyFile, filepath.Join(o.Data, keyName), info.Size())
+	return err
+}
+
+// renewIdentity gives the restored log an identity of its own: the original may
+// live on, and what each of them writes under its identity must not be taken for
+// the other's.
+func renewIdentity(ctx context.Context, s store.Store, m *backup.Manifest) error {
+	rec, err := s.Get(ctx, identityKey)
+	if err != nil {
+		return err
+	}
+	var v identity
+	if err := json.Unmarshal(rec.Value, &v); err != nil {
+		return fmt.Errorf("read the log's identity: %w", err)
+	}
+	v.Earlier = append(v.Earlier, v.ID)
+	v.ID = newLogID().String()
+	v.Restored = &restored{At: time.Now().UTC(), MadeAt: m.MadeAt}
+	value, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Apply(ctx, store.Change{Key: identityKey, Value: value, Version: rec.Version})...)
+}
+
+// tellRestored appends the event of a restoration, once: the log's new identity is
+// its id, so that a repeat is a duplicate.
+func (p *parts) tellRestored(ctx context.Context) error {
+	was := p.identity.Restored
+	if was == nil {
+		return nil
+	}
+	if err := p.control.TellRestored(ctx, p.identity.ID, was.At, was.MadeAt); err != nil {
+		return err
+	}
+	_, err := store.Update(ctx, p.store, identityKey, func(v *identity, _ bool) error {
+		v.Restored = nil
+		return nil
+	})
+	return err
+}
