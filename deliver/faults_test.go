@@ -141,6 +141,30 @@ func damage(t *testing.T, w *world, how string, at int, paused bool) {
 	w.expect(2, all)
 }
 
+// The block behind a loss may be of others, and too late for the stream: what was
+// lost still counts.
+func TestStreamThatEndsBehindALoss(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.stream(1, "acme", func(s *Stream) { s.Until = time.Now().Add(time.Hour) })
+		w.post("acme", "a", 2)
+		w.expect(1, sluice.Ledger{Accepted: 2, Delivered: 2})
+		w.change(1, func(s *Stream) { s.Paused = true })
+		w.post("acme", "a", 2)
+		w.post("acme", "a", 3)
+		time.Sleep(2 * time.Hour)
+		w.post("beta", "a", 1)
+		w.post("acme", "a", 1)
+		w.expect(1, sluice.Ledger{Accepted: 7, Delivered: 2, Pending: 5})
+		w.stop()
+		if !w.engine.Lose("audit", 5) {
+			t.Fatal("no block at 5")
+		}
+		w.start()
+		w.change(1, func(s *Stream) { s.Paused = false })
+		w.expect(1, sluice.Ledger{Accepted: 7, Delivered: 4, Expired: 3})
+	})
+}
+
 func TestRetentionNeedsNoStream(t *testing.T) {
 	retention := map[string]Retention{"audit": {Age: time.Hour}}
 	simulate(t, Options{Retention: retention}, func(t *testing.T, w *world) {

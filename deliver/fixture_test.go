@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -38,6 +39,14 @@ type world struct {
 	// writes of lane records until it has none; 0 for no such limit
 	writes atomic.Int64
 	busy   atomic.Bool // the processors are
+	// disk says how the log's disk behaves from the next start on; failed, that it
+	// fails, so that what runs on it ends with errors.
+	disk   eventlog.MemoryOptions
+	failed atomic.Bool
+	ahead  atomic.Int64      // nanoseconds that the log's clock is ahead of ours
+	slow   atomic.Int64      // nanoseconds that the store takes for a change
+	mute   atomic.Int64      // notices that cannot be written
+	random func(int64) int64 // of the Deliverer, unless nil
 }
 
 func newWorld(t *testing.T, opts Options) *world {
@@ -52,6 +61,9 @@ func newWorld(t *testing.T, opts Options) *world {
 func (w *world) use(s *store.Memory) {
 	w.store = s
 	s.SetBefore(func(c store.Change) error {
+		if d := w.slow.Load(); d > 0 {
+			time.Sleep(time.Duration(d)) // simulated
+		}
 		if strings.HasPrefix(c.Key, lanePrefix) && w.writes.Add(-1) == 0 {
 			w.full.Store(true)
 		}
@@ -64,13 +76,15 @@ func (w *world) use(s *store.Memory) {
 
 func (w *world) start() {
 	w.t.Helper()
-	w.engine = w.engine.Restart(eventlog.MemoryOptions{Log: eventlog.LogID{1}})
+	disk := w.disk
+	disk.Log = eventlog.LogID{1}
+	w.engine = w.engine.Restart(disk)
 	ctx, cancel := context.WithCancel(context.Background())
 	floors, err := Floors(ctx, w.store)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.log, err = eventlog.Open(ctx, w.engine, eventlog.Options{ID: eventlog.LogID{1}, Floors: floors})
+	w.log, err = eventlog.Open(ctx, w.engine, eventlog.Options{ID: eventlog.LogID{1}, Floors: floors, Now: w.now})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -79,11 +93,17 @@ func (w *world) start() {
 	opts.Emit = func(_ context.Context, n Notice) error {
 		w.noting.Lock()
 		defer w.noting.Unlock()
+		if w.mute.Add(-1) >= 0 {
+			return errors.New("the log does not take it")
+		}
 		w.notes = append(w.notes, n)
 		return nil
 	}
 	w.d = New(w.log, w.store, opts)
 	w.d.busy = w.busy.Load
+	if w.random != nil {
+		w.d.random = w.random
+	}
 	if err := w.d.Load(ctx); err != nil {
 		w.t.Fatal(err)
 	}
@@ -96,12 +116,12 @@ func (w *world) start() {
 	logCtx, logCancel := context.WithCancel(context.Background())
 	var logs sync.WaitGroup
 	logs.Go(func() {
-		if err := w.log.Run(logCtx); err != nil {
+		if err := w.log.Run(logCtx); err != nil && !w.failed.Load() {
 			w.t.Error(err)
 		}
 	})
 	wg.Go(func() {
-		if err := w.d.Run(ctx); err != nil {
+		if err := w.d.Run(ctx); err != nil && !w.failed.Load() {
 			w.t.Error(err)
 		}
 	})
@@ -115,6 +135,9 @@ func (w *world) start() {
 		}
 	}
 }
+
+// now is the log's clock.
+func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
 
 // noted returns what was told so far.
 func (w *world) noted() []Notice {
@@ -141,6 +164,15 @@ func sortedKeys(m map[sluice.StreamID]Stream) []sluice.StreamID {
 // post appends n events of a namespace and type and returns their ids.
 func (w *world) post(namespace, kind string, n int) []string {
 	w.t.Helper()
+	ids, b := w.batch(namespace, kind, n)
+	if err := w.append(b); err != nil {
+		w.t.Fatal(err)
+	}
+	return ids
+}
+
+// batch makes n events of a namespace and type.
+func (w *world) batch(namespace, kind string, n int) ([]string, *eventlog.Batch) {
 	var b eventlog.Batch
 	var ids []string
 	for range n {
@@ -151,10 +183,12 @@ func (w *world) post(namespace, kind string, n int) []string {
 		b.Add([]byte(payload), &env, "t1")
 		ids = append(ids, id)
 	}
-	if _, err := w.log.Append(context.Background(), map[string]*eventlog.Batch{"audit": &b}); err != nil {
-		w.t.Fatal(err)
-	}
-	return ids
+	return ids, &b
+}
+
+func (w *world) append(b *eventlog.Batch) error {
+	_, err := w.log.Append(context.Background(), map[string]*eventlog.Batch{"audit": b})
+	return err
 }
 
 // stream adds a stream that starts now.
@@ -252,6 +286,10 @@ type receiver struct {
 	check   bool
 	explode bool // Check panics
 	single  bool // reports an outcome for each event
+	prefix  bool // single, and what follows a failure is not tried
+	// late is how long after the end of a Send that was cut off, while it waited,
+	// its events are accepted all the same; 0 for never.
+	late time.Duration
 	// glitches is the number of sends that report a failure after the events
 	// were accepted, when single of every other one of them.
 	glitches int
@@ -262,9 +300,19 @@ var _ destination.Destination = (*receiver)(nil)
 
 func (r *receiver) Send(ctx context.Context, b *destination.Batch) destination.Result {
 	r.mu.Lock()
-	delay := r.delay
+	delay, late := r.delay, r.late
 	r.mu.Unlock()
-	if delay > 0 {
+	switch {
+	case late > 0 && interrupted(ctx, delay):
+		events := slices.Clone(b.Events)
+		for i := range events {
+			events[i].ID = slices.Clone(events[i].ID)
+		}
+		time.AfterFunc(late, func() {
+			r.set(func(r *receiver) { r.judge(&destination.Batch{Events: events}) })
+		})
+		return destination.Result{Err: &destination.Error{Class: destination.Unavailable, Message: "interrupted"}}
+	case late == 0 && delay > 0:
 		time.Sleep(delay) // simulated
 	}
 	r.mu.Lock()
@@ -275,6 +323,18 @@ func (r *receiver) Send(ctx context.Context, b *destination.Batch) destination.R
 		return r.glitch(b.Events)
 	}
 	return r.judge(b)
+}
+
+// interrupted waits, and reports whether ctx ended before.
+func interrupted(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return false
+	case <-ctx.Done():
+		return true
+	}
 }
 
 // glitch accepts what is not refused and reports a failure all the same.
@@ -310,6 +370,10 @@ func (r *receiver) judge(b *destination.Batch) destination.Result {
 	}
 	res := destination.Result{Events: make([]destination.Outcome, len(b.Events)), Reasons: map[int]string{}}
 	for i := range b.Events {
+		if r.prefix && res.Err != nil {
+			res.Events[i] = destination.Unsent
+			continue
+		}
 		err := r.refuse(b.Events[i : i+1])
 		switch {
 		case err == nil:

@@ -163,6 +163,7 @@ func (g *gathering) run(ctx context.Context, at Start) error {
 	w.end = at
 	for scanned := 0; ; scanned++ {
 		if end != nil && at.Seq >= end.Seq {
+			g.reachEnd(at, *end)
 			break
 		}
 		if g.into != nil {
@@ -188,7 +189,7 @@ func (g *gathering) run(ctx context.Context, at Start) error {
 		if err != nil {
 			return fmt.Errorf("read partition %s from %d: %w", l.p.name, at.Seq+1, err)
 		}
-		next, err := g.block(b, at)
+		next, err := g.block(ctx, b, at)
 		if err != nil {
 			return err
 		}

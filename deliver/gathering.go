@@ -63,7 +63,7 @@ func (g *gathering) passReserved(at Start) Start {
 
 // block examines one block from position at on and returns the position after
 // it. It sets w.more when it stopped inside or before the block.
-func (g *gathering) block(b *eventlog.Block, at Start) (Start, error) {
+func (g *gathering) block(ctx context.Context, b *eventlog.Block, at Start) (Start, error) {
 	l, w := g.l, g.w
 	conf, m := l.s.config()
 	if g.into != nil {
@@ -94,12 +94,10 @@ func (g *gathering) block(b *eventlog.Block, at Start) (Start, error) {
 	}
 	if !conf.Until.IsZero() && b.Accepted.After(conf.Until) {
 		w.more = true
-		if len(w.items) == 0 {
-			l.mu.Lock()
-			l.finish(at)
-			l.mu.Unlock()
+		if len(w.items) > 0 {
+			return at, nil // settle what there is first
 		}
-		return at, nil
+		return g.finish(ctx, at)
 	}
 	if ok {
 		list, all := wanted(m, b, idx, from)
@@ -112,6 +110,54 @@ func (g *gathering) block(b *eventlog.Block, at Start) (Start, error) {
 	}
 	w.end = Start{Seq: b.Last(), Total: after}
 	return w.end, nil
+}
+
+// finish ends the stream at a position. When what was lost right before it does
+// not show yet, a later block tells: nothing of the stream comes after.
+func (g *gathering) finish(ctx context.Context, at Start) (Start, error) {
+	l := g.l
+	l.mu.Lock()
+	old := l.rec.Hole
+	l.mu.Unlock()
+	if old != nil {
+		total, err := g.d.log.Before(ctx, l.p.name, l.s.scope, at.Seq+1)
+		if err != nil {
+			return at, err
+		}
+		at.Total = max(at.Total, total)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if old != nil {
+		at = l.lose(at, *old)
+		g.w.end = at
+	}
+	l.finish(at)
+	return at, nil
+}
+
+// reachEnd is called where a stream ends whose end is known. What was lost before
+// it and did not show is counted, once what there is has been settled.
+func (g *gathering) reachEnd(at, end Start) {
+	l, w := g.l, g.w
+	if at.Total >= end.Total {
+		return
+	}
+	if n := len(w.items); n > 0 {
+		w.more, w.end = true, Start{Seq: w.items[n-1].seq, Total: w.items[n-1].total}
+		if g.into != nil {
+			w.end = g.into.end
+		}
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := hole{First: at.Seq, Last: at.Seq, Cause: "missing from the log"}
+	if l.rec.Hole != nil {
+		h = *l.rec.Hole
+	}
+	l.moveTo(at)
+	w.end = l.lose(end, h)
 }
 
 // pass moves the cursor over a hole before block b, and counts as expired what

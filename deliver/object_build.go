@@ -105,7 +105,7 @@ func (b *building) join(end Start) bool {
 }
 
 // complete reports whether the object is worth storing although more may come:
-// its first event is old enough, the stream ends, or it is nearly full.
+// its first event has waited long enough, the stream ends, or it is nearly full.
 func (b *building) complete() bool {
 	l, enough := b.l, b.limits.Bytes
 	if !b.pays() {
@@ -113,7 +113,11 @@ func (b *building) complete() bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at := b.accepted.Add(b.limits.Age)
+	at := b.accepted
+	if l.fill.known {
+		at = earlier(at, l.fill.oldest)
+	}
+	at = at.Add(b.limits.Age)
 	if !b.conf.Until.IsZero() && b.conf.Until.Before(at) {
 		at = b.conf.Until.Add(time.Nanosecond)
 	}

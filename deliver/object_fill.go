@@ -20,7 +20,7 @@ type filling struct {
 	version uint64 // of the stream's configuration that the figures are by
 	events  int
 	bytes   int64     // of the events
-	oldest  time.Time // when the first of them was accepted
+	oldest  time.Time // since when the first of them waits, see waitsSince
 	ratio   float64   // bytes stored for a byte of events, of the last object
 	timer   *time.Timer
 	// read is how many of the bytes the object under way holds, excused how many
@@ -99,7 +99,7 @@ func (f *filling) take(b *building) {
 	f.events -= b.count
 	f.bytes -= b.bytes
 	f.read = 0
-	f.oldest = b.latest // or later
+	f.oldest = waitsSince(b.latest) // or later
 	f.runs = slices.DeleteFunc(f.runs, func(r run) bool { return r.last <= b.last })
 	if f.events < 0 || f.version != b.conf.Version {
 		f.known = false
@@ -140,7 +140,7 @@ func (l *lane) told(b *eventlog.Block, list, idx []uint16, all bool, before, ver
 		return
 	}
 	if f.events == 0 {
-		f.oldest = b.Accepted
+		f.oldest = waitsSince(b.Accepted)
 	}
 	f.list(Start{Seq: p.processed, Total: before}, b.Last())
 	n, bytes := count(b, list, idx, all)
@@ -158,6 +158,17 @@ func (l *lane) told(b *eventlog.Block, list, idx []uint16, all bool, before, ver
 	} else if f.timer == nil {
 		l.schedule()
 	}
+}
+
+// waitsSince returns since when an event waits that was just met: since it was
+// accepted, unless the clock was ahead then and has been set back.
+func waitsSince(accepted time.Time) time.Time { return earlier(accepted, time.Now()) }
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // count returns how many events are meant, see told, and their bytes.
@@ -245,7 +256,7 @@ func (l *lane) reachedTail(b *building, end Start) reached {
 		return tailKnows
 	}
 	l.fill.begin(b.conf.Version, end.Seq)
-	l.fill.events, l.fill.bytes, l.fill.read, l.fill.oldest = b.count, b.bytes, b.bytes, b.accepted
+	l.fill.events, l.fill.bytes, l.fill.read, l.fill.oldest = b.count, b.bytes, b.bytes, waitsSince(b.accepted)
 	return tailReached
 }
 
@@ -258,7 +269,7 @@ func (l *lane) waitForMore(b *building) {
 		return
 	}
 	l.fill.learn(b)
-	l.fill.oldest = b.accepted
+	l.fill.oldest = earlier(b.accepted, l.fill.oldest)
 	l.hasRead(b)
 	l.fill.pins.find(l.p.d, b.at.Seq+1) // gives up what was read
 	if l.tries == 0 && !l.held && !l.rec.Since.IsZero() {

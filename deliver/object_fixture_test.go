@@ -26,6 +26,7 @@ type bucket struct {
 	t       *testing.T
 	limits  destination.ObjectLimits
 	objects map[string][]string // ids by key; guarded by the receiver's lock
+	held    map[string]bool     // ids
 	puts    int
 	encode  time.Duration // that an event takes
 	hooks   map[string]func(ctx context.Context)
@@ -65,7 +66,12 @@ func (b *bucket) Key(n destination.ObjectName) string {
 
 func (b *bucket) Put(ctx context.Context, o *destination.Object) (existed bool, err *destination.Error) {
 	b.call(ctx, "before")
-	existed, err = b.store(o)
+	ids := b.read(o)
+	if wait, late := b.pace(); late > 0 && interrupted(ctx, wait) {
+		time.AfterFunc(late, func() { b.store(o.Key, ids) })
+		return false, &destination.Error{Class: destination.Unavailable, Message: "interrupted"}
+	}
+	existed, err = b.store(o.Key, ids)
 	if err == nil {
 		b.call(ctx, "after")
 	}
@@ -91,15 +97,21 @@ func (b *bucket) call(ctx context.Context, at string) {
 	}
 }
 
-func (b *bucket) store(o *destination.Object) (existed bool, err *destination.Error) {
-	ids := b.read(o)
+// pace returns how long a Put takes, and how long after one that was cut off its
+// object is stored all the same.
+func (b *bucket) pace() (wait, late time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.delay, b.late
+}
+
+func (b *bucket) store(key string, ids []string) (existed bool, err *destination.Error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.puts++
-	if b.deny != "" && strings.HasPrefix(o.Key, b.deny) {
-		if b.lies && b.objects[o.Key] == nil {
-			b.objects[o.Key] = ids
-			b.got = append(b.got, ids...)
+	if b.deny != "" && strings.HasPrefix(key, b.deny) {
+		if b.lies && b.objects[key] == nil {
+			b.keep(key, ids)
 		}
 		return false, &destination.Error{Class: destination.Misconfigured, Status: 403, Message: "not allowed", NothingStored: true}
 	}
@@ -110,17 +122,25 @@ func (b *bucket) store(o *destination.Object) (existed bool, err *destination.Er
 			return false, err
 		}
 	}
-	old, existed := b.objects[o.Key]
+	old, existed := b.objects[key]
 	if !existed {
-		b.objects[o.Key] = ids
-		b.got = append(b.got, ids...)
+		b.keep(key, ids)
 	} else if len(ids) == len(old) && !slices.Equal(old, ids) {
-		b.t.Errorf("object %s: got %q, want %q as before", o.Key, ids, old)
+		b.t.Errorf("object %s: got %q, want %q as before", key, ids, old)
 	}
 	if glitch {
 		return false, &destination.Error{Class: destination.Unavailable, Message: "connection lost"}
 	}
 	return existed, nil
+}
+
+// keep is locked.
+func (b *bucket) keep(key string, ids []string) {
+	b.objects[key] = ids
+	b.got = append(b.got, ids...)
+	for _, id := range ids {
+		b.held[id] = true
+	}
 }
 
 // read returns the ids in an object, and looks at what it says about itself.
@@ -197,7 +217,7 @@ func (l *lines) Close() error   { return nil }
 // bucket adds a stream to a bucket that starts now.
 func (w *world) bucket(id sluice.StreamID, namespace string, change ...func(*Stream)) *bucket {
 	w.t.Helper()
-	b := &bucket{t: w.t, objects: map[string][]string{}, limits: destination.ObjectLimits{Bytes: 1 << 20, Events: 100, Age: time.Minute}}
+	b := &bucket{t: w.t, objects: map[string][]string{}, held: map[string]bool{}, limits: destination.ObjectLimits{Bytes: 1 << 20, Events: 100, Age: time.Minute}}
 	w.stream(id, namespace, append(change, func(s *Stream) {
 		b.receiver = w.dests[id]
 		s.Open = func() (destination.Destination, error) { return b, nil }

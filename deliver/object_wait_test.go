@@ -55,3 +55,23 @@ func TestTailWaitsForNoBucket(t *testing.T) {
 		})
 	}
 }
+
+// Acceptance times never go back: when a clock that was ahead is set right, events
+// seem to come from the future.
+func TestObjectsDoNotWaitForAClockThatWasSetBack(t *testing.T) {
+	simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
+		b := w.bucket(1, "acme")
+		w.ahead.Store(int64(24 * time.Hour))
+		w.post("acme", "a", 3)
+		w.ahead.Store(0)
+		time.Sleep(2 * time.Minute)
+		w.post("acme", "a", 2)
+		time.Sleep(2 * time.Minute)
+		b.expect(3, 2)
+		w.expect(1, sluice.Ledger{Accepted: 5, Delivered: 5})
+		w.post("acme", "a", 1)
+		w.crash()
+		time.Sleep(2 * time.Minute)
+		b.expect(3, 2, 1)
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,7 +39,8 @@ type Deliverer struct {
 	pinned    atomic.Int64 // and of blocks that wait for lanes of objects
 	spool     spool
 	outbox    chan struct{}
-	busy      func() bool // our own processors are what delivery waits for
+	busy      func() bool         // our own processors are what delivery waits for
+	random    func(n int64) int64 // a number from 0 to n-1, so that tries of many do not meet
 
 	retentionStopped atomic.Bool
 
@@ -80,7 +82,7 @@ func New(l *eventlog.Log, s store.Store, opts Options) *Deliverer {
 		streams: map[sluice.StreamID]*stream{}, stored: map[string]storedLane{}}
 	d.senders = &senders{d: d, limit: opts.Senders}
 	d.senders.works.New = func() any { return new(work) }
-	d.busy = new(processors).areBusy
+	d.busy, d.random = new(processors).areBusy, rand.Int64N
 	d.flush = newFlusher(d)
 	d.journals = newJournals(s, opts.Logger)
 	for _, name := range l.Partitions() {

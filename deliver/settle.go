@@ -3,7 +3,6 @@ package deliver
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -226,7 +225,7 @@ func (d *Deliverer) failed(l *lane, e *destination.Error) {
 	l.tries++
 	l.note(e)
 	l.fallBehind(time.Now())
-	d.wait(l, backoff(l.tries, e.RetryAfter))
+	d.wait(l, d.backoff(l.tries, e.RetryAfter))
 }
 
 // hold stops the lane until somebody acts or a probe passes. Suspects are pending
@@ -241,7 +240,7 @@ func (d *Deliverer) hold(l *lane, e *destination.Error) {
 	l.suspects, l.badEnd, l.refusals = nil, 0, 0
 	l.note(e)
 	l.fallBehind(time.Now())
-	d.wait(l, max(probeDelay(l.tries), e.RetryAfter))
+	d.wait(l, max(d.probeDelay(l.tries), e.RetryAfter))
 }
 
 // note remembers a failure for owners.
@@ -266,21 +265,21 @@ const (
 
 // backoff returns how long to wait before the given try: exponential with full
 // jitter, at least what the destination asked for.
-func backoff(tries int, asked time.Duration) time.Duration {
+func (d *Deliverer) backoff(tries int, asked time.Duration) time.Duration {
 	most := maxRetry
 	if tries < 10 {
 		most = min(most, firstRetry<<(tries-1))
 	}
-	return max(asked, time.Duration(rand.Int64N(int64(most)))+10*time.Millisecond)
+	return max(asked, time.Duration(d.random(int64(most)))+10*time.Millisecond)
 }
 
 // probeDelay returns how long a held lane waits before its next probe.
-func probeDelay(tries int) time.Duration {
+func (d *Deliverer) probeDelay(tries int) time.Duration {
 	most := maxRetry
 	if tries < 6 {
 		most = min(most, firstProbe<<(tries-1))
 	}
-	return most/2 + time.Duration(rand.Int64N(int64(most/2)))
+	return most/2 + time.Duration(d.random(int64(most/2)))
 }
 
 // stuck looks after an event that keeps failing alone: it tries another one, and

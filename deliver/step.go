@@ -320,6 +320,9 @@ func (d *Deliverer) accepted(ctx context.Context, l *lane, w *work) error {
 	if len(guilty) > 0 {
 		if err := d.quarantine(ctx, l, w, guilty); err != nil {
 			if errors.Is(err, errQuarantineFull) {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				l.pass(w) // what lies before the first of them
 				return nil
 			}
 			return err

@@ -157,8 +157,12 @@ func (l *Log) Run(ctx context.Context) error {
 	for _, p := range l.parts {
 		go func() { done <- p.run(ctx) }()
 	}
-	anchors := time.NewTicker(time.Second)
-	defer anchors.Stop()
+	var anchors <-chan time.Time
+	if l.opts.SaveAnchor != nil {
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		anchors = ticker.C
+	}
 	var err error
 	for running := len(l.parts); running > 0; {
 		select {
@@ -167,7 +171,7 @@ func (l *Log) Run(ctx context.Context) error {
 				err = errors.Join(err, e)
 				stop()
 			}
-		case <-anchors.C:
+		case <-anchors:
 			l.saveAnchors(ctx)
 		}
 	}
