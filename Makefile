@@ -7,7 +7,7 @@ SECONDS     ?= 60
 ROUNDS      ?= 3
 CYCLES      ?= 1000
 CUTS        ?= 300
-SEEDS       ?= 20000
+SEEDS       ?= 100000
 FUZZTIME    ?= 60s
 
 .PHONY: run build test lint unit pictures bench torture fuzz clean

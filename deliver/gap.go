@@ -73,9 +73,18 @@ func (l *lane) finish(end Start) {
 	if l.upToDate() {
 		l.rec.Cursor, l.rec.Total = end.Seq, end.Total
 	}
+	l.miss(end)
 	l.fallBehind(time.Now())
 	l.mark()
 	l.p.d.wake(l)
+}
+
+// miss counts what was lost before the end of the stream of a lane that has passed
+// it, and did not show until the end was known. The lane is locked.
+func (l *lane) miss(end Start) {
+	if h := l.rec.Hole; h != nil && l.rec.Cursor >= end.Seq && end.Total > l.rec.Total {
+		l.gap(end.Total-l.rec.Total, h.First, h.Last, h.Cause)
+	}
 }
 
 // findEnd sets where a stream whose until has passed ends, when a later block is
@@ -102,6 +111,7 @@ func (d *Deliverer) findEnd(ctx context.Context, l *lane, conf *Stream) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.rec.End = &Start{Seq: max(seq-1, l.rec.Cursor), Total: max(total, l.rec.Total)}
+	l.miss(*l.rec.End)
 	l.mark()
 	return nil
 }

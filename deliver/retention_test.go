@@ -1,0 +1,97 @@
+package deliver
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluicelog/sluice"
+)
+
+func TestPauseOfSevenDaysLosesNothing(t *testing.T) {
+	retention := map[string]Retention{"audit": {Age: 7 * 24 * time.Hour}}
+	simulate(t, Options{Retention: retention}, func(t *testing.T, w *world) {
+		w.post("acme", "a", 1)
+		r := w.stream(1, "acme")
+		w.change(1, func(s *Stream) { s.Paused = true })
+		for range 7 * 24 {
+			w.post("acme", "a", 10)
+			time.Sleep(time.Hour)
+		}
+		// The receiver takes an hour for all of it.
+		r.set(func(r *receiver) {
+			r.limits.Events = 7
+			r.delay = 15 * time.Second
+		})
+		w.change(1, func(s *Stream) { s.Paused = false })
+		time.Sleep(61 * time.Minute)
+		w.expect(1, sluice.Ledger{Accepted: 1680, Delivered: 1680})
+		if got := len(r.received()); got != 1680 {
+			t.Errorf("received %d, want 1680", got)
+		}
+	})
+}
+
+func TestPausePastRetentionEndsInAnExactGap(t *testing.T) {
+	retention := map[string]Retention{"audit": {Age: 7 * 24 * time.Hour}}
+	simulate(t, Options{Retention: retention}, func(t *testing.T, w *world) {
+		w.stream(1, "acme")
+		w.post("acme", "a", 3)
+		w.expect(1, sluice.Ledger{Accepted: 3, Delivered: 3})
+		w.change(1, func(s *Stream) { s.Paused = true })
+		start := time.Now()
+		for range 10 {
+			w.post("acme", "a", 10)
+			w.post("other", "a", 5)
+			time.Sleep(24 * time.Hour)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		// Ten days after the pause: what is older than seven days is gone.
+		cut := time.Now().Add(-7 * 24 * time.Hour)
+		gone := uint64(0)
+		for day := range 10 {
+			if start.Add(time.Duration(day) * 24 * time.Hour).Before(cut) {
+				gone += 10
+			}
+		}
+		w.expect(1, sluice.Ledger{Accepted: 103, Delivered: 3, Expired: gone, Pending: 100 - gone})
+		var told, events uint64
+		for _, n := range w.noted() {
+			if n.Type == "stream.gap" {
+				told++
+				events += n.Fields["events"].(uint64)
+			}
+		}
+		if told == 0 || events != gone {
+			t.Errorf("gaps told: %d with %d events, want %d events", told, events, gone)
+		}
+		w.change(1, func(s *Stream) { s.Paused = false })
+		w.expect(1, sluice.Ledger{Accepted: 103, Delivered: 103 - gone, Expired: gone})
+		if st, _ := w.d.State(context.Background(), 1); st.Status != sluice.StatusActive {
+			t.Errorf("status %q, want active", st.Status)
+		}
+	})
+}
+
+func TestGapIsAnnounced(t *testing.T) {
+	retention := map[string]Retention{"audit": {Age: 24 * time.Hour}}
+	simulate(t, Options{Retention: retention}, func(t *testing.T, w *world) {
+		w.stream(1, "acme")
+		w.change(1, func(s *Stream) { s.Paused = true })
+		w.post("acme", "a", 10)
+		time.Sleep(8*24*time.Hour + time.Hour)
+		synctest.Wait()
+		var steps []any
+		for _, n := range w.noted() {
+			if n.Type == "stream.gap_expected" {
+				steps = append(steps, n.Fields["percent_of_time"])
+			}
+		}
+		if want := []any{50, 80, 95}; !slices.Equal(steps, want) {
+			t.Errorf("announced at %v, want %v", steps, want)
+		}
+	})
+}
