@@ -257,6 +257,12 @@ func backupCommands() []command {
 into the same folder adds what is new; one that is cut off leaves the one before.
 The key file is copied only with --with-key.`,
 			examples: []example{{"Each night", "sluice backup --data /var/lib/sluice --to /backup/sluice"}}},
+		{name: "selftest", short: "Test the disk that is to hold the data", flags: selftestFlags,
+			long: `Measures how long a sync takes, looks for one that is too quick to be true, writes
+events through the real log and reads them back. The report can go into a ticket.
+It works in a folder of its own, which it removes; a server may run meanwhile, and
+is slowed for some seconds. Exits with 1 when the disk is not fit.`,
+			examples: []example{{"Before the first start", "sluice selftest --data /var/lib"}}},
 		{name: "restore", short: "Make a data folder from a backup, or verify one", flags: restoreFlags,
 			long: `Verifies the whole backup first. The restored log has a new identity. Streams go on
 where they stood when the backup was made: what was delivered since is sent again.`,
