@@ -63,7 +63,7 @@ func (c *Client) UpdateUser(ctx context.Context, user string, patch UserPatch) (
 // MemberSpec says which role a user is to have in a top-level namespace.
 type MemberSpec struct {
 	Namespace string `json:"namespace"`
-	User      string `json:"user"` // id or name
+	User      string `json:"user"` // name, or the id of a member; any id for administrators
 	Role      string `json:"role"`
 }
 

@@ -66,6 +66,12 @@ func (m *people) putMember(r memberRecord) {
 	}
 }
 
+func (m *people) isMember(user, folded string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.members[user][folded] != nil
+}
+
 func (m *people) listMembers() []memberRecord {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -118,7 +124,7 @@ func (s *Service) viewMember(r memberRecord) Member {
 // MemberSpec says which role a user is to have.
 type MemberSpec struct {
 	Namespace string `json:"namespace"` // a top-level one; an administrator's brings it into being
-	User      string `json:"user"`      // id or name
+	User      string `json:"user"`      // name; also the id of a member, and any id from an administrator
 	Role      Role   `json:"role"`
 }
 
@@ -148,6 +154,17 @@ func (s *Service) Members(ctx context.Context, p Principal, namespace *string) (
 	return out, nil
 }
 
+// findMember returns the user that p means in a namespace. Ids are counted up: they
+// mean members and p itself, and others for administrators alone, or they would
+// tell the names of everybody's users.
+func (s *Service) findMember(p Principal, folded, idOrName string) *user {
+	u := s.people.get(idOrName)
+	if u != nil && (p.Administrator() || idOrName == p.userID() || s.people.isMember(idOrName, folded)) {
+		return u
+	}
+	return s.people.named(foldName(idOrName))
+}
+
 // SetMember gives a user a role in a top-level namespace, or another one than
 // before.
 func (s *Service) SetMember(ctx context.Context, p Principal, spec MemberSpec) (Member, error) {
@@ -165,9 +182,9 @@ func (s *Service) SetMember(ctx context.Context, p Principal, spec MemberSpec) (
 	if err := checkTopLevel(spec.Namespace); err != nil {
 		return Member{}, err
 	}
-	u := s.people.find(spec.User)
+	u := s.findMember(p, folded, spec.User)
 	if u == nil {
-		return Member{}, sluice.Errorf(sluice.Invalid, "there is no user with this id or name").WithHint("an administrator makes users")
+		return Member{}, sluice.Errorf(sluice.Invalid, "there is no user with this name").WithHint("an administrator makes users")
 	}
 	namespace, err := s.ensureTopLevel(ctx, p, spec.Namespace)
 	if err != nil {
@@ -209,7 +226,7 @@ func memberAct(namespace string, u *user, eventType, message string) act {
 // the role.
 func (s *Service) RemoveMember(ctx context.Context, p Principal, namespace, idOrName string) error {
 	folded := sluice.FoldNamespace(namespace)
-	u := s.people.find(idOrName)
+	u := s.findMember(p, folded, idOrName)
 	leaves := u != nil && u.record.ID == p.userID() && may(p, actionManageSelf, sluice.Instance)
 	if !leaves {
 		if err := authorize(p, actionManageMembers, folded); err != nil {

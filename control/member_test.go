@@ -73,6 +73,44 @@ func TestMembers(t *testing.T) {
 	})
 }
 
+// Ids are counted up. To an owner they mean members alone, and tell nobody's name.
+func TestIDsTellNoNames(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		ctx := t.Context()
+		addUser(t, w, "jane", "acme", control.Owner)
+		addUser(t, w, "joe", "acme", control.Auditor)
+		addUser(t, w, "ann", "umbra", control.Owner)
+		_, jane := signIn(t, w, "jane")
+		set := func(p control.Principal, user string) error {
+			_, err := w.Service.SetMember(ctx, p, control.MemberSpec{Namespace: "acme", User: user, Role: control.Owner})
+			return err
+		}
+		ids := map[string]string{}
+		users, err := w.Service.Users(ctx, w.Admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range users {
+			ids[u.Name] = u.ID
+		}
+		wantError(t, "the id of a stranger", set(jane, ids["ann"]), sluice.Invalid)
+		wantError(t, "remove the id of a stranger", w.Service.RemoveMember(ctx, jane, "acme", ids["ann"]), sluice.NotFound)
+		if err := set(jane, ids["joe"]); err != nil {
+			t.Errorf("the id of a member: %v", err)
+		}
+		if err := w.Service.RemoveMember(ctx, jane, "acme", ids["joe"]); err != nil {
+			t.Errorf("remove the id of a member: %v", err)
+		}
+		wantError(t, "the id of one who was a member", set(jane, ids["joe"]), sluice.Invalid)
+		if err := set(jane, "ann"); err != nil {
+			t.Errorf("the name of a stranger: %v", err)
+		}
+		if err := set(w.Admin, ids["joe"]); err != nil {
+			t.Errorf("an id by an administrator: %v", err)
+		}
+	})
+}
+
 // Owners cannot leave a namespace without one; an administrator can.
 func TestLastOwner(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, w *controltest.World) {

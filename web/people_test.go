@@ -44,14 +44,15 @@ func (b *browser) wire(target string) int {
 func TestMembers(t *testing.T) {
 	simulate(t, web.Config{}, func(t *testing.T, b *browser) {
 		const page = "/-/groups/acme/members"
-		otto := b.addUser("Otto")
+		otto, ida := b.addUser("Otto"), b.addUser("Ida")
 		b.signIn("jane")
 		b.get(200, page, "Members", "jane", "owner", ">you<", "Add member")
 		b.follows(b.do("POST", page, values("name", " otto ", "role", "auditor")), page+"?notice=member_set")
 		b.get(200, page+"?notice=member_set", "The role is given.", "Otto", "auditor")
 		for _, c := range []struct{ name, role, text string }{
 			{"", "owner", "Enter a user name."},
-			{"nobody", "owner", "There is no user with this id or name. An administrator makes users."},
+			{"nobody", "owner", "There is no user with this name. An administrator makes users."},
+			{ida, "owner", "There is no user with this name. An administrator makes users."}, // of others
 			{"OTTO", "owner", "Otto is a member already, with the role auditor."},
 			{"mona", "king", "Role must be"},
 		} {
