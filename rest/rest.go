@@ -251,7 +251,10 @@ func (a *API) handle(path string, m methods) http.HandlerFunc {
 }
 
 // authenticate finds out who makes a request, by its token or else by its
-// session, which a browser sends along with what other sites' pages ask for, too.
+// session, which a browser sends along with what other sites' pages ask for, too:
+// also where they lead a browser to, for which the guard would let a GET pass. But
+// an export is recorded under the name of whose session it is, and a search or a
+// live view takes what others need.
 func (a *API) authenticate(r *http.Request) (control.Principal, error) {
 	text := ""
 	if a.session != nil && r.Header.Get("Authorization") == "" {
@@ -260,7 +263,9 @@ func (a *API) authenticate(r *http.Request) (control.Principal, error) {
 	if text == "" {
 		return a.service.Authenticate(r.Context(), bearer(r))
 	}
-	if err := a.guard.Check(r); err != nil {
+	as := r.WithContext(r.Context())
+	as.Method = http.MethodPost // of whichever method
+	if err := a.guard.Check(as); err != nil {
 		return control.Principal{}, sluice.Errorf(sluice.Forbidden, "a page of another site sent this request").
 			WithHint("use the pages of this server, or a token")
 	}

@@ -49,7 +49,12 @@ func TestSessions(t *testing.T) {
 			status                   int
 		}{
 			{"read", "GET", "/api/v1/me", "", nil, 200},
-			{"read, as a page of another site has it", "GET", "/api/v1/me", "", []string{"Sec-Fetch-Site", "cross-site"}, 200},
+			{"read, by our page", "GET", "/api/v1/me", "", []string{"Sec-Fetch-Site", "same-origin"}, 200},
+			{"read, as a typed address", "GET", "/api/v1/me", "", []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"}, 200},
+			{"read, by another site", "GET", "/api/v1/me", "", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+			{"export, by a link of another site", "GET", "/api/v1/events/export", "", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 403},
+			{"export, by a link of a sibling site", "GET", "/api/v1/events/export", "", []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "navigate"}, 403},
+			{"read with a token, by another site", "GET", "/api/v1/me", "", []string{"Sec-Fetch-Site", "cross-site", "Authorization", "Bearer " + c.AdminToken}, 200},
 			{"change, without a browser", "POST", "/api/v1/tokens", change, nil, 201},
 			{"change, by our page", "POST", "/api/v1/tokens", change, []string{"Sec-Fetch-Site", "same-origin", "Origin", "http://example.com"}, 201},
 			{"change, by another site", "POST", "/api/v1/tokens", change, []string{"Sec-Fetch-Site", "cross-site"}, 403},
