@@ -26,6 +26,9 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 		}
 		return err
 	}
+	if next.Reveal() == current.Reveal() {
+		return sluice.Errorf(sluice.Invalid, "the new password is the current one").WithHint("choose another one")
+	}
 	hash, err := s.hasher.digest(ctx, next)
 	if err != nil {
 		return err

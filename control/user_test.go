@@ -319,6 +319,8 @@ func TestSessions(t *testing.T) {
 		mine, jane := signIn(t, w, "jane")
 		wrong := w.Service.ChangePassword(ctx, jane, "not my password", "another horse battery", home)
 		wantError(t, "with a wrong password", wrong, sluice.Forbidden)
+		same := w.Service.ChangePassword(ctx, jane, janesPassword, janesPassword, home)
+		wantError(t, "to the same password", same, sluice.Invalid)
 		if err := w.Service.ChangePassword(ctx, jane, janesPassword, "another horse battery", home); err != nil {
 			t.Fatal(err)
 		}
