@@ -44,7 +44,6 @@ type world struct {
 	disk   eventlog.MemoryOptions
 	failed atomic.Bool
 	ahead  atomic.Int64      // nanoseconds that the log's clock is ahead of ours
-	slow   atomic.Int64      // nanoseconds that the store takes for a change
 	mute   atomic.Int64      // notices that cannot be written
 	random func(int64) int64 // of the Deliverer, unless nil
 }
@@ -61,9 +60,6 @@ func newWorld(t *testing.T, opts Options) *world {
 func (w *world) use(s *store.Memory) {
 	w.store = s
 	s.SetBefore(func(c store.Change) error {
-		if d := w.slow.Load(); d > 0 {
-			time.Sleep(time.Duration(d)) // simulated
-		}
 		if strings.HasPrefix(c.Key, lanePrefix) && w.writes.Add(-1) == 0 {
 			w.full.Store(true)
 		}

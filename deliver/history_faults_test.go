@@ -34,7 +34,7 @@ func (f *diskFault) due(kind int64) error {
 
 // fault breaks something at random and says what.
 func (h *history) fault(id sluice.StreamID) string {
-	switch h.r.IntN(11) {
+	switch h.r.IntN(10) {
 	case 0, 1:
 		n := 1 + h.r.IntN(4)
 		h.conf(id).set(func(r *receiver) { r.glitches = n })
@@ -47,24 +47,18 @@ func (h *history) fault(id sluice.StreamID) string {
 		h.w.full.Store(false)
 		return "full store"
 	case 3:
-		h.w.slow.Store(int64(h.within(10)))
-		h.post()
-		time.Sleep(h.within(180))
-		h.w.slow.Store(0)
-		return "slow store"
-	case 4:
 		h.w.mute.Store(int64(1 + h.r.IntN(3)))
 		h.post()
 		return "mute"
-	case 5, 6:
+	case 4, 5:
 		return h.damage()
-	case 7:
+	case 6:
 		return h.logFails()
-	case 8:
+	case 7:
 		h.w.ahead.Store(int64(time.Duration(h.r.IntN(52)-26) * time.Hour))
 		h.post()
 		return "clock"
-	case 9:
+	case 8:
 		return h.late(id)
 	}
 	if h.models[id].bucket != nil {
