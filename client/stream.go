@@ -228,10 +228,12 @@ func (q *Quarantined) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// QuarantineAct chooses events of a quarantine: all of them, or those named.
+// QuarantineAct chooses events of a quarantine: those named, or all; with UpTo
+// only those that were there when the lanes of the stream had these cursors.
 type QuarantineAct struct {
 	All    bool       `json:"all,omitempty"`
 	Events []EventRef `json:"events,omitempty"`
+	UpTo   []EventRef `json:"up_to,omitempty"`
 }
 
 // Quarantine lists the oldest quarantined events of a stream, at most limit, as

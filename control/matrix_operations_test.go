@@ -157,10 +157,10 @@ func deliveryOperations() map[string]operation {
 			return m.Service.Quarantine(m.t.Context(), p, id, 1)
 		}),
 		"Redeliver": change(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
-			return m.Service.Redeliver(m.t.Context(), p, id, nil)
+			return m.Service.Redeliver(m.t.Context(), p, id, control.QuarantineChoice{})
 		}),
 		"Drop": change(func(m *matrix, p control.Principal, id sluice.StreamID) (any, error) {
-			return m.Service.Drop(m.t.Context(), p, id, nil)
+			return m.Service.Drop(m.t.Context(), p, id, control.QuarantineChoice{})
 		}),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -133,17 +134,17 @@ func TestQuarantine(t *testing.T) {
 		ctx := t.Context()
 		s := create(t, w, func(s *control.StreamSpec) { s.Filter.EventTypes = []string{"git.push"} })
 		for what, do := range map[string]func() (int, error){
-			"nothing to redeliver": func() (int, error) { return w.Service.Redeliver(ctx, w.Admin, s.ID, nil) },
-			"nothing to drop":      func() (int, error) { return w.Service.Drop(ctx, w.Admin, s.ID, nil) },
+			"nothing to redeliver": func() (int, error) { return w.Service.Redeliver(ctx, w.Admin, s.ID, control.QuarantineChoice{}) },
+			"nothing to drop":      func() (int, error) { return w.Service.Drop(ctx, w.Admin, s.ID, control.QuarantineChoice{}) },
 		} {
 			if n, err := do(); n != 0 || err != nil {
 				t.Errorf("%s: got %d and error %v", what, n, err)
 			}
 		}
-		_, err := w.Service.Drop(ctx, w.Admin, s.ID, []deliver.QuarantineKey{{Partition: "attic", Seq: 1}})
+		_, err := w.Service.Drop(ctx, w.Admin, s.ID, control.QuarantineChoice{Events: []deliver.QuarantineKey{{Partition: "attic", Seq: 1}}})
 		wantError(t, "unknown partition", err, sluice.Invalid)
 		missing := []deliver.QuarantineKey{{Partition: "git", Seq: 999}}
-		_, err = w.Service.Drop(ctx, w.Admin, s.ID, missing)
+		_, err = w.Service.Drop(ctx, w.Admin, s.ID, control.QuarantineChoice{Events: missing})
 		wantError(t, "an event in an empty quarantine", err, sluice.NotFound)
 		_, err = w.Service.Quarantine(ctx, w.Admin, s.ID, 1001)
 		wantError(t, "limit", err, sluice.Invalid)
@@ -156,13 +157,30 @@ func TestQuarantine(t *testing.T) {
 		if err != nil || len(list) != 2 || list[0].ID != "e2" {
 			t.Fatalf("quarantine: got %+v and error %v, want e2 and e4", list, err)
 		}
-		_, err = w.Service.Redeliver(ctx, w.Admin, s.ID, missing)
+		_, err = w.Service.Redeliver(ctx, w.Admin, s.ID, control.QuarantineChoice{Events: missing})
 		wantError(t, "an event that is not in quarantine", err, sluice.NotFound)
-		if n, err := w.Service.Drop(ctx, w.Admin, s.ID, []deliver.QuarantineKey{{Partition: "git", Seq: list[0].Seq}, missing[0]}); n != 1 || err != nil {
+		if n, err := w.Service.Drop(ctx, w.Admin, s.ID, control.QuarantineChoice{Events: []deliver.QuarantineKey{{Partition: "git", Seq: list[0].Seq}, missing[0]}}); n != 1 || err != nil {
 			t.Errorf("drop: got %d and error %v, want 1", n, err)
 		}
 		w.Kind.Poison("")
-		if n, err := w.Service.Redeliver(ctx, w.Admin, s.ID, nil); n != 1 || err != nil {
+		for what, c := range map[string]struct {
+			which control.QuarantineChoice
+			want  sluice.Code
+		}{
+			"events beside a bound":       {control.QuarantineChoice{Events: missing, UpTo: missing}, sluice.Invalid},
+			"a bound without a partition": {control.QuarantineChoice{UpTo: []control.QuarantineKey{{Seq: 4}}}, sluice.Invalid},
+			"a bound of nothing":          {control.QuarantineChoice{UpTo: []control.QuarantineKey{{Partition: "git"}}}, sluice.Invalid},
+			"too many bounds":             {control.QuarantineChoice{UpTo: slices.Repeat(missing, 3)}, sluice.Invalid},
+		} {
+			_, err := w.Service.Drop(ctx, w.Admin, s.ID, c.which)
+			wantError(t, what, err, c.want)
+		}
+		for what, last := range map[string]control.QuarantineKey{"before it": {Partition: "git", Seq: list[1].Seq - 1}, "of another partition": {Partition: "audit", Seq: 999}} {
+			if n, err := w.Service.Drop(ctx, w.Admin, s.ID, control.QuarantineChoice{UpTo: []control.QuarantineKey{last}}); n != 0 || err != nil {
+				t.Errorf("drop up to one %s: got %d and error %v, want 0", what, n, err)
+			}
+		}
+		if n, err := w.Service.Redeliver(ctx, w.Admin, s.ID, control.QuarantineChoice{}); n != 1 || err != nil {
 			t.Errorf("redeliver: got %d and error %v, want 1", n, err)
 		}
 		time.Sleep(time.Minute)
@@ -170,7 +188,7 @@ func TestQuarantine(t *testing.T) {
 		if err != nil || got.Ledger.Delivered != 4 || got.Ledger.Expired != 1 || got.Ledger.Quarantined != 0 {
 			t.Errorf("ledger: got %+v and error %v, want 4 delivered and 1 expired", got.Ledger, err)
 		}
-		wantTypes(t, w, "quarantine.", "quarantine.redeliver", "quarantine.drop", "quarantine.redeliver")
+		wantTypes(t, w, "quarantine.", "quarantine.redeliver", "quarantine.drop", "quarantine.drop", "quarantine.drop", "quarantine.redeliver")
 	})
 }
 

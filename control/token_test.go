@@ -218,11 +218,11 @@ func TestTenantsAreApart(t *testing.T) {
 				return err
 			}},
 			{"redeliver", func(p control.Principal, id sluice.StreamID) error {
-				_, err := w.Service.Redeliver(ctx, p, id, nil)
+				_, err := w.Service.Redeliver(ctx, p, id, control.QuarantineChoice{})
 				return err
 			}},
 			{"drop", func(p control.Principal, id sluice.StreamID) error {
-				_, err := w.Service.Drop(ctx, p, id, nil)
+				_, err := w.Service.Drop(ctx, p, id, control.QuarantineChoice{})
 				return err
 			}},
 			{"delete", func(p control.Principal, id sluice.StreamID) error {

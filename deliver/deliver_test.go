@@ -144,7 +144,7 @@ func TestPoisonIsIsolated(t *testing.T) {
 			w.stop()
 			w.start()
 			r.set(func(r *receiver) { r.refuse = nil })
-			if n, err := w.d.Redeliver(context.Background(), 1, nil); n != 1 || err != nil {
+			if n, err := w.d.Redeliver(context.Background(), 1, QuarantineChoice{}); n != 1 || err != nil {
 				t.Errorf("redeliver: got %d, %v", n, err)
 			}
 			w.expect(1, sluice.Ledger{Accepted: 500, Delivered: 500})
@@ -158,7 +158,7 @@ func TestPoisonAsOnlyEventIsProvedByCheck(t *testing.T) {
 		r.set(func(r *receiver) { r.refuse, r.check = poison(destination.RejectedBatch, "e1"), true })
 		w.post("acme", "a", 1)
 		w.expect(1, sluice.Ledger{Accepted: 1, Quarantined: 1})
-		if n, err := w.d.Drop(context.Background(), 1, nil); n != 1 || err != nil {
+		if n, err := w.d.Drop(context.Background(), 1, QuarantineChoice{}); n != 1 || err != nil {
 			t.Errorf("drop: got %d, %v", n, err)
 		}
 		w.expect(1, sluice.Ledger{Accepted: 1, Expired: 1})

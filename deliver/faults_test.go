@@ -39,7 +39,7 @@ func TestQuarantineNeverLiesBeyondTheCursor(t *testing.T) {
 		r.set(func(r *receiver) { r.refuse = nil })
 		time.Sleep(10 * time.Minute)
 		// Whether e2 was refused once more after the crash is a matter of timing.
-		if _, err := w.d.Redeliver(context.Background(), 1, nil); err != nil {
+		if _, err := w.d.Redeliver(context.Background(), 1, QuarantineChoice{}); err != nil {
 			t.Error(err)
 		}
 		w.expect(1, sluice.Ledger{Accepted: 5, Delivered: 5})
@@ -260,7 +260,7 @@ func TestDoneStreamRedelivers(t *testing.T) {
 		w.post("acme", "a", 1)
 		w.expect(1, sluice.Ledger{Accepted: 3, Delivered: 2, Quarantined: 1})
 		r.set(func(r *receiver) { r.refuse = nil })
-		if n, err := w.d.Redeliver(context.Background(), 1, nil); n != 1 || err != nil {
+		if n, err := w.d.Redeliver(context.Background(), 1, QuarantineChoice{}); n != 1 || err != nil {
 			t.Errorf("redeliver: got %d, %v", n, err)
 		}
 		w.expect(1, sluice.Ledger{Accepted: 3, Delivered: 3})
@@ -462,7 +462,7 @@ func killAt(t *testing.T, w *world, n int, carried bool) bool {
 	}
 	w.expect(1, want)
 	w.expect(2, want)
-	if _, err := w.d.Drop(context.Background(), 1, nil); err != nil {
+	if _, err := w.d.Drop(context.Background(), 1, QuarantineChoice{}); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(3 * time.Second)
@@ -475,7 +475,7 @@ func killAt(t *testing.T, w *world, n int, carried bool) bool {
 	w.start()
 	time.Sleep(time.Minute)
 	w.expect(2, want)
-	if _, err := w.d.Drop(context.Background(), 1, nil); err != nil {
+	if _, err := w.d.Drop(context.Background(), 1, QuarantineChoice{}); err != nil {
 		t.Fatal(err)
 	}
 	want.Expired, want.Quarantined = 2, 0

@@ -242,7 +242,7 @@ func (h *history) leave(id sluice.StreamID) string {
 	if drop {
 		act, verb = h.w.d.Drop, "drop"
 	}
-	n, err := act(context.Background(), id, items)
+	n, err := act(context.Background(), id, QuarantineChoice{Events: items})
 	if err != nil || n != len(chosen) {
 		h.w.t.Errorf("%s of stream %d: got %d, %v, want %d", verb, id, n, err, len(chosen))
 	}

@@ -23,6 +23,14 @@ type QuarantineKey struct {
 	Seq       uint64 `json:"seq"`
 }
 
+// QuarantineChoice says which events of a stream's quarantine are meant: those of
+// Events; when it names none, all, and with UpTo only those that are numbered up to
+// its event of their partition. Of a partition that UpTo does not name none is.
+type QuarantineChoice struct {
+	Events []QuarantineKey
+	UpTo   []QuarantineKey
+}
+
 // maxQuarantined bounds the events in a lane's quarantine.
 const maxQuarantined = 10_000
 
@@ -159,10 +167,10 @@ func (d *Deliverer) quarantined(ctx context.Context, l *lane, seq uint64) (*Quar
 	return &q, rec, nil
 }
 
-// Redeliver asks for another try of quarantined events, all of them when items
-// is empty, and returns how many were found. They are tried one by one, when the
-// stream is active; those that are refused again stay.
-func (d *Deliverer) Redeliver(_ context.Context, id sluice.StreamID, items []QuarantineKey) (int, error) {
+// Redeliver asks for another try of quarantined events and returns how many were
+// found. They are tried one by one, when the stream is active; those that are
+// refused again stay.
+func (d *Deliverer) Redeliver(_ context.Context, id sluice.StreamID, which QuarantineChoice) (int, error) {
 	s, err := d.stream(id)
 	if err != nil {
 		return 0, err
@@ -170,7 +178,7 @@ func (d *Deliverer) Redeliver(_ context.Context, id sluice.StreamID, items []Qua
 	n := 0
 	for _, l := range s.lanes {
 		l.mu.Lock()
-		for _, seq := range l.chosen(items) {
+		for _, seq := range l.chosen(which) {
 			if !slices.Contains(l.redeliver, seq) {
 				l.redeliver = append(l.redeliver, seq)
 			}
@@ -186,14 +194,10 @@ func (d *Deliverer) Redeliver(_ context.Context, id sluice.StreamID, items []Qua
 	return n, nil
 }
 
-// chosen returns the quarantined numbers of the lane that items name, all when
-// items is empty.
-func (l *lane) chosen(items []QuarantineKey) []uint64 {
-	if len(items) == 0 {
-		return slices.Clone(l.rec.Quarantined)
-	}
+// chosen returns the quarantined numbers of the lane that are meant.
+func (l *lane) chosen(which QuarantineChoice) []uint64 {
 	var out []uint64
-	for _, it := range items {
+	for _, it := range which.Events {
 		if it.Partition != l.p.name {
 			continue
 		}
@@ -201,12 +205,27 @@ func (l *lane) chosen(items []QuarantineKey) []uint64 {
 			out = append(out, it.Seq)
 		}
 	}
+	if len(which.Events) > 0 {
+		return out
+	}
+	if len(which.UpTo) == 0 {
+		return slices.Clone(l.rec.Quarantined)
+	}
+	for _, last := range which.UpTo {
+		if last.Partition == l.p.name {
+			end, found := slices.BinarySearch(l.rec.Quarantined, last.Seq)
+			if found {
+				end++
+			}
+			out = slices.Clone(l.rec.Quarantined[:end])
+		}
+	}
 	return out
 }
 
-// Drop gives up quarantined events, all of them when items is empty: they are
-// expired. It returns how many there were, when that is durable.
-func (d *Deliverer) Drop(ctx context.Context, id sluice.StreamID, items []QuarantineKey) (int, error) {
+// Drop gives up quarantined events: they are expired. It returns how many there
+// were, when that is durable.
+func (d *Deliverer) Drop(ctx context.Context, id sluice.StreamID, which QuarantineChoice) (int, error) {
 	s, err := d.stream(id)
 	if err != nil {
 		return 0, err
@@ -214,7 +233,7 @@ func (d *Deliverer) Drop(ctx context.Context, id sluice.StreamID, items []Quaran
 	n := 0
 	for _, l := range s.lanes {
 		l.mu.Lock()
-		seqs := l.chosen(items)
+		seqs := l.chosen(which)
 		l.mu.Unlock()
 		for _, seq := range seqs {
 			ok, err := d.leaveQuarantine(ctx, l, seq, func(r *record) { r.Expired++ })

@@ -190,7 +190,7 @@ func (c *client) callStreams() {
 	seq := list[0].(map[string]any)["seq"]
 	c.Kind.Poison("")
 	c.well("POST", "/api/v1/streams/1/quarantine/redeliver", fmt.Sprintf(`{"events":[{"partition":"git","seq":%v}]}`, seq))
-	c.well("POST", "/api/v1/streams/1/quarantine/drop", `{}`)
+	c.well("POST", "/api/v1/streams/1/quarantine/drop", `{"up_to":[{"partition":"audit","seq":1000}]}`)
 	c.well("POST", "/api/v1/streams/check", stream)
 	c.well("POST", "/api/v1/streams/preview", stream)
 	c.well("PATCH", "/api/v1/streams/1", `{"strict":true,"config":{"level":null},"filter":{"namespaces":["acme/web"]}}`)

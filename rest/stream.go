@@ -171,11 +171,12 @@ func (a *API) listQuarantine(ctx context.Context, c *call) (answer, error) {
 	return ok(map[string]any{"events": list})
 }
 
-// choice names quarantined events: those listed, or all. An empty list is an
-// error rather than all of them.
+// choice names quarantined events: those listed, or all, or all up to some. An
+// empty list is an error rather than all of them.
 type choice struct {
 	All    *bool                    `json:"all"`
 	Events *[]deliver.QuarantineKey `json:"events"`
+	UpTo   *[]deliver.QuarantineKey `json:"up_to"`
 }
 
 func (a *API) redeliver(ctx context.Context, c *call) (answer, error) {
@@ -186,7 +187,7 @@ func (a *API) drop(ctx context.Context, c *call) (answer, error) {
 	return chosen(ctx, c, a.service.Drop)
 }
 
-func chosen(ctx context.Context, c *call, do func(context.Context, control.Principal, sluice.StreamID, []deliver.QuarantineKey) (int, error)) (answer, error) {
+func chosen(ctx context.Context, c *call, do func(context.Context, control.Principal, sluice.StreamID, control.QuarantineChoice) (int, error)) (answer, error) {
 	id, err := c.streamID()
 	if err != nil {
 		return answer{}, err
@@ -195,15 +196,18 @@ func chosen(ctx context.Context, c *call, do func(context.Context, control.Princ
 	if err := decode(c.Request, &which); err != nil {
 		return answer{}, err
 	}
-	var items []deliver.QuarantineKey
+	var means control.QuarantineChoice
 	if which.Events != nil {
-		items = *which.Events
+		means.Events = *which.Events
 	}
-	named, all := which.Events != nil, which.All != nil && *which.All
-	if named && (all || len(items) == 0) || which.All != nil && !all && !named {
+	if which.UpTo != nil {
+		means.UpTo = *which.UpTo
+	}
+	named, bound, all := which.Events != nil, which.UpTo != nil, which.All != nil && *which.All
+	if named && (all || bound || len(means.Events) == 0) || which.All != nil && !all && !named || bound && len(means.UpTo) == 0 {
 		return answer{}, sluice.Errorf(sluice.Invalid, "it is not clear which events are meant").
-			WithHint(`send {"events":[{"partition":"audit","seq":1}]} for some, {} or {"all":true} for all`)
+			WithHint(`send {"events":[{"partition":"audit","seq":1}]} for some, {} or {"all":true} for all, with up_to for those that were there with these cursors`)
 	}
-	n, err := do(ctx, c.by, id, items)
+	n, err := do(ctx, c.by, id, means)
 	return answer{http.StatusOK, map[string]int{"count": n}}, err
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -24,9 +25,10 @@ type quarantineData struct {
 	Total    uint64
 	First    int // number of the first row
 	Last     int
-	Newer    string // address of the next rows
-	Older    string // address of the rows before
-	Overfull bool   // there are more than can be looked at
+	Newer    string   // address of the next rows
+	Older    string   // address of the rows before
+	Overfull bool     // there are more than can be looked at
+	UpTo     []string // of those that are all: the last event of each class
 	Problem  *formProblem
 }
 
@@ -60,6 +62,11 @@ func (s *Site) quarantineWith(ctx context.Context, v *visit, p *place, head stre
 		return answer{}, err
 	}
 	data := &quarantineData{Place: p, Head: head, Total: head.Stream.Ledger.Quarantined, Overfull: len(list) == quarantineMost}
+	for _, l := range head.Stream.Lanes {
+		if l.Ledger.Quarantined > 0 {
+			data.UpTo = append(data.UpTo, l.Partition+"-"+strconv.FormatUint(l.Cursor, 10))
+		}
+	}
 	from, _ := strconv.Atoi(v.URL.Query().Get("from"))
 	if from = from - 1; from < 0 || from >= len(list) {
 		from = 0
@@ -103,21 +110,20 @@ func (s *Site) emptyQuarantine(ctx context.Context, v *visit, p *place) (answer,
 		return answer{}, err
 	}
 	do, all := strings.CutSuffix(v.PostForm.Get("do"), "-all")
-	names := v.PostForm["event"]
-	keys, err := quarantineKeys(names, all)
+	which, err := quarantineChoice(v.PostForm, all)
 	if err != nil {
 		return s.quarantineWith(ctx, v, p, head, err)
 	}
 	address := head.Address + "/quarantine"
 	switch {
 	case do == "redeliver":
-		if _, err = s.service.Redeliver(ctx, v.by, head.Stream.ID, keys); err == nil {
+		if _, err = s.service.Redeliver(ctx, v.by, head.Stream.ID, which); err == nil {
 			return redirectWith(address, "redelivered"), nil
 		}
 	case do == "drop" && v.PostForm.Get("sure") == "":
-		return show("confirm", p.Title("Drop events"), dropping(head, names, all)), nil
+		return show("confirm", p.Title("Drop events"), dropping(head, v.PostForm, all)), nil
 	case do == "drop":
-		if _, err = s.service.Drop(ctx, v.by, head.Stream.ID, keys); err == nil {
+		if _, err = s.service.Drop(ctx, v.by, head.Stream.ID, which); err == nil {
 			return redirectWith(address, "dropped"), nil
 		}
 	default:
@@ -126,11 +132,18 @@ func (s *Site) emptyQuarantine(ctx context.Context, v *visit, p *place) (answer,
 	return s.quarantineWith(ctx, v, p, head, err)
 }
 
-// quarantineKeys reads which events a form means, none for all.
-func quarantineKeys(names []string, all bool) ([]control.QuarantineKey, error) {
+// quarantineChoice reads which events a form means: those that are chosen, or all
+// that its page showed.
+func quarantineChoice(form url.Values, all bool) (which control.QuarantineChoice, err error) {
 	if all {
-		return nil, nil
+		which.UpTo, err = quarantineKeys(form["up_to"])
+		return which, err
 	}
+	which.Events, err = quarantineKeys(form["event"])
+	return which, err
+}
+
+func quarantineKeys(names []string) ([]control.QuarantineKey, error) {
 	if len(names) == 0 {
 		return nil, sluice.Errorf(sluice.Invalid, "no event is chosen").WithHint("choose some in the list, or use the buttons for all of them")
 	}
@@ -146,18 +159,22 @@ func quarantineKeys(names []string, all bool) ([]control.QuarantineKey, error) {
 }
 
 // dropping asks whether events are to be given up.
-func dropping(head streamHead, names []string, all bool) *confirmation {
-	n := uint64(len(names))
-	c := &confirmation{Action: head.Address + "/quarantine", Button: "Drop", Back: head.Address + "/quarantine", Keep: "Keep them",
-		Fields: []hidden{{"do", "drop"}, {"sure", "yes"}}}
+func dropping(head streamHead, form url.Values, all bool) *confirmation {
+	do, field := "drop", "event"
 	if all {
-		n, c.Fields = head.Stream.Ledger.Quarantined, []hidden{{"do", "drop-all"}, {"sure", "yes"}}
-	} else {
-		for _, name := range names {
-			c.Fields = append(c.Fields, hidden{"event", name})
-		}
+		do, field = "drop-all", "up_to"
+	}
+	c := &confirmation{Action: head.Address + "/quarantine", Button: "Drop", Back: head.Address + "/quarantine", Keep: "Keep them",
+		Fields: []hidden{{"do", do}, {"sure", "yes"}}}
+	for _, name := range form[field] {
+		c.Fields = append(c.Fields, hidden{field, name})
+	}
+	n := uint64(len(form["event"]))
+	if all {
+		n, _ = strconv.ParseUint(form.Get("count"), 10, 64) // as the page showed it
+		c.Lines = append(c.Lines, "These are all that the page counted. Those that came into quarantine since then stay there.")
 	}
 	c.Heading = "Drop " + plural(n, "event", "events") + " of the stream " + head.Title + "?"
-	c.Lines = []string{"This destination never gets them, and the stream's account counts them as expired. They stay in the audit log for as long as events are kept. Dropping cannot be undone."}
+	c.Lines = append(c.Lines, "This destination never gets them, and the stream's account counts them as expired. They stay in the audit log for as long as events are kept. Dropping cannot be undone.")
 	return c
 }

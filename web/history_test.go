@@ -110,7 +110,8 @@ func TestQuarantine(t *testing.T) {
 		b.follows(b.do("POST", page, values("do", "redeliver", "event", names[1][1])), page+"?notice=redelivered")
 		time.Sleep(time.Minute)
 		b.get(200, page, "1 to 2 of 2")
-		b.follows(b.do("POST", page, values("do", "redeliver-all")), page+"?notice=redelivered")
+		last := b.get(200, page, "1 to 2 of 2").form(t, page)
+		b.follows(b.do("POST", page, values("do", "redeliver-all", "up_to", last.Get("up_to"))), page+"?notice=redelivered")
 		time.Sleep(time.Minute)
 		b.get(200, page, "No event waits in quarantine.")
 		if got := sink.Received("sink.example"); !slices.Contains(got, "bad1") || slices.Contains(got, "bad0") {
@@ -121,7 +122,36 @@ func TestQuarantine(t *testing.T) {
 			t.Errorf("got %+v, want one expired", ledger)
 		}
 		b.get(200, historyOf(st), "Asked to drop quarantined events", "Asked to deliver quarantined events again", "1 event")
-		b.post(200, page, values("do", "drop-all"), "Drop 0 events")
+		b.post(422, page, values("do", "drop-all"), "No event is chosen.")
+		b.post(422, page, values("do", "drop-all", "sure", "yes", "up_to", "audit"), "An event that was chosen is not known.")
+	})
+}
+
+// What comes into quarantine after the page was made is not among all of it.
+func TestQuarantineFillsMeanwhile(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, sink *controltest.Kind) {
+		st := b.httpStream(control.StreamSpec{Name: "siem"})
+		page := historyOf(st) + "/quarantine"
+		spoil := func(names ...string) {
+			for _, name := range names {
+				sink.Poison("bad" + name)
+				b.PostRaw(`{"id":"bad`+name+`","event_type":"user.add","entity_path":"acme/web"}`, `{"id":"good`+name+`","event_type":"user.add","entity_path":"acme/web"}`)
+			}
+			time.Sleep(time.Hour)
+		}
+		spoil("1", "2")
+		shown := b.get(200, page, "1 to 2 of 2", "Drop all 2").form(t, page)
+		spoil("3")
+		ask := b.post(200, page, with(shown, "do", "drop-all"), "Drop 2 events of the stream siem?", "stay there")
+		spoil("4")
+		b.follows(b.do("POST", page, ask.form(t, page)), page+"?notice=dropped")
+		b.get(200, page, "1 to 2 of 2", "bad3", "bad4")
+		sink.Poison("")
+		b.follows(b.do("POST", page, with(shown, "do", "redeliver-all")), page+"?notice=redelivered")
+		time.Sleep(time.Hour)
+		if got := b.stream(st.ID).Ledger; got.Quarantined != 2 || got.Expired != 2 {
+			t.Errorf("got %+v, want two in quarantine and two expired", got)
+		}
 	})
 }
 

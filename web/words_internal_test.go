@@ -19,6 +19,8 @@ import (
 // apiOnly are about what is in no form.
 var apiOnly = []string{
 	"events must name partition and seq of each event", "after and after_id exclude each other",
+	"up_to must name one event of each partition, and no events are named beside it", "up_to must name partition and seq of events",
+	"take partition and cursor from the stream's lanes",
 	"send the id of an event as it stands in the export, with the parameters of that one; or begin again without after_id",
 }
 
