@@ -325,7 +325,18 @@ func checkName(field, name string, longest int) error {
 	if hasControl(name) || strings.ContainsFunc(name, turns) {
 		return sluice.Errorf(sluice.Invalid, "%s must be one line of text, without control characters", field)
 	}
+	if name != "" && !strings.ContainsFunc(name, isVisible) {
+		return sluice.Errorf(sluice.Invalid, "%s is empty: it has no character that can be seen", field).WithHint("enter letters or digits")
+	}
 	return nil
+}
+
+// isVisible reports whether a character shows something by itself. Spaces, marks
+// and what is only there for the layout do not, nor do the letters and the symbol
+// that are blank.
+func isVisible(c rune) bool {
+	const brailleBlank = '\u2800'
+	return unicode.In(c, unicode.L, unicode.N, unicode.P, unicode.S) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, c) && c != brailleBlank
 }
 
 // makeToken stores a checked token; its namespace exists.

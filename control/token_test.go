@@ -74,6 +74,7 @@ func TestBadTokens(t *testing.T) {
 			"not ascii":      {Token: "ein-schönes-wort-hier"},
 			"negative rate":  {RateLimit: -1},
 			"name too long":  {Name: strings.Repeat("n", 256)},
+			"name of space":  {Name: " \u200b"},
 			"name two lines": {Name: "a\nb"},
 		} {
 			_, err := w.Service.CreateToken(t.Context(), w.Admin, spec)
