@@ -190,7 +190,10 @@ func (s *Service) keepCheck(ctx context.Context, st *stream, out Check, schedule
 func checkAct(r *streamRecord, out *Check) act {
 	a := act{
 		Type: "stream.check", Namespace: r.Namespace, TargetType: targetStream, TargetID: r.ID, Target: r.title(),
-		Message: "A scheduled check has another outcome than before, or goes on failing", Fields: map[string]any{"kind": r.Kind, "scheduled": true},
+		Message: "A scheduled check fails", Fields: map[string]any{"kind": r.Kind, "scheduled": true},
+	}
+	if out.OK {
+		a.Message = "A scheduled check passes"
 	}
 	out.describe(a.Fields)
 	return a

@@ -259,7 +259,7 @@ func TestChecksAfterFailures(t *testing.T) {
 		}
 		time.Sleep(5 * time.Hour)
 		wantTypes(t, w, "stream.check", "stream.check") // the outcome is the same
-		if e := w.Events("audit", "stream.check")[0]; e.Details["ok"] != false || e.Details["failed_stage"] != "accept" || e.Details["scheduled"] != true || e.AuthorName != "Sluice" {
+		if e := w.Events("audit", "stream.check")[0]; e.Details["ok"] != false || e.Details["failed_stage"] != "accept" || e.Details["scheduled"] != true || e.AuthorName != "Sluice" || !strings.Contains(string(e.Raw), `"A scheduled check fails"`) {
 			t.Errorf("got event %s", e.Raw)
 		}
 		w.Kind.Refuse(nil)

@@ -238,5 +238,5 @@ func (p *parser) emptyValue(part part) error {
 	if part.key == "" {
 		return p.wrong(part.valueAt, "the quotes are empty", "words between them")
 	}
-	return p.wrong(part.valueAt, part.key+": has no value", "a value right behind the colon")
+	return p.wrong(part.valueAt, "there is no value in "+quoted(part.key+":"), "a value right behind the colon")
 }

@@ -202,7 +202,7 @@ func TestLogMistakes(t *testing.T) {
 			texts []string
 		}{
 			{values("phrase", `actor:jane cretaed:2026-01-01 x`), []string{"Column 12.", "<mark>cretaed:2026-01-01</mark> x", "created:", `value="actor:jane cretaed:2026-01-01 x"`, `aria-invalid="true"`}},
-			{values("phrase", `actor:`, "author", "jane"), []string{"Column 7.", "has no value", `value="jane"`}},
+			{values("phrase", `actor:`, "author", "jane"), []string{"Column 7.", "There is no value in &#34;actor:&#34;.", `value="jane"`}},
 			{values("phrase", `x\`, "from", "2026-01-01"), []string{"Column "}},
 			{values("phrase", `"open`, "type", "git.push"), []string{"Column ", `<option value="git.push" selected>`}},
 			{values("phrase", "ü ä:<b>"), []string{"Column 3.", "<mark>ä:&lt;b&gt;</mark>"}},
