@@ -58,6 +58,7 @@ func functions(a *assets) template.FuncMap {
 		"utc":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
 		"utcs":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
 		"count": count,
+		"stage": stageWords,
 	}
 }
 

@@ -60,7 +60,7 @@ func (b *browser) streamOfKind(sink *controltest.Kind, c kindCase) {
 	sink.Refuse(&destination.Error{Class: destination.Misconfigured, Message: "the door is closed"})
 	failed := b.post(200, at, with(form, "do", "check"), "The check failed", "the door is closed", ">entered</span>", c.button)
 	sink.Refuse(nil)
-	passed := b.post(200, at, with(failed.form(t, at), "do", "check"), "The check passed", "accept")
+	passed := b.post(200, at, with(failed.form(t, at), "do", "check"), "The check passed", "Take a test event")
 	saved := b.do("POST", at, with(passed.form(t, at), "do", "save"))
 	b.follows(saved, tabPath+"/1?notice=stream_created")
 	st := b.stream(1)

@@ -66,7 +66,9 @@ func (s *Site) streamFigures(ctx context.Context, v *visit, data *systemData) er
 		}
 	}
 	for _, status := range []sluice.Status{sluice.StatusActive, sluice.StatusPaused, sluice.StatusFailing, sluice.StatusHeld, sluice.StatusDone} {
-		data.Statuses = append(data.Statuses, row{Label: string(status), Value: count(statuses[status])})
+		if n := statuses[status]; n > 0 {
+			data.Statuses = append(data.Statuses, row{Label: string(status), Value: count(n)})
+		}
 	}
 	slices.SortStableFunc(list, func(a, b attention) int { return cmp.Compare(a.rank, b.rank) })
 	data.Attention = list

@@ -40,7 +40,7 @@ func TestSystem(t *testing.T) {
 		b.get(404, page)
 		mona := b.as("mona")
 		mona.get(404, "/-/groups/acme/system")
-		mona.get(200, page, "1.2.3-test", runtime.Version(), "not measured yet", "No stream needs attention", "keeps no search index", "Everything is sealed with the current one.", "Audit events", "Git events")
+		mona.get(200, page, "1.2.3-test", runtime.Version(), "not measured yet", "There are no streams yet", "keeps no search index", "Everything is sealed with the current one.", "Audit events", "Git events")
 		mona.want(mona.do("POST", page, values()), 405, "POST")
 
 		b.Kind.Refuse(&destination.Error{Class: destination.Misconfigured, Status: 403, Message: "wrong <token>"})

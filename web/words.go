@@ -20,6 +20,17 @@ func pageWords(text string) string {
 	).Replace(text)
 }
 
+// stageWords names a stage of a check for people.
+func stageWords(name string) string {
+	words := map[string]string{
+		"resolve": "Find the address", "connect": "Connect", "tls": "Encrypt (TLS)", "authenticate": "Sign in", "accept": "Take a test event",
+	}[name]
+	if words == "" {
+		return name
+	}
+	return words
+}
+
 // told is what a page says of an error.
 func told(e *sluice.Error) formProblem {
 	return formProblem{Message: sentence(pageWords(e.Message)), Hint: sentence(pageWords(e.Hint))}

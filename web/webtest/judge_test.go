@@ -23,6 +23,7 @@ func (r *record) Errorf(format string, args ...any) {
 // What is wrong with a page is found.
 func TestJudge(t *testing.T) {
 	const secret = "the secret of this page"
+	t.Setenv(webtest.PicturesEnv, "") // it is no page of ours
 	site := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/-/bad" {
 			http.NotFound(rw, r)
