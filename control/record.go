@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/sluicelog/sluice"
@@ -46,9 +47,15 @@ func (s *Service) create(ctx context.Context, key string, record any) error {
 // claim takes a value for the record that owner is the key of; the caller stores
 // that record soon.
 func (s *Service) claim(ctx context.Context, rule, value, owner string) error {
+	return s.claimFrom(ctx, rule, value, owner, claimTimeout)
+}
+
+// claimFrom is claim that takes the value from an owner that is not there, if
+// timeout has passed since that one claimed it.
+func (s *Service) claimFrom(ctx context.Context, rule, value, owner string, timeout time.Duration) error {
 	return store.Claim(ctx, s.store, rule, value, owner, func(ctx context.Context, holder string) (bool, error) {
 		return s.holds(ctx, rule, value, holder)
-	}, s.now(), claimTimeout)
+	}, s.now(), timeout)
 }
 
 // release gives a value back. A claim that stays is void without its owner.

@@ -361,7 +361,11 @@ func (s *Service) makeToken(ctx context.Context, p Principal, spec TokenSpec, pr
 	if rec.Name == "" {
 		rec.Name = "token " + rec.ID
 	}
-	if err := s.claim(ctx, ruleToken, rec.Hash, tokenKey(rec.ID)); err != nil {
+	timeout := claimTimeout
+	if preset {
+		timeout = 0 // a start that ended after this claim is over: the next one need not wait
+	}
+	if err := s.claimFrom(ctx, ruleToken, rec.Hash, tokenKey(rec.ID), timeout); err != nil {
 		if errors.Is(err, store.ErrTaken) {
 			return Token{}, sluice.Errorf(sluice.Conflict, "a token with this text exists").WithHint("choose another text, or leave it out to have one made")
 		}

@@ -204,11 +204,19 @@ func decodeKey(s string) (key, bool) {
 	return makeKey([keySize]byte(b)), true
 }
 
+// Unfinished returns the name of the file that a key file is written into before it
+// gets its own name. A process that ends in between leaves it: it holds keys, and is
+// of no use.
+func Unfinished(path string) string { return path + ".new" }
+
 // writeFile writes a file whole or not at all: under another name first, synced,
 // then put into place and its folder synced.
 func writeFile(path string, b []byte, place func(from, to string) error) (err error) {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".keys-*") // with mode 0600
+	if err := ignoreAbsent(os.Remove(Unfinished(path))); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(Unfinished(path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,9 @@ func prepareData(cfg *Config) (fresh bool, err error) {
 		return false, adviseRestore(cfg.Data, fmt.Errorf("%s holds a log without its %s: restore that file, or choose another folder", cfg.Data, controlFile))
 	}
 	for _, e := range entries {
-		if e.Name() != "lost+found" && filepath.Join(cfg.Data, e.Name()) != cfg.KeyPath() {
+		// A first start may have ended while it made the key file.
+		path := filepath.Join(cfg.Data, e.Name())
+		if e.Name() != "lost+found" && path != cfg.KeyPath() && path != secret.Unfinished(cfg.KeyPath()) {
 			return false, fmt.Errorf("%s is not empty and holds no state of Sluice: choose an empty or absent folder", cfg.Data)
 		}
 	}
@@ -218,6 +220,10 @@ func openParts(ctx context.Context, cfg *Config, lg *slog.Logger) (_ *parts, err
 		return nil, err
 	}
 	p.store, p.snapshots = db, newSnapshots(cfg, db, lg)
+	// Nobody else has the state open, so nobody writes the key file.
+	if err := os.Remove(secret.Unfinished(cfg.KeyPath())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return p, err
+	}
 	if err := p.openLog(ctx, cfg, lg); err != nil {
 		return p, err
 	}
