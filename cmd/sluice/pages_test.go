@@ -112,7 +112,8 @@ func (p *person) surfaces() {
 		status                     int
 		part                       string
 	}{
-		{"GET", "/api/v1/me", "https://evil.example", "", 200, `"name":"mona"`},
+		{"GET", "/api/v1/me", "https://evil.example", "", 403, "of another site"},
+		{"GET", "/api/v1/me", p.url, "", 200, `"name":"mona"`},
 		{"POST", "/api/v1/tokens", "https://evil.example", `{"namespace":"acme"}`, 403, "of another site"},
 		{"POST", "/api/v1/tokens", p.url, `{"namespace":"acme"}`, 201, `"token":"slc_`},
 		{"POST", "/api/graphql", "https://evil.example", query, 403, "of another site"},
