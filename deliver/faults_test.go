@@ -165,6 +165,27 @@ func TestStreamThatEndsBehindALoss(t *testing.T) {
 	})
 }
 
+// A loss that does not show yet, and ends where the stream does, shows by the end.
+func TestLossAtTheEndOfAStream(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.stream(1, "acme")
+		w.post("acme", "a", 1)
+		w.expect(1, sluice.Ledger{Accepted: 1, Delivered: 1})
+		w.change(1, func(s *Stream) { s.Paused = true })
+		w.post("acme", "a", 1)
+		w.expect(1, sluice.Ledger{Accepted: 2, Delivered: 1, Pending: 1})
+		l := w.lane(1)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		end := Start{Seq: l.rec.Cursor + 1, Total: l.rec.Total + 1}
+		l.rec.End = &end
+		at := l.lose(Start{Seq: end.Seq, Total: l.rec.Total}, hole{First: end.Seq, Last: end.Seq, Cause: "missing from the log"})
+		if at != end || l.rec.Expired != 1 {
+			t.Errorf("lane after the loss: got %+v with %d expired, want %+v with 1", at, l.rec.Expired, end)
+		}
+	})
+}
+
 func TestRetentionNeedsNoStream(t *testing.T) {
 	retention := map[string]Retention{"audit": {Age: time.Hour}}
 	simulate(t, Options{Retention: retention}, func(t *testing.T, w *world) {

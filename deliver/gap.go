@@ -28,7 +28,7 @@ func (l *lane) gap(n, first, last uint64, cause string) {
 // What was delivered of it is counted as such, and the rest expires. A loss that
 // does not show yet is remembered. The lane is locked.
 func (l *lane) lose(to Start, h hole) Start {
-	if end := l.rec.End; end != nil && to.Seq > end.Seq {
+	if end := l.rec.End; end != nil && to.Seq >= end.Seq {
 		to = *end
 	}
 	for seq := range l.beyond {

@@ -24,7 +24,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 40, "random histories to play")
+	seeds = flag.Int("seeds", 60, "random histories to play")
 	seed  = flag.Uint64("seed", 0, "play this history only")
 )
 
