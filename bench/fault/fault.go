@@ -1,0 +1,110 @@
+// Package fault keeps what the drills did and saw: programs that break something
+// on purpose (a process, a disk, a clock, a byte) and judge from outside what
+// became of each event. A drill keeps one Record for each of its runs; the
+// command in bench/fault/write turns a folder of them into docs/FAULTS.md, so
+// that a reader sees how often each fault was played, with which seeds, and what
+// was found.
+//
+// Records are kept only when SLUICE_FAULTS names a folder, as `make torture`
+// does; a plain test only logs them.
+package fault
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Dir is the environment variable that names the folder for records.
+const Dir = "SLUICE_FAULTS"
+
+// A Record is one run of a drill.
+type Record struct {
+	// Drill names the fault in a few words ("kills", "power cuts"); it is the
+	// heading of the record in the report, and the name of its file.
+	Drill string `json:"drill"`
+	// What says in a sentence or two what was broken and what was compared.
+	What string `json:"what"`
+	// Command repeats the run.
+	Command string `json:"command"`
+	// Seeds repeats what was random: "17", or "1 to 1000"; empty when nothing was.
+	Seeds string `json:"seeds,omitempty"`
+	// Faults counts what was done, in the order in which it is to be read.
+	Faults []Count `json:"faults"`
+	// Judged counts what was compared.
+	Judged []Count `json:"judged"`
+	// Findings says what was not as promised; empty when everything was.
+	Findings []string `json:"findings,omitempty"`
+	// Skipped says why nothing was done, where the drill cannot run here.
+	Skipped string `json:"skipped,omitempty"`
+
+	// Began and Seconds are set by Keep's caller.
+	Began   time.Time `json:"began"`
+	Seconds float64   `json:"seconds"`
+}
+
+// A Count is a number of things.
+type Count struct {
+	Name  string `json:"name"`
+	Count int64  `json:"count"`
+}
+
+// maxFindings bounds what a record tells; the drill's own output has all.
+const maxFindings = 50
+
+// Keep logs the record and writes it into the folder that SLUICE_FAULTS names, as
+// a file of the drill's name; a later record of that name takes its place. A record
+// that cannot be written fails the test. Call it once, at the end of a run.
+func Keep(t testing.TB, r Record) {
+	t.Helper()
+	if len(r.Findings) > maxFindings {
+		more := len(r.Findings) - maxFindings
+		r.Findings = append(r.Findings[:maxFindings:maxFindings], fmt.Sprintf("and %d more", more))
+	}
+	t.Logf("%s, seeds %q: faults %v, judged %v, %d findings, %.1f s", r.Drill, r.Seeds, r.Faults, r.Judged, len(r.Findings), r.Seconds)
+	dir := os.Getenv(Dir)
+	if dir == "" {
+		return
+	}
+	if err := r.write(dir); err != nil {
+		t.Errorf("keep the record of %s: %v", r.Drill, err)
+	}
+}
+
+// write puts the record into the folder.
+func (r Record) write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return err
+	}
+	name := strings.ReplaceAll(strings.ToLower(r.Drill), " ", "-") + ".json"
+	return os.WriteFile(filepath.Join(dir, name), append(text, '\n'), 0o644)
+}
+
+// Read returns the records of a folder, sorted by the names of their files.
+func Read(dir string) ([]Record, error) {
+	names, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	var all []Record
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		var r Record
+		if err := json.Unmarshal(text, &r); err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}

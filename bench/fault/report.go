@@ -1,0 +1,101 @@
+package fault
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// A Report is what docs/FAULTS.md says.
+type Report struct {
+	Commit  string // the server that was judged
+	Machine string
+	Disk    string // file system of the data directories
+	Sync    Sync
+	Records []Record
+}
+
+// Sync is how long the disk takes to sync 4 KiB.
+type Sync struct {
+	Count    int
+	P50, P99 time.Duration
+}
+
+// head begins the report.
+const head = `# Faults
+
+Written by ` + "`make torture`" + `, which plays every drill below against the real server and judges from outside what became of each event. A finding is
+anything that is not as promised: an acknowledged event that is neither delivered nor in a state that is told, an event that nobody sent or whose bytes
+changed, an account that does not add up, an order that was not kept, damage that is not named, a secret in a place where none belongs.
+
+What each drill does is in docs/ARCHITECTURE.md and in the package that its command names; each has mutations, servers broken on purpose, which it must find.
+
+`
+
+// Write writes the report as Markdown.
+func (r Report) Write(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString(head)
+	fmt.Fprintf(&b, "| | |\n| --- | --- |\n| commit | %s |\n| machine | %s |\n| file system | %s |\n| sync of 4 KiB, p50 / p99 | %s / %s (%d syncs) |\n",
+		r.Commit, r.Machine, r.Disk, r.Sync.P50.Round(time.Microsecond), r.Sync.P99.Round(time.Microsecond), r.Sync.Count)
+	b.WriteString("\n| drill | faults | judged | findings | took |\n| --- | --- | --- | --- | --- |\n")
+	for _, rec := range r.Records {
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s | %s |\n", rec.Drill, strings.ReplaceAll(strings.ToLower(rec.Drill), " ", "-"),
+			counts(rec.Faults), counts(rec.Judged), rec.verdict(), time.Duration(rec.Seconds*float64(time.Second)).Round(time.Second))
+	}
+	for _, rec := range r.Records {
+		rec.section(&b)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// verdict says in a word or two what the drill found.
+func (r Record) verdict() string {
+	switch {
+	case r.Skipped != "":
+		return "not played"
+	case len(r.Findings) == 0:
+		return "none"
+	}
+	return fmt.Sprintf("**%d**", len(r.Findings))
+}
+
+// section is what the report says of one drill.
+func (r Record) section(b *strings.Builder) {
+	fmt.Fprintf(b, "\n## %s\n\n%s\n\n    %s\n", r.Drill, r.What, r.Command)
+	if r.Seeds != "" {
+		fmt.Fprintf(b, "\nSeeds: %s. ", r.Seeds)
+	} else {
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(b, "Played on %s.\n", r.Began.UTC().Format("2 January 2006"))
+	if r.Skipped != "" {
+		fmt.Fprintf(b, "\nNot played: %s\n", r.Skipped)
+	}
+	for i, f := range r.Findings {
+		if i == 0 {
+			b.WriteString("\nFound:\n\n")
+		}
+		fmt.Fprintf(b, "- %s\n", strings.ReplaceAll(f, "\n", " "))
+	}
+}
+
+// counts writes numbers with their names.
+func counts(all []Count) string {
+	parts := make([]string, len(all))
+	for i, c := range all {
+		parts[i] = fmt.Sprintf("%s %s", thousands(c.Count), c.Name)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// thousands writes a number as people read it.
+func thousands(n int64) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
