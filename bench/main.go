@@ -22,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sluicelog/sluice/bench/machine"
 	"github.com/sluicelog/sluice/bench/report"
 	"github.com/sluicelog/sluice/bench/scenario"
 )
@@ -120,7 +121,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s, %d processors, %s, %s, rounds of %d s\n", cpuModel(), runtime.NumCPU(), runtime.GOARCH, runtime.Version(), o.seconds)
+	fmt.Fprintf(out, "%s, %d processors, %s, %s, rounds of %d s\n", machine.Processor(), runtime.NumCPU(), runtime.GOARCH, runtime.Version(), o.seconds)
 	var results []report.Scenario
 	var failures []error
 	for _, s := range list {
@@ -189,7 +190,7 @@ func save(path string, results []report.Scenario) error {
 	if path == "" {
 		return nil
 	}
-	b, err := json.MarshalIndent(map[string]any{"machine": cpuModel(), "processors": runtime.NumCPU(),
+	b, err := json.MarshalIndent(map[string]any{"machine": machine.Processor(), "processors": runtime.NumCPU(),
 		"go": runtime.Version(), "scenarios": results}, "", "  ")
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluicelog/sluice/bench/machine"
 )
 
 func record() Record {
@@ -60,7 +62,7 @@ func TestReport(t *testing.T) {
 	skipped := record()
 	skipped.Drill, skipped.Skipped = "clock", "no root"
 	var b strings.Builder
-	r := Report{Commit: "abc", Machine: "2 cores", Disk: "ext4", Sync: Sync{100, 150 * time.Microsecond, 2 * time.Millisecond},
+	r := Report{Facts: machine.Facts{Commit: "abc", Machine: "2 cores", Disk: "ext4", Sync: machine.Sync{Count: 100, P50: 150 * time.Microsecond, P99: 2 * time.Millisecond}},
 		Records: []Record{record(), bad, skipped}}
 	if err := r.Write(&b); err != nil {
 		t.Fatal(err)

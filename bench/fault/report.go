@@ -5,21 +5,14 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/sluicelog/sluice/bench/machine"
 )
 
 // A Report is what docs/FAULTS.md says.
 type Report struct {
-	Commit  string // the server that was judged
-	Machine string
-	Disk    string // file system of the data directories
-	Sync    Sync
+	machine.Facts
 	Records []Record
-}
-
-// Sync is how long the disk takes to sync 4 KiB.
-type Sync struct {
-	Count    int
-	P50, P99 time.Duration
 }
 
 // head begins the report.
@@ -37,8 +30,8 @@ What each drill does is in docs/ARCHITECTURE.md and in the package that its comm
 func (r Report) Write(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(head)
-	fmt.Fprintf(&b, "| | |\n| --- | --- |\n| commit | %s |\n| machine | %s |\n| file system | %s |\n| sync of 4 KiB, p50 / p99 | %s / %s (%d syncs) |\n",
-		r.Commit, r.Machine, r.Disk, r.Sync.P50.Round(time.Microsecond), r.Sync.P99.Round(time.Microsecond), r.Sync.Count)
+	fmt.Fprintf(&b, "| | |\n| --- | --- |\n| commit | %s |\n| machine | %s |\n| file system | %s |\n| sync of 4 KiB, p50 / p99 | %v |\n",
+		r.Commit, r.Machine, r.Disk, r.Sync)
 	b.WriteString("\n| drill | faults | judged | findings | took |\n| --- | --- | --- | --- | --- |\n")
 	for _, rec := range r.Records {
 		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s | %s |\n", rec.Drill, strings.ReplaceAll(strings.ToLower(rec.Drill), " ", "-"),
