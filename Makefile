@@ -44,15 +44,10 @@ pictures: prepare
 bench:
 	$(GO) run ./bench -seconds $(SECONDS) -rounds $(ROUNDS)
 
-# Long runs: kill -9 cycles, simulation with many seeds, fuzzing.
+# Every drill at length, docs/FAULTS.md from what they did, and fuzzing; hours.
+# scripts/torture says how to make it shorter.
 torture: prepare
-	$(GO) test -v -count=1 -timeout 6h -run TestOracleKillCycles ./bench/oracle -args -cycles $(CYCLES)
-	$(GO) test -v -count=1 -timeout 6h -run TestPowerCuts ./bench/powercut -args -cycles $(CUTS)
-	cd testservers/otelhec && $(GO) vet ./...
-	$(GO) test -count=1 -tags torture -run TestOpenTelemetry ./destination/splunk
-	$(GO) test -count=1 -timeout 6h -run TestRandomHistories ./deliver -args -seeds $(SEEDS)
-	$(GO) test -v -count=1 -timeout 6h -tags torture ./bench/indexkill
-	FUZZTIME=$(FUZZTIME) scripts/fuzz
+	CYCLES=$(CYCLES) CUTS=$(CUTS) SEEDS=$(SEEDS) FUZZTIME=$(FUZZTIME) scripts/torture
 
 # Every fuzz target for FUZZTIME each.
 fuzz:

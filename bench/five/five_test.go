@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -27,9 +29,20 @@ type world struct {
 	kills     int
 }
 
+var roundsFlag = flag.Int("rounds", 1, "how often all five kinds are played")
+
 // TestFiveKinds lets each destination refuse, hang, die and come back while
 // events are posted, kills the server several times, and judges every event.
 func TestFiveKinds(t *testing.T) {
+	s := score{began: time.Now()}
+	for n := range *roundsFlag {
+		t.Run(strconv.Itoa(n+1), func(t *testing.T) { s.add(playFive(t)) })
+	}
+	s.keep(t)
+}
+
+// playFive plays all kinds once.
+func playFive(t *testing.T) *world {
 	w := &world{requests: requests(), streams: map[string]sluice.StreamID{}}
 	w.book = newBook(w.requests)
 	for _, start := range []func(*testing.T, *book) *receiver{webhooks, collector, hub, bucket, google} {
@@ -49,6 +62,7 @@ func TestFiveKinds(t *testing.T) {
 	w.judge(t)
 	w.report(t)
 	w.redeliver(t)
+	return w
 }
 
 // configure makes a token and, after a check, the streams.

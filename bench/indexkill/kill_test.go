@@ -3,6 +3,7 @@ package indexkill
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicelog/sluice/bench/fault"
 	"github.com/sluicelog/sluice/bench/process"
 )
 
@@ -76,6 +78,8 @@ func TestKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer k.clean()
+	began := time.Now()
+	defer k.keep(began)
 	ways := lives()
 	for n := range rounds {
 		k.live(n+1, ways[n%len(ways)])
@@ -83,6 +87,24 @@ func TestKill(t *testing.T) {
 	k.live(rounds+1, life{name: "to be compared", on: "same", times: 1})
 	t.Logf("seed %d: %d kills, in the middle of %v; %d comparisons of %d events in all; %d seals, %d expiries, %d indexes made anew",
 		k.seed, rounds, k.amid, k.said["same"], k.rows, k.said["sealed"], k.said["dropped"], k.said["renewing"])
+}
+
+// keep keeps the record of the run.
+func (k *killer) keep(began time.Time) {
+	k.Helper()
+	r := fault.Record{
+		Drill: "Kills of an indexing process",
+		What: "A process that indexes a log is killed at each of its steps, again and again on the same files, some of which are damaged before it starts. " +
+			"Then the index answers for each event of the log, and each answer is compared with the log.",
+		Command: fmt.Sprintf("go test -tags torture ./bench/indexkill -args -seed %d", k.seed), Seeds: strconv.FormatUint(k.seed, 10),
+		Faults: []fault.Count{{Name: "kills", Count: rounds}, {Name: "indexes made anew", Count: int64(k.said["renewing"])}},
+		Judged: []fault.Count{{Name: "events", Count: int64(k.rows)}, {Name: "comparisons", Count: int64(k.said["same"])}},
+		Began:  began, Seconds: time.Since(began).Seconds(),
+	}
+	if k.Failed() {
+		r.Findings = []string{"the test failed: see its output"}
+	}
+	fault.Keep(k, r)
 }
 
 // clean removes the files of a test that passed.

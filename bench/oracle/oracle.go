@@ -65,6 +65,7 @@ type Power interface {
 type Result struct {
 	Cycles       int
 	Restarts     int
+	DiskFailures int // cycles in which the disk failed before the power was cut
 	Acknowledged int
 	Unanswered   int // deliveries that were repeated because an answer was lost
 	Killed       int // deliveries that were repeated because a kill took a cursor back
@@ -99,6 +100,7 @@ type oracle struct {
 	deeds     []*deed   // to be done under load, in order
 	episode   int
 	restarts  int
+	failures  int // of the disk
 	slowest   time.Duration
 }
 
@@ -296,6 +298,7 @@ func (o *oracle) load(ctx context.Context) error {
 	at := o.books.now()
 	var err error
 	if fail && o.cfg.Power != nil {
+		o.failures++
 		err = o.server.fail()
 		pause(ctx, linger)
 	}
@@ -319,7 +322,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 func (o *oracle) result() Result {
 	_, acked := o.books.totals()
-	r := Result{Cycles: o.cfg.Cycles, Restarts: o.restarts, Acknowledged: acked, SlowestStart: o.slowest}
+	r := Result{Cycles: o.cfg.Cycles, Restarts: o.restarts, DiskFailures: o.failures, Acknowledged: acked, SlowestStart: o.slowest}
 	var again repeats
 	for _, s := range o.streams {
 		again.add(s.receiver.repeated())

@@ -2,11 +2,16 @@ package oracle
 
 import (
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
+	"time"
+
+	"github.com/sluicelog/sluice/bench/fault"
 )
 
 var (
@@ -33,6 +38,7 @@ func TestOracleKillCycles(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("seed %d, data in %s", seed, dir)
+	began := time.Now()
 	result, err := Run(t.Context(), Config{
 		Binary: build(t), Dir: dir, Cycles: cycles, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
 	})
@@ -47,6 +53,7 @@ func TestOracleKillCycles(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	keep(t, result, err, seed, began)
 	if got, want := result.Wrong, 0; got != want {
 		t.Errorf("findings: got %d, want %d", got, want)
 	}
@@ -60,6 +67,26 @@ func TestOracleKillCycles(t *testing.T) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Error(err)
 	}
+}
+
+// keep keeps the record of the run.
+func keep(t *testing.T, result Result, err error, seed uint64, began time.Time) {
+	t.Helper()
+	r := fault.Record{
+		Drill: "Kills",
+		What: "The server is killed with SIGKILL at random moments under load, at its start too, while streams are created, changed, paused, resumed and deleted and receivers refuse, hang, answer late and die. " +
+			"What producers were told, what receivers got and what each stream's account says is compared, event by event.",
+		Command: fmt.Sprintf("go test ./bench/oracle -run TestOracleKillCycles -args -cycles %d -seed %d", result.Cycles, seed),
+		Seeds:   strconv.FormatUint(seed, 10),
+		Faults:  []fault.Count{{Name: "kills under load", Count: int64(result.Cycles)}, {Name: "starts", Count: int64(result.Restarts)}},
+		Judged: []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)},
+			{Name: "ms for the slowest start", Count: result.SlowestStart.Milliseconds()}},
+		Findings: result.Findings, Began: began, Seconds: time.Since(began).Seconds(),
+	}
+	if err != nil {
+		r.Findings = append(r.Findings, err.Error())
+	}
+	fault.Keep(t, r)
 }
 
 // build makes the server.

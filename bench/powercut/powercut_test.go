@@ -5,13 +5,17 @@ package powercut_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/sluicelog/sluice/bench/fault"
 	"github.com/sluicelog/sluice/bench/oracle"
 	"github.com/sluicelog/sluice/bench/powercut"
 )
@@ -20,6 +24,7 @@ var (
 	cyclesFlag = flag.Int("cycles", 4, "how often the power fails under load")
 	eventsFlag = flag.Int("events", 400, "events acknowledged in each cycle, at least")
 	seedFlag   = flag.Uint64("seed", 0, "seed of all that is random; 0 takes a new one")
+	dirFlag    = flag.String("dir", "", "folder for the data and logs of TestPowerCuts, which stay there; a temporary one when it is not given")
 )
 
 const diskSize = 1 << 30 // bytes, of a sparse file
@@ -32,12 +37,12 @@ func TestMain(m *testing.M) {
 }
 
 // newDisk makes a disk for the time of a test.
-func newDisk(t *testing.T) *powercut.Disk {
+func newDisk(t *testing.T, dir string) *powercut.Disk {
 	t.Helper()
 	if err := powercut.Allowed(); err != nil {
 		t.Skip(err)
 	}
-	d, err := powercut.New(t.Context(), t.TempDir(), diskSize)
+	d, err := powercut.New(t.Context(), dir, diskSize)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +56,7 @@ func newDisk(t *testing.T) *powercut.Disk {
 
 // TestCutLosesWhatWasNotSynced holds that the disk is one that loses power.
 func TestCutLosesWhatWasNotSynced(t *testing.T) {
-	d := newDisk(t)
+	d := newDisk(t, t.TempDir())
 	write := func(name, text string, sync bool) {
 		f, err := os.OpenFile(filepath.Join(d.Path(), name), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 		if err != nil {
@@ -86,20 +91,42 @@ func TestCutLosesWhatWasNotSynced(t *testing.T) {
 // load, and compares what became of every event.
 func TestPowerCuts(t *testing.T) {
 	t.Parallel()
-	d, seed := newDisk(t), *seedFlag
+	record := fault.Record{
+		Drill: "Power cuts",
+		What: "The server's data lie on an ext4 file system of their own, which ends without another write while the server works under load: what was not synced is gone. " +
+			"In a third of the cycles the disk fails before that: each write and each sync returns an error. What producers were told, what receivers got and what each stream's account says is compared, event by event.",
+		Began: time.Now(),
+	}
+	if err := powercut.Allowed(); err != nil {
+		record.Skipped, record.Command = err.Error(), "go test ./bench/powercut"
+		fault.Keep(t, record)
+	}
+	dir, seed := *dirFlag, *seedFlag
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	d := newDisk(t, dir)
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
 	result, err := oracle.Run(t.Context(), oracle.Config{
-		Binary: build(t, nil), Dir: t.TempDir(), Power: d, Cycles: *cyclesFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
+		Binary: build(t, nil), Dir: dir, Power: d, Cycles: *cyclesFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
 	})
 	t.Logf("seed %d: %d power cuts, %d starts, %d events acknowledged, %d streams judged", seed, result.Cycles, result.Restarts, result.Acknowledged, result.Streams)
 	for _, f := range result.Findings {
 		t.Error(f)
 	}
+	record.Findings = result.Findings
 	if err != nil {
 		t.Error(err)
+		record.Findings = append(record.Findings, err.Error())
 	}
+	record.Command = fmt.Sprintf("go test ./bench/powercut -run 'TestPowerCuts$' -args -cycles %d -seed %d", result.Cycles, seed)
+	record.Seeds = strconv.FormatUint(seed, 10)
+	record.Faults = []fault.Count{{Name: "power cuts", Count: int64(result.Cycles)}, {Name: "of them after the disk failed", Count: int64(result.DiskFailures)}, {Name: "starts", Count: int64(result.Restarts)}}
+	record.Judged = []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}}
+	record.Seconds = time.Since(record.Began).Seconds()
+	fault.Keep(t, record)
 }
 
 // TestPowerCutsFindAMissingSync plays with servers that leave a sync out: each has
@@ -112,7 +139,7 @@ func TestPowerCutsFindAMissingSync(t *testing.T) {
 	} {
 		t.Run(m.what, func(t *testing.T) {
 			result, err := oracle.Run(t.Context(), oracle.Config{
-				Binary: build(t, &m), Dir: t.TempDir(), Power: newDisk(t), Cycles: 3, Acknowledged: *eventsFlag, Seed: 1, StopAtFinding: true, Report: t.Output(),
+				Binary: build(t, &m), Dir: t.TempDir(), Power: newDisk(t, t.TempDir()), Cycles: 3, Acknowledged: *eventsFlag, Seed: 1, StopAtFinding: true, Report: t.Output(),
 			})
 			t.Logf("found: %v", result.Findings)
 			if result.Wrong == 0 {
