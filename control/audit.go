@@ -181,14 +181,35 @@ func (s *Service) Emit(ctx context.Context, n deliver.Notice) error {
 	}))
 }
 
-// TellRestored appends the event that says that the installation was restored at
-// a time, from a backup that was made at another. A repeat with the same id is a
-// duplicate. Whoever restores does so with the files in hand, unknown to Sluice.
-func (s *Service) TellRestored(ctx context.Context, id string, at, backup time.Time) error {
-	return s.appendTold(ctx, composeAs(id, at, sluiceItself(), act{
+// Restoration is what brought the installation, or its control state alone, back.
+type Restoration struct {
+	ID string // of the event
+	At time.Time
+	// MadeAt is when the backup or the snapshot was made. The zero time: the control
+	// state is what could be read of a damaged file.
+	MadeAt      time.Time
+	ControlOnly bool
+}
+
+// TellRestored appends the event that says that the installation was restored. A
+// repeat with the same id is a duplicate. Whoever restores does so with the files
+// in hand, unknown to Sluice.
+func (s *Service) TellRestored(ctx context.Context, r Restoration) error {
+	a := act{
 		Type: "installation.restore", Namespace: sluice.Instance, TargetType: "Installation", Target: "Sluice",
-		Message: "Restored the installation from a backup", Fields: map[string]any{"backup_made_at": backup.UTC().Format(time.RFC3339)},
-	}))
+		Message: "Restored the installation from a backup", Fields: map[string]any{"restored": "all"},
+	}
+	made := "backup_made_at"
+	if r.ControlOnly {
+		made = "snapshot_made_at"
+		a.Message, a.Fields["restored"] = "Restored the control state from a snapshot: later changes of streams, tokens and users are gone", "control_state"
+	}
+	if r.MadeAt.IsZero() {
+		a.Message = "Restored what could be read of the damaged control state: its last changes are gone"
+	} else {
+		a.Fields[made] = r.MadeAt.UTC().Format(time.RFC3339)
+	}
+	return s.appendTold(ctx, composeAs(r.ID, r.At, sluiceItself(), a))
 }
 
 func noticeMessage(eventType string) string {

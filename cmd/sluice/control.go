@@ -70,7 +70,9 @@ func controlRestore(ctx context.Context, o restoreOptions, env *Env) error {
 	}
 	aside := path + ".damaged-" + time.Now().UTC().Format("20060102T150405Z")
 	for _, from := range sources {
-		err := sqlite.Replace(ctx, sqlite.Replacement{Path: path, From: from.path, Aside: aside, Adjust: leaveOutNumbers})
+		err := sqlite.Replace(ctx, sqlite.Replacement{Path: path, From: from.path, Aside: aside, Adjust: func(ctx context.Context, s store.Store) error {
+			return errors.Join(leaveOutNumbers(ctx, s), from.note(ctx, s))
+		}})
 		if errors.Is(err, store.ErrDamaged) {
 			fmt.Fprintf(env.Stderr, "not taken: %v\n", err)
 			continue
@@ -128,6 +130,13 @@ func (s snapshot) says() string {
 What people changed since then is gone: streams, tokens, users and their rights
 are as they were. Tokens and members that were removed since are valid again.
 Deliveries since then are repeated.`, s.made.UTC().Format(clock+" UTC"), time.Since(s.made).Round(time.Second))
+}
+
+// note has the next start tell in the log that the control state was restored.
+func (s snapshot) note(ctx context.Context, in store.Store) error {
+	return changeIdentity(ctx, in, func(v *identity) {
+		v.Restored = &restored{Event: newLogID().String(), At: time.Now().UTC(), MadeAt: s.made, Control: true}
+	})
 }
 
 // numbersLost is how many numbers are left out after a restore: more streams,

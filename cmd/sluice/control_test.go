@@ -139,6 +139,10 @@ func TestControlRestore(t *testing.T) {
 		stopped(t, s)
 	}
 	got.wantAll(t, events)
+	told := sluiceRun(t.Context(), nil, "", "log", "cat", "--data", data)
+	if n := strings.Count(told.stdout, `"installation.restore"`); n != refused {
+		t.Errorf("events of %d restores: got %d", refused, n)
+	}
 	kept, err := filepath.Glob(path + ".damaged-*Z")
 	if err != nil || len(kept) == 0 {
 		t.Errorf("damaged files that were kept: got %v, error %v", kept, err)

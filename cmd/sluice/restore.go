@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice/backup"
+	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/sqlite"
 	"github.com/sluicelog/sluice/store"
 )
@@ -118,35 +119,38 @@ func restoreKey(ctx context.Context, o restoration) error {
 // live on, and what each of them writes under its identity must not be taken for
 // the other's.
 func renewIdentity(ctx context.Context, s store.Store, m *backup.Manifest) error {
-	rec, err := s.Get(ctx, identityKey)
-	if err != nil {
-		return err
-	}
-	var v identity
-	if err := json.Unmarshal(rec.Value, &v); err != nil {
-		return fmt.Errorf("read the log's identity: %w", err)
-	}
-	v.Earlier = append(v.Earlier, v.ID)
-	v.ID = newLogID().String()
-	v.Restored = &restored{At: time.Now().UTC(), MadeAt: m.MadeAt}
-	value, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return errors.Join(s.Apply(ctx, store.Change{Key: identityKey, Value: value, Version: rec.Version})...)
+	return changeIdentity(ctx, s, func(v *identity) {
+		v.Earlier = append(v.Earlier, v.ID)
+		v.ID = newLogID().String()
+		v.Restored = &restored{At: time.Now().UTC(), MadeAt: m.MadeAt}
+	})
 }
 
-// tellRestored appends the event of a restoration, once: the log's new identity is
-// its id, so that a repeat is a duplicate.
+// changeIdentity changes the record of the log's identity in a store that no
+// server has open.
+func changeIdentity(ctx context.Context, s store.Store, change func(*identity)) error {
+	_, err := store.Update(ctx, s, identityKey, func(v *identity, found bool) error {
+		if !found {
+			return errors.New("the control state does not know its log")
+		}
+		change(v)
+		return nil
+	})
+	return err
+}
+
+// tellRestored appends the event of a restoration, once: its id is fixed, so that
+// a repeat is a duplicate.
 func (p *parts) tellRestored(ctx context.Context) error {
 	was := p.identity.Restored
 	if was == nil {
 		return nil
 	}
-	if err := p.control.TellRestored(ctx, p.identity.ID, was.At, was.MadeAt); err != nil {
+	err := p.control.TellRestored(ctx, control.Restoration{ID: cmp.Or(was.Event, p.identity.ID), At: was.At, MadeAt: was.MadeAt, ControlOnly: was.Control})
+	if err != nil {
 		return err
 	}
-	_, err := store.Update(ctx, p.store, identityKey, func(v *identity, _ bool) error {
+	_, err = store.Update(ctx, p.store, identityKey, func(v *identity, _ bool) error {
 		v.Restored = nil
 		return nil
 	})

@@ -111,10 +111,17 @@ type identity struct {
 	Restored *restored `json:"restored,omitempty"`
 }
 
-// restored says when a log was restored, and from which backup.
+// restored says when an installation was restored, from a backup, or its control
+// state, from a snapshot.
 type restored struct {
-	At     time.Time `json:"at"`
+	// Event is the id of the event that tells of it; the log's identity when "".
+	Event string    `json:"event,omitempty"`
+	At    time.Time `json:"at"`
+	// MadeAt is when the backup or the snapshot was made; the zero time for what
+	// could be read of a damaged file.
 	MadeAt time.Time `json:"made_at"`
+	// Control is true when only the control state was restored.
+	Control bool `json:"control,omitempty"`
 }
 
 // ids returns the identity and the earlier ones.
