@@ -98,6 +98,17 @@ func (p *partition) note(f *file, d eventlog.Damage) {
 	}
 }
 
+// badFooter names the footer of f, whose trailer is good and whose index is not.
+func (p *partition) badFooter(f *file) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f.footed {
+		n := note{found: found{kind: isFooter, offset: f.readTo, size: f.length - f.readTo, cause: "bad footer"}}
+		p.note(f, n.name(f, 0, 0))
+		f.footed = false // it is named once
+	}
+}
+
 // examine names all damage of f, which a reader has just met, and rebuilds its
 // index. A file is examined once. Reading r nil says that it cannot be opened.
 func (p *partition) examine(f *file, r File) {

@@ -235,6 +235,9 @@ func (p *partition) indexOf(f *file) ([]entry, error) {
 	}
 	if footed {
 		index, err = readIndex(r, limit, length)
+		if errors.Is(err, errNoFooter) {
+			p.badFooter(f)
+		}
 	}
 	if !footed || err != nil {
 		s := p.scan(f, r, limit, next, false)

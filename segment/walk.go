@@ -76,9 +76,9 @@ func (w *walker) file(ctx context.Context, f *file, next uint64) error {
 	if err != nil {
 		return fmt.Errorf("walk %s: %w", f.path, err)
 	}
-	limit := length
-	if sum, err := readTrailer(r, length, &w.engine.opts, w.sum); err == nil && sum.first >= f.first {
-		limit = sum.end
+	limit, err := w.limit(f, r, length)
+	if err != nil {
+		return fmt.Errorf("walk %s: %w", f.path, err)
 	}
 	if w.seen && !w.covered && w.before+1 < f.first {
 		d := missing(w.before, f)
@@ -88,6 +88,23 @@ func (w *walker) file(ctx context.Context, f *file, next uint64) error {
 	}
 	w.seen, w.before = true, max(w.before, f.first-1)
 	return w.pieces(ctx, f, r, limit, next)
+}
+
+// limit returns where the pieces of a file end: behind it, unless it ends with a
+// good footer, which is no piece.
+func (w *walker) limit(f *file, r File, length int64) (int64, error) {
+	sum, err := readTrailer(r, length, &w.engine.opts, w.sum)
+	if err != nil || sum.first < f.first {
+		return length, nil
+	}
+	switch _, err := readIndex(r, sum.end, length); {
+	case err == nil:
+		return sum.end, nil
+	case errors.Is(err, errNoFooter), errors.Is(err, errUnreadable):
+		return length, nil
+	default:
+		return 0, err
+	}
 }
 
 func (w *walker) pieces(ctx context.Context, f *file, r File, limit int64, next uint64) error {
