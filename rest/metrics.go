@@ -45,6 +45,7 @@ func (a *API) writeMetrics(w http.ResponseWriter, r *http.Request) {
 	a.stateMetrics(m)
 	a.snapshotMetrics(m)
 	a.peopleMetrics(m)
+	processMetrics(m)
 	a.streamMetrics(r.Context(), m)
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	_, _ = w.Write(m.buf.Bytes()) // nobody is left to be told

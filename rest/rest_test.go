@@ -398,6 +398,11 @@ func TestMetrics(t *testing.T) {
 		if _, ok := samples[`sluice_stream_lag_events{stream="11"}`]; ok {
 			t.Error("more than 10 streams are measured by id")
 		}
+		for series, least := range map[string]float64{"go_goroutines": 3, "process_open_fds": 3, "process_resident_memory_bytes": 1 << 20} {
+			if got := samples[series]; got < least {
+				t.Errorf("%s: got %v, want at least %v", series, got, least)
+			}
+		}
 		open := httptest.NewRecorder()
 		c.api.Metrics().ServeHTTP(open, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 		if open.Code != 200 {
