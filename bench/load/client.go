@@ -27,15 +27,7 @@ type client struct {
 // do writes a whole request and reads the answer. After an error it is not known
 // whether the server acted on the request, and the connection is closed.
 func (c *client) do(ctx context.Context, request []byte) (status int, err error) {
-	if c.conn == nil {
-		var d net.Dialer
-		conn, err := d.DialContext(ctx, "tcp", c.address)
-		if err != nil {
-			return 0, err
-		}
-		c.conn, c.r = conn, bufio.NewReaderSize(conn, 4096)
-	}
-	if err := c.conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+	if err := c.open(ctx); err != nil {
 		return 0, err
 	}
 	closes := false
@@ -46,6 +38,31 @@ func (c *client) do(ctx context.Context, request []byte) (status int, err error)
 		c.close()
 	}
 	return status, err
+}
+
+// write writes lines and reads nothing. After an error the connection is closed.
+func (c *client) write(ctx context.Context, lines []byte) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
+	_, err := c.conn.Write(lines)
+	if err != nil {
+		c.close()
+	}
+	return err
+}
+
+// open dials when there is no connection, and gives what follows its time.
+func (c *client) open(ctx context.Context) error {
+	if c.conn == nil {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, "tcp", c.address)
+		if err != nil {
+			return err
+		}
+		c.conn, c.r = conn, bufio.NewReaderSize(conn, 4096)
+	}
+	return c.conn.SetDeadline(time.Now().Add(timeout))
 }
 
 func (c *client) close() {

@@ -6,6 +6,9 @@
 // answered. Open loop (Rate above 0): requests have a time at which they are due,
 // and an event that could not leave then because its connection was still waiting
 // counts as sent when it was due, so that a stalled server cannot hide its delay.
+//
+// Servers that take lines over plain TCP answer nothing (Config.Lines): an event
+// counts as accepted once the system has taken it for them, which promises little.
 package load
 
 import (
@@ -24,16 +27,39 @@ const MaxUnknown = 10_000
 
 // Config says what to send.
 type Config struct {
-	Address     string        // host:port
-	Token       string        // sent as a bearer token
-	Connections int           // at once
-	PerRequest  int           // events in each request
-	Duration    time.Duration // of sending; answers are awaited after it
-	Events      uint64        // stop after about so many; 0: only Duration counts
-	Rate        int           // events each second; 0: closed loop
-	First       uint64        // number of the first event
-	Corpus      corpus.Spec
+	Address  string        // host:port
+	Token    string        // sent as a bearer token
+	Path     string        // to post to; "" is Sluice's
+	Lines    bool          // plain TCP, no requests and no answers
+	Flow                   // the load
+	Beside   []Flow        // more of it at the same time, numbered together
+	Duration time.Duration // of sending; answers are awaited after it
+	Events   uint64        // stop after about so many; 0: only Duration counts
+	First    uint64        // number of the first event
+	Corpus   corpus.Spec
 }
+
+// A Flow is what a number of like connections send.
+type Flow struct {
+	Connections int // at once
+	PerRequest  int // events in each request
+	Rate        int // events each second; 0: closed loop
+}
+
+// check refuses a load that cannot be sent.
+func (c *Config) check() error {
+	connections := 0
+	for _, f := range c.flows() {
+		connections += f.Connections
+		if f.Connections < 1 || connections > corpus.MaxConnections || f.PerRequest < 1 || f.Rate < 0 {
+			return fmt.Errorf("run load: %d connections, %d events a request, rate %d: out of range",
+				f.Connections, f.PerRequest, f.Rate)
+		}
+	}
+	return nil
+}
+
+func (c *Config) flows() []Flow { return append([]Flow{c.Flow}, c.Beside...) }
 
 // A Range is a run of event numbers, To exclusive.
 type Range struct {
@@ -76,9 +102,8 @@ type run struct {
 // Run sends until the duration is over, all events are sent or ctx ends, and
 // waits for the answers.
 func Run(ctx context.Context, config Config) (Result, error) {
-	if config.Connections < 1 || config.Connections > corpus.MaxConnections || config.PerRequest < 1 || config.Rate < 0 {
-		return Result{}, fmt.Errorf("run load: %d connections, %d events a request, rate %d: out of range",
-			config.Connections, config.PerRequest, config.Rate)
+	if err := config.check(); err != nil {
+		return Result{}, err
 	}
 	events, err := corpus.New(config.Corpus)
 	if err != nil {
@@ -88,8 +113,13 @@ func Run(ctx context.Context, config Config) (Result, error) {
 	r := &run{config: config, start: start, stop: start.Add(config.Duration)}
 	r.next.Store(config.First)
 	var wg sync.WaitGroup
-	for n := range config.Connections {
-		wg.Go(func() { newProducer(r, n, events.Generator(n)).run(ctx) })
+	connection := 0
+	for _, flow := range config.flows() {
+		for turn := range flow.Connections {
+			p := newProducer(r, flow, turn, events.Generator(connection))
+			connection++
+			wg.Go(func() { p.run(ctx) })
+		}
 	}
 	wg.Wait()
 	r.result.First, r.result.Next = config.First, r.next.Load()
@@ -98,15 +128,14 @@ func Run(ctx context.Context, config Config) (Result, error) {
 	return r.result, nil
 }
 
-// take reserves the numbers of one request; ok is false when the run is over.
-func (r *run) take(ctx context.Context, now time.Time) (first uint64, ok bool) {
+// take reserves the numbers of one request of n events; ok is false when the run is over.
+func (r *run) take(ctx context.Context, now time.Time, n uint64) (first uint64, ok bool) {
 	if ctx.Err() != nil || !now.Before(r.stop) {
 		return 0, false
 	}
 	if r.config.Events > 0 && r.next.Load() >= r.config.First+r.config.Events {
 		return 0, false
 	}
-	n := uint64(r.config.PerRequest)
 	return r.next.Add(n) - n, true
 }
 

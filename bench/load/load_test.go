@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ import (
 const forever = time.Hour
 
 func config(server *httptest.Server, perRequest int, events uint64) Config {
-	return Config{Address: server.Listener.Addr().String(), Token: "secret", Connections: 4, PerRequest: perRequest,
+	return Config{Address: server.Listener.Addr().String(), Token: "secret", Flow: Flow{Connections: 4, PerRequest: perRequest},
 		Duration: forever, Events: events, Corpus: corpus.Spec{Kind: corpus.Plain}}
 }
 
@@ -117,9 +118,9 @@ func TestRefusedIsRepeatedAndBrokenIsUnknown(t *testing.T) {
 }
 
 func TestSteadyLoadKeepsItsSchedule(t *testing.T) {
-	r := &run{config: Config{Rate: 1000, PerRequest: 10, Connections: 4}}
+	r := &run{}
 	for number, want := range []time.Duration{80, 90, 100, 110} {
-		p := newProducer(r, number, nil)
+		p := newProducer(r, Flow{Rate: 1000, PerRequest: 10, Connections: 4}, number, nil)
 		p.requests = 2
 		if got := p.due().Sub(r.start); got != want*time.Millisecond {
 			t.Errorf("third request of connection %d: got %v, want %v ms", number, got, want)
@@ -133,5 +134,52 @@ func TestCancelEndsARun(t *testing.T) {
 	defer server.Close()
 	if _, err := Run(ctx, config(server, 1, 0)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLinesAreWritten sends lines to a server that answers nothing, from two flows
+// at once, whose events are numbered together.
+func TestLinesAreWritten(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s sink.Sink
+	var reading sync.WaitGroup
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			reading.Go(func() {
+				body, _ := io.ReadAll(conn)
+				s.Count("/lines", body, time.Now())
+			})
+		}
+	}()
+	got, err := Run(t.Context(), Config{Address: ln.Addr().String(), Lines: true, Flow: Flow{Connections: 2, PerRequest: 100},
+		Beside: []Flow{{Connections: 3, PerRequest: 1}}, Duration: forever, Events: 3000, Corpus: corpus.Spec{Kind: corpus.Plain}})
+	if err != nil || got.Acked < 3000 || got.Acked != got.Next || got.Errors != 0 {
+		t.Errorf("result: got %+v, %v, want all written", got, err)
+	}
+	if err := ln.Close(); err != nil {
+		t.Error(err)
+	}
+	<-served
+	reading.Wait()
+	if got := s.Stats(got.Next).Paths["/lines"]; got.Requests != 5 || got.Missing+got.Duplicates+got.Foreign+got.Disordered != 0 {
+		t.Errorf("read: got %+v, want each event once and in order over five connections", got)
+	}
+}
+
+func TestBadFlows(t *testing.T) {
+	for _, f := range []Flow{{0, 1, 0}, {1, 0, 0}, {1, 1, -1}, {corpus.MaxConnections, 1, 0}} {
+		c := Config{Flow: Flow{Connections: 1, PerRequest: 1}, Beside: []Flow{f}}
+		if _, err := Run(t.Context(), c); err == nil {
+			t.Errorf("flow %+v: got no error", f)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -19,7 +20,8 @@ const (
 // A producer is one connection's worth of load.
 type producer struct {
 	shared    *run
-	number    int
+	flow      Flow
+	turn      int // among the connections of the flow
 	generator *corpus.Generator
 	conn      client
 	buf       []byte // head room, then the body
@@ -29,8 +31,8 @@ type producer struct {
 	free      time.Time // when the last one was answered
 }
 
-func newProducer(r *run, number int, g *corpus.Generator) *producer {
-	return &producer{shared: r, number: number, generator: g, conn: client{address: r.config.Address}, buf: make([]byte, headRoom)}
+func newProducer(r *run, flow Flow, turn int, g *corpus.Generator) *producer {
+	return &producer{shared: r, flow: flow, turn: turn, generator: g, conn: client{address: r.config.Address}, buf: make([]byte, headRoom)}
 }
 
 // run sends until the run is over.
@@ -43,11 +45,11 @@ func (p *producer) run(ctx context.Context) {
 			return
 		}
 		sent := time.Now()
-		first, ok := p.shared.take(ctx, sent)
+		first, ok := p.shared.take(ctx, sent, uint64(p.flow.PerRequest))
 		if !ok {
 			return
 		}
-		if p.shared.config.Rate > 0 && p.free.After(due) {
+		if p.flow.Rate > 0 && p.free.After(due) {
 			sent = due // it was late for the server's sake
 		}
 		p.send(ctx, first, sent)
@@ -59,25 +61,24 @@ func (p *producer) run(ctx context.Context) {
 // due returns when the next request is to be sent: in a closed loop now, else the
 // connections take turns.
 func (p *producer) due() time.Time {
-	c := &p.shared.config
-	if c.Rate == 0 {
+	if p.flow.Rate == 0 {
 		return p.shared.start
 	}
-	turn := p.requests*c.Connections + p.number
-	return p.shared.start.Add(time.Duration(float64(turn) * float64(c.PerRequest) / float64(c.Rate) * float64(time.Second)))
+	turn := p.requests*p.flow.Connections + p.turn
+	return p.shared.start.Add(time.Duration(float64(turn) * float64(p.flow.PerRequest) / float64(p.flow.Rate) * float64(time.Second)))
 }
 
 // send posts the events from number first on until they are accepted or the
 // connection breaks.
 func (p *producer) send(ctx context.Context, first uint64, sent time.Time) {
-	n := uint64(p.shared.config.PerRequest)
+	n := uint64(p.flow.PerRequest)
 	p.buf = p.buf[:headRoom]
 	for i := range n {
 		p.buf = p.generator.Append(p.buf, first+i, sent.UnixNano())
 	}
 	request := p.request()
 	for ctx.Err() == nil {
-		status, err := p.conn.do(ctx, request)
+		status, err := p.post(ctx, request)
 		if err == nil && status/100 == 2 {
 			p.accepted(n, sent)
 			return
@@ -97,6 +98,15 @@ func (p *producer) send(ctx context.Context, first uint64, sent time.Time) {
 	wait(ctx, time.Now().Add(pause))
 }
 
+// post sends a request and returns the status of its answer; lines have none and
+// count as accepted.
+func (p *producer) post(ctx context.Context, request []byte) (status int, err error) {
+	if p.shared.config.Lines {
+		return 200, p.conn.write(ctx, p.buf[headRoom:])
+	}
+	return p.conn.do(ctx, request)
+}
+
 func (p *producer) accepted(n uint64, sent time.Time) {
 	end := time.Now()
 	p.seen.Acked += n
@@ -108,8 +118,8 @@ func (p *producer) accepted(n uint64, sent time.Time) {
 // request puts the request's head right before the body.
 func (p *producer) request() []byte {
 	c := &p.shared.config
-	head := fmt.Sprintf("POST /api/v1/events HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n",
-		c.Address, c.Token, len(p.buf)-headRoom)
+	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n",
+		cmp.Or(c.Path, "/api/v1/events"), c.Address, c.Token, len(p.buf)-headRoom)
 	start := headRoom - len(head)
 	copy(p.buf[start:], head)
 	return p.buf[start:]

@@ -139,5 +139,5 @@ func searchLog(ctx context.Context, s *session) error {
 // fillLoad is how the log to search is filled.
 func fillLoad(env *Env, first, end uint64) load.Config {
 	const limit = 10 * time.Minute
-	return load.Config{Connections: 16, PerRequest: 100, Duration: limit, Events: end - first, Corpus: indexCorpus(env)}
+	return load.Config{Flow: load.Flow{Connections: 16, PerRequest: 100}, Duration: limit, Events: end - first, Corpus: indexCorpus(env)}
 }

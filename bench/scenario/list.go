@@ -34,7 +34,7 @@ func All() []Scenario {
 const indexed = 200
 
 func plain(connections, perRequest int) load.Config {
-	return load.Config{Connections: connections, PerRequest: perRequest, Corpus: corpus.Spec{Kind: corpus.Plain, Seed: 1}}
+	return load.Config{Flow: load.Flow{Connections: connections, PerRequest: perRequest}, Corpus: corpus.Spec{Kind: corpus.Plain, Seed: 1}}
 }
 
 // healthy returns n instance-wide destinations; those from the index pausedFrom on

@@ -132,7 +132,7 @@ func (s *session) restart(ctx context.Context) error {
 	}
 	// Times are from the start of the new process.
 	s.extra(readyAfter, time.Since(start).Seconds())
-	probe, err := load.Run(ctx, load.Config{Address: s.server.Address(), Token: s.server.Token(), Connections: 1, PerRequest: 1,
+	probe, err := load.Run(ctx, load.Config{Address: s.server.Address(), Token: s.server.Token(), Flow: load.Flow{Connections: 1, PerRequest: 1},
 		Duration: s.env.Drain, Events: 1, First: s.next, Corpus: corpus.Spec{Kind: corpus.Plain}})
 	if err != nil {
 		return err
