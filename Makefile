@@ -3,8 +3,9 @@
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
-SECONDS     ?= 60
-ROUNDS      ?= 3
+SECONDS     ?=
+ROUNDS      ?= 5
+RUN         ?=
 CYCLES      ?= 1000
 CUTS        ?= 300
 SEEDS       ?= 100000
@@ -40,9 +41,13 @@ unit:
 pictures: prepare
 	SLUICE_PICTURES=1 $(GO) test -count=1 -v -timeout 20m ./web/webtest
 
-# Floor and Sluice side by side; about 5 minutes for each scenario with the defaults.
+# Floor, Sluice and peers side by side, five rounds of 60 s: about 15 minutes for each
+# scenario, 8 hours in all. RUN chooses scenarios (a regular expression), SECONDS is
+# for shorter runs. Rounds are kept in out/bench, and a run that was cut off goes on
+# there; the report is made of them, in docs/PERFORMANCE.md.
 bench:
-	$(GO) run ./bench -seconds $(SECONDS) -rounds $(ROUNDS)
+	$(GO) run ./bench $(if $(SECONDS),-seconds $(SECONDS)) -rounds $(ROUNDS) -run '$(RUN)'
+	$(GO) run ./bench/report/write
 
 # Every drill at length, docs/FAULTS.md from what they did, and fuzzing; hours.
 # scripts/torture says how to make it shorter.

@@ -144,7 +144,7 @@ func fakeSearch(mux *http.ServeMux) {
 func TestScenarioIndex(t *testing.T) {
 	t.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each child
 	dir := t.TempDir()
-	args := []string{"-rounds", "2", "-run", "^index$", "-index-events", "1000", "-sluice", os.Args[0], "-dir", dir, "-index-dir", filepath.Join(dir, "kept")}
+	args := []string{"-keep", "", "-rounds", "2", "-run", "^index$", "-index-events", "1000", "-sluice", os.Args[0], "-dir", dir, "-index-dir", filepath.Join(dir, "kept")}
 	for range 2 {
 		var out, log bytes.Buffer
 		if err := run(t.Context(), args, &out, &log); err != nil {
@@ -159,7 +159,7 @@ func TestScenarioIndex(t *testing.T) {
 			t.Errorf("table: got\n%s, want no wrong answers", out.String())
 		}
 	}
-	args[5] = "2000"
+	args[7] = "2000"
 	if err := run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "holds 1000 events") {
 		t.Errorf("another number of events: got %v, want an error that names those there are", err)
 	}
@@ -168,8 +168,8 @@ func TestScenarioIndex(t *testing.T) {
 // TestWholeBenchmark runs one scenario with real child processes.
 func TestWholeBenchmark(t *testing.T) {
 	dir := t.TempDir()
-	file := filepath.Join(dir, "results.json")
-	args := []string{"-short", "-seconds", "1", "-rounds", "1", "-run", "flat100-d1$", "-sluice", os.Args[0], "-dir", dir, "-json", file}
+	keep := filepath.Join(dir, "kept")
+	args := []string{"-short", "-seconds", "1", "-rounds", "1", "-run", "flat100-d1$", "-sluice", os.Args[0], "-dir", dir, "-keep", keep}
 	var out, log bytes.Buffer
 	if err := run(t.Context(), args, &out, &log); err != nil {
 		t.Fatalf("run: %v\n%s", err, log.String())
@@ -179,12 +179,12 @@ func TestWholeBenchmark(t *testing.T) {
 			t.Errorf("table: got\n%s, want %q in it", out.String(), want)
 		}
 	}
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(filepath.Join(keep, "flat100-d1.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var results struct {
-		Scenarios []struct {
+		Scenario struct {
 			Rounds []struct {
 				Base, Test struct {
 					Acked float64 `json:"acked_per_s"`
@@ -199,7 +199,7 @@ func TestWholeBenchmark(t *testing.T) {
 	if err := json.Unmarshal(text, &results); err != nil {
 		t.Fatal(err)
 	}
-	for _, got := range results.Scenarios[0].Rounds {
+	for _, got := range results.Scenario.Rounds {
 		if got.Base.Acked <= 0 || got.Base.RSS <= 0 || got.Base.E2E <= 0 || got.Base.Lost != 0 || got.Test.Acked <= 0 || got.Test.Lost != 0 {
 			t.Errorf("round: got %+v, want events and none lost", got)
 		}
@@ -211,7 +211,7 @@ func TestWholeBenchmark(t *testing.T) {
 }
 
 func TestServerThatDoesNotStartIsQuoted(t *testing.T) {
-	args := []string{"-short", "-rounds", "1", "-run", "restart", "-sluice", "/bin/ls", "-dir", t.TempDir()}
+	args := []string{"-short", "-keep", "", "-rounds", "1", "-run", "restart", "-sluice", "/bin/ls", "-dir", t.TempDir()}
 	err := run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{})
 	if err == nil || !strings.Contains(err.Error(), "it has ended") || !strings.Contains(err.Error(), "--data") {
 		t.Errorf("error: got %v, want that it has ended, and the server's own words", err)

@@ -28,6 +28,12 @@ type Facts struct {
 	Sync    Sync   `json:"sync"`
 }
 
+// Committed reports whether the server was exactly that of a commit.
+func (f Facts) Committed() bool { return f.Code != unknown && !strings.HasSuffix(f.Code, changed) }
+
+// changed ends the name of a version whose files were not exactly it.
+const changed = ", changed"
+
 // Describe returns the facts of this machine, of the files in the current folder,
 // and of the disk that the folder dir is on, where it writes for a moment.
 func Describe(dir string) (Facts, error) {
@@ -91,9 +97,9 @@ func marked(args ...string) string {
 	if err != nil || name == "" {
 		return unknown
 	}
-	changed, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no", "--", ":/*.go", ":/go.mod").Output()
-	if err != nil || len(changed) > 0 {
-		name += ", changed"
+	files, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no", "--", ":/*.go", ":/go.mod").Output()
+	if err != nil || len(files) > 0 {
+		name += changed
 	}
 	return name
 }

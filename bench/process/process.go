@@ -42,6 +42,7 @@ type Process struct {
 type Usage struct {
 	CPU    time.Duration // user and system time of all threads
 	MaxRSS int64         // bytes resident at the highest
+	RSS    int64         // bytes resident now
 }
 
 // Start starts a child. It is killed when ctx ends or when this process dies.
@@ -212,12 +213,25 @@ func parseUsage(stat, status []byte) (Usage, error) {
 		return u, err
 	}
 	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			if _, err := fmt.Sscanf(rest, "%d kB", &u.MaxRSS); err != nil {
+		for name, to := range map[string]*int64{"VmHWM:": &u.MaxRSS, "VmRSS:": &u.RSS} {
+			rest, ok := strings.CutPrefix(line, name)
+			if !ok {
+				continue
+			}
+			if _, err := fmt.Sscanf(rest, "%d kB", to); err != nil {
 				return Usage{}, fmt.Errorf("read usage: %w", err)
 			}
-			u.MaxRSS *= 1024
+			*to *= 1024
 		}
 	}
 	return u, nil
+}
+
+// OpenFiles counts the files and connections that the running child has open.
+func (p *Process) OpenFiles() (int, error) {
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("count open files: %w", err)
+	}
+	return len(list), nil
 }

@@ -11,7 +11,7 @@ import (
 func TestParseUsage(t *testing.T) {
 	stat := "12 (a ) name) S 1 12 12 0 -1 4194560 900 0 0 0 250 50 7 7 20 0 9 0 100 1 2 3"
 	got, err := parseUsage([]byte(stat), []byte("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1024 kB\n"))
-	if want := (Usage{CPU: 3 * time.Second, MaxRSS: 2 << 20}); err != nil || got != want {
+	if want := (Usage{CPU: 3 * time.Second, MaxRSS: 2 << 20, RSS: 1 << 20}); err != nil || got != want {
 		t.Errorf("usage: got %+v, %v, want %+v", got, err, want)
 	}
 	if _, err := parseUsage([]byte("12 (x) S 1"), nil); err == nil {
@@ -30,8 +30,11 @@ func TestLifeOfAChild(t *testing.T) {
 	if got, err := p.Line(); err != nil || got != "up b" {
 		t.Errorf("line: got %q, %v, want %q", got, err, "up b")
 	}
-	if u, err := p.Usage(); err != nil || u.MaxRSS == 0 {
+	if u, err := p.Usage(); err != nil || u.MaxRSS == 0 || u.RSS == 0 {
 		t.Errorf("usage: got %+v, %v, want some memory", u, err)
+	}
+	if n, err := p.OpenFiles(); err != nil || n < 3 {
+		t.Errorf("open files: got %d, %v, want at least the standard ones", n, err)
 	}
 	if err := p.Stop(); err != nil {
 		t.Error(err)

@@ -3,7 +3,10 @@
 // beside what is to be reached.
 package report
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // A Result is what one run of one variant measured.
 type Result struct {
@@ -30,7 +33,13 @@ type Result struct {
 	E2EP99     float64 `json:"e2e_p99_ms"`
 	// Extra holds what only some scenarios measure, by name with its unit.
 	Extra map[string]float64 `json:"extra,omitempty"`
+	// Series holds what was looked at again and again during a long run, by name
+	// with its unit.
+	Series map[string][]Point `json:"series,omitempty"`
 }
+
+// A Point is a value at a time, in seconds from the beginning.
+type Point [2]float64
 
 // A Measure is one thing to reach.
 type Measure struct {
@@ -42,10 +51,13 @@ type Measure struct {
 	Reached func(value float64) bool
 }
 
-// A Round is one run of each variant; Base is nil in a scenario without one.
+// A Round is one run of each variant, one after the other; Base is nil in a
+// scenario without one.
 type Round struct {
-	Base *Result `json:"base,omitempty"`
-	Test *Result `json:"test,omitempty"`
+	Began  time.Time          `json:"began"`
+	Base   *Result            `json:"base,omitempty"`
+	Test   *Result            `json:"test,omitempty"`
+	Others map[string]*Result `json:"others,omitempty"` // by variant
 }
 
 // A Scenario is everything measured in one scenario.
@@ -54,6 +66,8 @@ type Scenario struct {
 	Title    string    `json:"title"`
 	BaseName string    `json:"base_name,omitempty"`
 	TestName string    `json:"test_name"`
+	Others   []string  `json:"others,omitempty"` // further variants
+	Absent   []string  `json:"absent,omitempty"` // variants that could not run here, and why
 	Rounds   []Round   `json:"rounds"`
 	Outcomes []Outcome `json:"outcomes"`
 }

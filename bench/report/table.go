@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,10 +46,14 @@ func (s *Scenario) Write(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t", c.name)
 	}
 	fmt.Fprintln(t)
-	s.writeVariant(t, s.BaseName, func(r Round) *Result { return r.Base })
-	s.writeVariant(t, s.TestName, func(r Round) *Result { return r.Test })
+	for _, v := range s.variants() {
+		s.writeVariant(t, v.name, v.pick)
+	}
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	for _, line := range s.Absent {
+		fmt.Fprintf(w, "  left out: %s\n", line)
 	}
 	s.writeExtras(w)
 	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -64,6 +69,20 @@ func (s *Scenario) Write(w io.Writer) error {
 			Number(slices.Min(o.Values)), Number(slices.Max(o.Values)), verdict)
 	}
 	return t.Flush()
+}
+
+// variant tells the results of one variant from those of the others.
+type variant struct {
+	name string
+	pick func(Round) *Result
+}
+
+func (s *Scenario) variants() []variant {
+	list := []variant{{s.BaseName, func(r Round) *Result { return r.Base }}, {s.TestName, func(r Round) *Result { return r.Test }}}
+	for _, name := range s.Others {
+		list = append(list, variant{name, func(r Round) *Result { return r.Others[name] }})
+	}
+	return list
 }
 
 // results returns the runs of one variant.
@@ -84,10 +103,7 @@ func (s *Scenario) writeVariant(w io.Writer, name string, pick func(Round) *Resu
 	}
 	fmt.Fprintf(w, "%s\t", name)
 	for i, c := range columns() {
-		var values []float64
-		for _, r := range list {
-			values = append(values, c.value(r))
-		}
+		values := figures(list, c.value)
 		cell := Number(Median(values))
 		if i < 2 && len(values) > 1 {
 			cell += fmt.Sprintf(" (%s-%s)", Number(slices.Min(values)), Number(slices.Max(values)))
@@ -97,33 +113,44 @@ func (s *Scenario) writeVariant(w io.Writer, name string, pick func(Round) *Resu
 	fmt.Fprintln(w)
 }
 
-// writeExtras prints what only this scenario measures, unless an outcome tells it,
-// and the errors.
+// writeExtras prints what only this scenario measures, and the errors.
 func (s *Scenario) writeExtras(w io.Writer) {
-	for _, v := range []struct {
-		name string
-		pick func(Round) *Result
-	}{{s.BaseName, func(r Round) *Result { return r.Base }}, {s.TestName, func(r Round) *Result { return r.Test }}} {
-		extra := map[string][]float64{}
+	for _, v := range s.variants() {
 		for _, r := range s.results(v.pick) {
-			for name, value := range r.Extra {
-				extra[name] = append(extra[name], value)
-			}
 			if r.Error != "" {
 				fmt.Fprintf(w, "  %s: last error: %s\n", v.name, r.Error)
 			}
 		}
 		var parts []string
-		for name, values := range extra {
-			if slices.ContainsFunc(s.Outcomes, func(o Outcome) bool { return o.Name == name }) {
-				continue
-			}
-			parts = append(parts, name+" "+Number(Median(values)))
+		for _, e := range s.extras(v) {
+			parts = append(parts, e.name+" "+Number(Median(e.values)))
 		}
-		if slices.Sort(parts); len(parts) > 0 {
+		if len(parts) > 0 {
 			fmt.Fprintf(w, "  %s: %s\n", v.name, strings.Join(parts, ", "))
 		}
 	}
+}
+
+// An extra is what only some scenarios measure, in all rounds.
+type extra struct {
+	name   string
+	values []float64
+}
+
+// extras returns those of a variant that no outcome tells, by name.
+func (s *Scenario) extras(v variant) (list []extra) {
+	values := map[string][]float64{}
+	for _, r := range s.results(v.pick) {
+		for name, value := range r.Extra {
+			values[name] = append(values[name], value)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !slices.ContainsFunc(s.Outcomes, func(o Outcome) bool { return o.Name == name }) {
+			list = append(list, extra{name, values[name]})
+		}
+	}
+	return list
 }
 
 // Number prints v with three digits that count, and whole above 100.

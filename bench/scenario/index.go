@@ -57,6 +57,7 @@ func searching() Scenario {
 		extraMeasure(wrongAnswers, "0", report.AtMost(0)),
 		memory(indexed))
 	return Scenario{Name: "index", Title: "the search index of many events", Once: true, Measures: measures,
+		Size: func(env *Env) string { return fmt.Sprintf("%d events", env.IndexEvents) },
 		Test: &Variant{Name: "sluice, index", Server: Sluice, Data: searchedData, Steps: searchLog}}
 }
 

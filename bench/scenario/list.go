@@ -26,6 +26,8 @@ func All() []Scenario {
 		disk(),
 		splunk(), cloudLogging(), eventHubs(), s3(),
 		beside(), searching(),
+		backlog(), soak(),
+		peersHundred(), peersTwenty(), peersSingle(), peersSteady(), peersKilled(),
 	}
 }
 
@@ -166,7 +168,7 @@ func restart() Scenario {
 		return report.Measure{Name: name, Target: "< 2", Reached: func(v float64) bool { return v < 2 },
 			Value: func(_, test *report.Result) float64 { return test.Extra[name] }}
 	}
-	return Scenario{Name: "restart", Title: "ready after kill -9",
+	return Scenario{Name: "restart", Title: "ready after kill -9", Size: func(env *Env) string { return fmt.Sprintf("%g GiB, %v", env.LogGiB, env.Load) },
 		Test:     &Variant{Name: Sluice, Server: Sluice, Destinations: healthy(1, 1), Load: config, Unordered: true, Steps: killAndRestart},
 		Measures: []report.Measure{test(readyAfter), test(ackAfter), test(deliverAfter)}}
 }

@@ -18,14 +18,7 @@ import (
 // measure runs a load, waits until it is delivered, at most for limit, and fills
 // the session's result.
 func (s *session) measure(ctx context.Context, config load.Config, limit time.Duration) error {
-	if err := s.settle(ctx); err != nil {
-		return err
-	}
-	before, err := s.stats(ctx)
-	if err != nil {
-		return err
-	}
-	used, err := s.usage()
+	m, err := s.begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -33,15 +26,37 @@ func (s *session) measure(ctx context.Context, config load.Config, limit time.Du
 	if err != nil {
 		return err
 	}
+	return s.end(ctx, m, sent, generator, limit)
+}
+
+// start is how things were before a load.
+type start struct {
+	stats sink.Stats
+	used  usages
+}
+
+// begin waits until nothing is left of what came before, and looks.
+func (s *session) begin(ctx context.Context) (m start, err error) {
+	if err := s.settle(ctx); err != nil {
+		return m, err
+	}
+	if m.stats, err = s.stats(ctx); err == nil {
+		m.used, err = s.usage()
+	}
+	return m, err
+}
+
+// end waits until a load is delivered, at most for limit, and fills the result.
+func (s *session) end(ctx context.Context, m start, sent load.Result, generator *process.Process, limit time.Duration) error {
 	after, now, err := s.finish(ctx, limit)
 	if err != nil {
 		return err
 	}
 	s.fillLoad(sent)
-	s.fillDelivery(sent, before, after)
+	s.fillDelivery(sent, m.stats, after)
 	millions := float64(sent.Acked) / 1e6
-	s.result.CPU = (now.server.CPU - used.server.CPU).Seconds() / millions
-	s.result.SinkCPU = (now.sink - used.sink).Seconds() / millions
+	s.result.CPU = (now.server.CPU - m.used.server.CPU).Seconds() / millions
+	s.result.SinkCPU = (now.sink - m.used.sink).Seconds() / millions
 	s.result.LoadCPU = generator.CPU().Seconds() / millions
 	s.result.MaxRSS = float64(now.server.MaxRSS) / (1 << 20)
 	return s.audit(ctx)

@@ -19,13 +19,16 @@ import (
 )
 
 // runLimit bounds every process of a run; filling a log of 10 GiB takes minutes.
-const runLimit = 40 * time.Minute
+const runLimit = time.Hour
 
-// Servers that a variant may measure.
+// Servers that a variant may measure, beside the peers of package target.
 const (
 	Floor  = "floor"
 	Sluice = "sluice"
 )
+
+// Servers returns the names of all.
+func Servers() []string { return []string{Floor, Sluice, target.Collector, target.SyslogNG} }
 
 // Env is what every run needs.
 type Env struct {
@@ -40,14 +43,39 @@ type Env struct {
 	// searched again by the next run; "" is no such folder.
 	IndexEvents uint64
 	IndexDir    string
-	Log         io.Writer // progress
+	Soak        time.Duration // how long the soak goes on
+	BacklogGB   float64       // of events that wait when the backlog's stream resumes
+	Log         io.Writer     // progress
+
+	peers map[string]program // that were looked for
+}
+
+// program is a peer's, or why there is none.
+type program struct {
+	path string
+	err  error
+}
+
+// peer returns the program of a server that is a peer.
+func (e *Env) peer(ctx context.Context, server string) (string, error) {
+	p, known := e.peers[server]
+	if !known {
+		p.path, p.err = target.FindPeer(ctx, server, e.Dir)
+		if e.peers == nil {
+			e.peers = map[string]program{}
+		}
+		e.peers[server] = p
+	}
+	return p.path, p.err
 }
 
 // A Variant is one way to run a server.
 type Variant struct {
 	Name    string // in the table
-	Server  string // Floor or Sluice
+	Server  string // one of Servers
 	NoIndex bool   // keep no search index; Sluice only
+	// Retention is the most that the log takes on disk; Sluice only.
+	Retention string
 	// Receiver is who gets the events, by its name in package receiver; "" is the
 	// sink.
 	Receiver string
@@ -79,37 +107,105 @@ type Scenario struct {
 	Title    string
 	Base     *Variant // nil for none
 	Test     *Variant
+	Others   []*Variant // run after these; those that are not installed are left out
 	Measures []report.Measure
 	Once     bool // one round says enough
+	// Size says how long and how large a run is; nil is for Load seconds. Rounds of
+	// different sizes are not put together.
+	Size func(env *Env) string
 }
 
-// Run runs rounds rounds of sc and judges them. Only variants of the server only
-// are run when it is not "". A run that fails ends the scenario; what was measured
-// until then is returned with the error.
-func Run(ctx context.Context, env *Env, sc *Scenario, rounds int, only string) (report.Scenario, error) {
-	out := report.Scenario{Name: sc.Name, Title: sc.Title, TestName: sc.Test.Name}
+// Setting says how long and how large a run of sc is.
+func (sc *Scenario) Setting(env *Env) string {
+	if sc.Size != nil {
+		return sc.Size(env)
+	}
+	return env.Load.String()
+}
+
+// Find returns a scenario by its name.
+func Find(name string) (Scenario, bool) {
+	for _, sc := range All() {
+		if sc.Name == name {
+			return sc, true
+		}
+	}
+	return Scenario{}, false
+}
+
+// Run runs rounds of sc until out has as many as wanted, and judges them all; save
+// is called after each. Only variants of the server only are run when it is not "".
+// A run that fails ends the scenario; what was measured until then is returned with
+// the error.
+func Run(ctx context.Context, env *Env, sc *Scenario, out *report.Scenario, wanted int, only string, save func() error) (err error) {
+	sc.describe(out)
+	for len(out.Rounds) < sc.rounds(wanted) && err == nil {
+		var r report.Round
+		r, err = sc.round(ctx, env, len(out.Rounds), only, out)
+		if err == nil || r.Base != nil || r.Test != nil {
+			out.Rounds = append(out.Rounds, r)
+		}
+		sc.Judge(out)
+		if err == nil {
+			err = save()
+		}
+	}
+	return err
+}
+
+// rounds is how many rounds are made when so many are wanted of each scenario.
+func (sc *Scenario) rounds(wanted int) int {
+	if sc.Once {
+		return min(wanted, 1)
+	}
+	return wanted
+}
+
+// describe names what is compared.
+func (sc *Scenario) describe(out *report.Scenario) {
+	out.Name, out.Title, out.TestName, out.Others = sc.Name, sc.Title, sc.Test.Name, nil
 	if sc.Base != nil {
 		out.BaseName = sc.Base.Name
 	}
-	if sc.Once {
-		rounds = 1
+	for _, v := range sc.Others {
+		out.Others = append(out.Others, v.Name)
 	}
-	var err error
-	for n := range rounds {
-		var r report.Round
-		if r.Base, err = runOne(ctx, env, sc, sc.Base, n, only); err == nil {
-			r.Test, err = runOne(ctx, env, sc, sc.Test, n, only)
-		}
-		if r.Base != nil || r.Test != nil {
-			out.Rounds = append(out.Rounds, r)
-		}
-		if err != nil {
-			break
-		}
-	}
+}
+
+// Judge judges all rounds of out by what is to be reached now.
+func (sc *Scenario) Judge(out *report.Scenario) {
 	out.Judge(append(sc.Measures, none("lost or out of order", func(r *report.Result) uint64 { return r.Lost + r.Disordered }),
 		none("ledgers that are off", func(r *report.Result) uint64 { return r.LedgersOff })))
-	return out, err
+}
+
+// round runs each variant once.
+func (sc *Scenario) round(ctx context.Context, env *Env, n int, only string, out *report.Scenario) (r report.Round, err error) {
+	r.Began = time.Now().UTC().Truncate(time.Second)
+	if r.Base, err = runOne(ctx, env, sc, sc.Base, n, only); err != nil {
+		return r, err
+	}
+	if r.Test, err = runOne(ctx, env, sc, sc.Test, n, only); err != nil {
+		return r, err
+	}
+	out.Absent = nil
+	for _, v := range sc.Others {
+		if _, err := env.peer(ctx, v.Server); err != nil {
+			out.Absent = append(out.Absent, fmt.Sprintf("%s: %v", v.Name, err))
+			fmt.Fprintf(env.Log, "%s: left out: %s: %v\n", sc.Name, v.Name, err)
+			continue
+		}
+		result, err := runOne(ctx, env, sc, v, n, only)
+		if err != nil {
+			return r, err
+		}
+		if result != nil {
+			if r.Others == nil {
+				r.Others = map[string]*report.Result{}
+			}
+			r.Others[v.Name] = result
+		}
+	}
+	return r, nil
 }
 
 func runOne(ctx context.Context, env *Env, sc *Scenario, v *Variant, round int, only string) (*report.Result, error) {

@@ -85,9 +85,24 @@ func (s *session) start(ctx context.Context) (err error) {
 		}
 		return err
 	}
+	if s.variant.Server != Sluice {
+		return s.startPeer(ctx, config, destinations)
+	}
 	config.Binary, config.NoIndex, config.Profile = s.env.Sluice, s.variant.NoIndex, s.profile("")
+	config.Retention = s.variant.Retention
 	if s.sluice, err = target.StartSluice(ctx, config, destinations); err == nil {
 		s.server = s.sluice
+	}
+	return err
+}
+
+func (s *session) startPeer(ctx context.Context, config target.Config, destinations []target.Destination) (err error) {
+	if config.Binary, err = s.env.peer(ctx, s.variant.Server); err != nil {
+		return err
+	}
+	p, err := target.StartPeer(ctx, s.variant.Server, config, destinations)
+	if err == nil {
+		s.server = p
 	}
 	return err
 }
@@ -164,6 +179,9 @@ func (s *session) stopServer() error {
 // startLoad starts a load generator with the next events.
 func (s *session) startLoad(ctx context.Context, config load.Config) (*process.Process, error) {
 	config.Address, config.Token, config.First = s.server.Address(), s.server.Token(), s.next
+	if p, ok := s.server.(*target.Peer); ok {
+		config.Path, config.Lines = p.Way()
+	}
 	if config.Duration == 0 {
 		config.Duration = s.env.Load
 	}

@@ -3,7 +3,8 @@
 // every event that it is sent.
 //
 // Any POST is counted under its path, a compressed one (gzip) as what it holds. A
-// query delay=N makes the answer wait N milliseconds. GET /stats answers with [Stats] as JSON; its query upto=N asks
+// query delay=N makes the answer wait N milliseconds, and leaves what comes there
+// out of the times from end to end, with delay=0 as well. GET /stats answers with [Stats] as JSON; its query upto=N asks
 // which events below N never came. POST /reset forgets everything.
 package sink
 
@@ -100,8 +101,9 @@ func (s *Sink) answer(ctx context.Context, req *request, now int64) []byte {
 	case "/reset":
 		s.Reset()
 	default:
-		delay, _ := strconv.Atoi(u.Query().Get("delay"))
-		if err := s.take(u.Path, delay > 0, req, now); err != nil {
+		query := u.Query()
+		delay, _ := strconv.Atoi(query.Get("delay"))
+		if err := s.take(u.Path, query.Has("delay"), req, now); err != nil {
 			return []byte(badRequest)
 		}
 		if delay > 0 {

@@ -173,3 +173,16 @@ func TestPackedBodiesAreUnpacked(t *testing.T) {
 		t.Errorf("stats: got %+v, want 3 unique events of one request", got)
 	}
 }
+
+// TestLatePathsAreLeftOutOfTheTimes has a path whose events come late on purpose.
+func TestLatePathsAreLeftOutOfTheTimes(t *testing.T) {
+	address := start(t)
+	post(t, address+"/late?delay=0", strings.NewReader(events(t, 0, 1)[0]))
+	if got := stats(t, address, 0); got.P50 != 0 || got.Paths["/late"].Unique != 1 {
+		t.Errorf("late: got %+v, want an event and no time", got)
+	}
+	post(t, address+"/a", strings.NewReader(events(t, 0, 1)[0]))
+	if got := stats(t, address, 0); got.P50 == 0 {
+		t.Errorf("in time: got %+v, want a time", got)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -180,4 +181,31 @@ func (x *Export) read(from io.Reader, lines bool) error {
 			return fmt.Errorf("export events: %w", err)
 		}
 	}
+}
+
+// Metrics returns the server's metrics, those with labels summed under their name.
+func (s *Sluice) Metrics(ctx context.Context) (map[string]float64, error) {
+	r, err := s.request(ctx, "GET", "/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	text, err := s.do(r)
+	if err != nil {
+		return nil, err
+	}
+	sums := map[string]float64{}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		at := strings.LastIndexByte(line, ' ') // labels may have spaces
+		if at < 0 || line[0] == '#' {
+			continue
+		}
+		name, _, _ := strings.Cut(line[:at], "{")
+		v, err := strconv.ParseFloat(line[at+1:], 64)
+		if err != nil {
+			return nil, fmt.Errorf("read metric %q: %w", line, err)
+		}
+		sums[name] += v
+	}
+	return sums, nil
 }

@@ -32,6 +32,9 @@ func serveArgs(c *Config, address string) []string {
 	if c.NoIndex {
 		args = append(args, "--index=false")
 	}
+	if c.Retention != "" {
+		args = append(args, "--retention-bytes-audit", c.Retention)
+	}
 	return args
 }
 
@@ -168,6 +171,25 @@ func (s *Sluice) Resume(ctx context.Context, from, to int) error {
 		}
 	}
 	return nil
+}
+
+// Pause pauses the streams of the destinations from from to to (exclusive).
+func (s *Sluice) Pause(ctx context.Context, from, to int) error {
+	for _, stream := range s.streams[from:to] {
+		if err := s.call(ctx, "POST", fmt.Sprintf("/api/v1/streams/%d/pause", stream.ID), nil, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Replace deletes the stream of destination number i, and what waits for it, and
+// makes another one to d in its place.
+func (s *Sluice) Replace(ctx context.Context, i int, d Destination) error {
+	if err := s.call(ctx, "DELETE", fmt.Sprintf("/api/v1/streams/%d", s.streams[i].ID), nil, nil); err != nil {
+		return err
+	}
+	return s.call(ctx, "POST", "/api/v1/streams", streamBody(i, d), &s.streams[i])
 }
 
 // Streams returns how many streams were made.

@@ -17,6 +17,12 @@ type fake struct {
 	resumed []string
 }
 
+func (f *fake) note(what string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.resumed = append(f.resumed, what)
+}
+
 func (f *fake) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /readyz", func(http.ResponseWriter, *http.Request) {})
@@ -39,6 +45,15 @@ func (f *fake) handler() http.Handler {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.resumed = append(f.resumed, r.PathValue("id"))
+	})
+	mux.HandleFunc("POST /api/v1/streams/{id}/pause", func(_ http.ResponseWriter, r *http.Request) {
+		f.note("pause " + r.PathValue("id"))
+	})
+	mux.HandleFunc("DELETE /api/v1/streams/{id}", func(_ http.ResponseWriter, r *http.Request) {
+		f.note("delete " + r.PathValue("id"))
+	})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "# HELP a An a.\n# TYPE a gauge\na 1.5\nb{p=\"x y\"} 2\nb{p=\"z\"} 3\n")
 	})
 	mux.HandleFunc("GET /api/v1/streams/{id}", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"id":%s,"status":"paused","ledger":{"accepted":5,"pending":5}}`, r.PathValue("id"))
@@ -90,5 +105,31 @@ func TestRefusalIsQuoted(t *testing.T) {
 	s := &Sluice{address: server.Listener.Addr().String(), client: newClient()}
 	if err := s.setUp(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("error: got %v, want the status in it", err)
+	}
+}
+
+func TestStreamsArePausedAndReplaced(t *testing.T) {
+	f := &fake{}
+	server := httptest.NewServer(f.handler())
+	defer server.Close()
+	s := &Sluice{address: server.Listener.Addr().String(), client: newClient()}
+	if err := s.setUp(t.Context(), []Destination{{URL: "http://h/1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Pause(t.Context(), 0, 1); err != nil {
+		t.Error(err)
+	}
+	if err := s.Replace(t.Context(), 0, Destination{URL: "http://h/2"}); err != nil {
+		t.Error(err)
+	}
+	if got, want := strings.Join(f.resumed, ", "), "pause 1, delete 1"; got != want {
+		t.Errorf("asked: got %q, want %q", got, want)
+	}
+	if got, want := s.streams[0].ID, int64(2); got != want {
+		t.Errorf("stream in its place: got %d, want %d", got, want)
+	}
+	got, err := s.Metrics(t.Context())
+	if err != nil || got["a"] != 1.5 || got["b"] != 5 || len(got) != 2 {
+		t.Errorf("metrics: got %v, %v, want a 1.5 and b 5", got, err)
 	}
 }

@@ -4,6 +4,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -33,6 +34,9 @@ type Config struct {
 	Log     io.Writer // gets what the server writes to standard error
 	Profile string    // file for a CPU profile; "" for none. Sluice only
 	NoIndex bool      // keep no search index. Sluice only
+	// Retention is the most that the audit log takes on disk, as the server's flag
+	// has it; "" is no limit. Sluice only.
+	Retention string
 }
 
 // A Server is a started server.
@@ -43,6 +47,9 @@ type Server interface {
 	Token() string
 	// Process is the server's process.
 	Process() *process.Process
+	// Restart starts the server again at its address on what it left; its process
+	// must have ended. The floor forgets what it has to deliver.
+	Restart(ctx context.Context) error
 }
 
 // FreeAddress returns a loopback address that nobody listened on a moment ago.
@@ -60,6 +67,9 @@ type Floor struct {
 	address string
 	process *process.Process
 }
+
+// Restart is not for the floor: it has another address each time.
+func (f *Floor) Restart(context.Context) error { return errors.New("the floor starts once") }
 
 var _ Server = (*Floor)(nil)
 
