@@ -116,6 +116,12 @@ type LaneState struct {
 	OldestPending time.Time
 	Errors        map[string]uint64 // failed sends since the start, by class
 	Sends         uint64            // since the start
+	// QuarantineUsed is how much of the quarantine is used, from 0 to 1: of its bytes
+	// or of its events, whichever is more.
+	QuarantineUsed float64
+	// GapExpected is 0, or which part of the time that the oldest pending events have
+	// left is over, in percent, as it was announced.
+	GapExpected int
 }
 
 // Failure is a failed delivery, as owners see it.

@@ -158,6 +158,9 @@ func TestPoisonAsOnlyEventIsProvedByCheck(t *testing.T) {
 		r.set(func(r *receiver) { r.refuse, r.check = poison(destination.RejectedBatch, "e1"), true })
 		w.post("acme", "a", 1)
 		w.expect(1, sluice.Ledger{Accepted: 1, Quarantined: 1})
+		if st, _ := w.d.laneState(w.d.streams[1].lanes[0]); st.QuarantineUsed != 1.0/maxQuarantined {
+			t.Errorf("used of the quarantine: got %v, want one event of %d", st.QuarantineUsed, maxQuarantined)
+		}
 		if n, err := w.d.Drop(context.Background(), 1, QuarantineChoice{}); n != 1 || err != nil {
 			t.Errorf("drop: got %d, %v", n, err)
 		}

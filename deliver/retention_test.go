@@ -93,5 +93,8 @@ func TestGapIsAnnounced(t *testing.T) {
 		if want := []any{50, 80, 95}; !slices.Equal(steps, want) {
 			t.Errorf("announced at %v, want %v", steps, want)
 		}
+		if st, _ := w.d.laneState(w.d.streams[1].lanes[0]); st.GapExpected != 95 {
+			t.Errorf("gap expected: got %d percent, want 95", st.GapExpected)
+		}
 	})
 }

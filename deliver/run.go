@@ -433,7 +433,8 @@ func (d *Deliverer) laneState(l *lane) (LaneState, bool) {
 	st := LaneState{
 		Partition: l.p.name, Status: l.status(&conf), Ledger: l.ledger(), Cursor: l.rec.Cursor,
 		Behind: l.rec.Behind && !l.rec.Since.IsZero(), BehindSince: l.rec.Since, LastSuccess: l.lastSuccess, NextRetry: l.nextRetry,
-		Errors: maps.Clone(l.errors), Sends: l.sends,
+		Errors: maps.Clone(l.errors), Sends: l.sends, GapExpected: l.rec.Announced,
+		QuarantineUsed: max(float64(l.rec.QuarantinedBytes)/float64(d.opts.QuarantineBytes), float64(len(l.rec.Quarantined))/maxQuarantined),
 	}
 	if l.rec.End == nil && ended(&conf) && st.Ledger.Pending == 0 {
 		st.Status = sluice.StatusDone // no later block has come yet to show where it ends

@@ -238,6 +238,7 @@ type Stats struct {
 	Stored  uint64 // bytes of blocks appended since the start
 	Dup     uint64 // duplicates found since the start
 	Clashes uint64 // events stored although another one has the same id
+	Skipped uint64 // numbers that the start skipped, as what had them is lost
 	Ready   bool   // duplicates can be found: Append no longer waits
 }
 

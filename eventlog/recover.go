@@ -143,6 +143,7 @@ func (p *partition) raise(reserved uint64) {
 	maps.DeleteFunc(p.totals, func(_ string, total uint64) bool { return total == 0 })
 	if p.last > p.stored {
 		p.missing = &Missing{First: p.stored + 1, Last: p.last, Cause: cause}
+		p.stats.Skipped = p.last - p.stored
 		p.log.opts.Logger.Warn("sequence numbers skipped", "partition", p.name,
 			"first", p.missing.First, "last", p.missing.Last, "cause", cause)
 	}

@@ -260,6 +260,7 @@ func TestSkippedNumbers(t *testing.T) {
 		r.opts.Anchors, r.opts.Floors = map[string]Anchor{part: c.anchor}, map[string]Floor{part: c.floor}
 		r = r.reopen()
 		r = r.reopen() // nothing was written: the range is found again
+		equal(t, name+": skipped", r.Stats(part).Skipped, c.want.Last-c.want.First+1)
 		equal(t, name+": next", r.append(event{ns: "acme", id: "new"}).Last, c.want.Last+1)
 		equal(t, name+": stored", r.append(event{ns: "acme", id: "newer"}).Last, c.want.Last+2)
 		for seq, want := range map[uint64]*Missing{1: nil, 4: &c.want, c.want.Last + 2: nil} {

@@ -5,12 +5,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
 )
 
@@ -134,6 +132,7 @@ func (a *API) logMetrics(ctx context.Context, m *exposition) {
 		{"sluice_log_id_conflicts_total", "counter", "Events stored although another one has the same id, since the start.", func(p *control.PartitionFigures) float64 { return float64(p.Stats.Clashes) }},
 		{"sluice_log_disk_bytes", "gauge", "Bytes on disk, preallocated space included.", func(p *control.PartitionFigures) float64 { return float64(p.Stats.Bytes) }},
 		{"sluice_log_damaged_ranges", "gauge", "Ranges of the log that cannot be read.", func(p *control.PartitionFigures) float64 { return float64(len(p.Stats.Damage)) }},
+		{"sluice_log_skipped_events", "gauge", "Numbers that the last start skipped, because the end of the log was lost.", func(p *control.PartitionFigures) float64 { return float64(p.Stats.Skipped) }},
 		{"sluice_log_first_seq", "gauge", "Number of the oldest stored event.", func(p *control.PartitionFigures) float64 { return float64(p.First) }},
 		{"sluice_log_last_seq", "gauge", "Number of the newest event.", func(p *control.PartitionFigures) float64 { return float64(p.Last) }},
 		{"sluice_log_oldest_age_seconds", "gauge", "Age of the oldest stored event.", func(p *control.PartitionFigures) float64 { return p.Oldest.Seconds() }},
@@ -194,113 +193,4 @@ func (a *API) peopleMetrics(m *exposition) {
 	m.sample("sluice_signins_total", float64(in.Delayed), "outcome", "delayed")
 	m.sample("sluice_signins_total", float64(in.Failed), "outcome", "failed")
 	m.one("sluice_sessions", "gauge", "Sessions of people who are signed in.", float64(a.service.LiveSessions()))
-}
-
-// measured is a stream, or the sum of several.
-type measured struct {
-	id     string
-	ledger sluice.Ledger
-	lag    float64
-	sends  uint64
-	errors map[string]uint64
-	// success is the time of the last one, troubled and unchecked count streams.
-	success             float64
-	troubled, unchecked int
-}
-
-func (a *API) streamMetrics(ctx context.Context, m *exposition) {
-	figures := a.service.StreamFigures(ctx)
-	statuses := map[sluice.Status]int{}
-	var list []measured
-	for i := range figures {
-		f := &figures[i]
-		statuses[f.State.Status]++
-		switch {
-		case i < a.measured:
-			list = append(list, measured{id: strconv.FormatInt(int64(f.ID), 10)})
-		case i == a.measured:
-			list = append(list, measured{id: otherStreams})
-		}
-		list[len(list)-1].add(f)
-	}
-	m.family("sluice_streams", "gauge", "Streams by status.")
-	for _, s := range []sluice.Status{sluice.StatusActive, sluice.StatusPaused, sluice.StatusFailing, sluice.StatusHeld, sluice.StatusDone} {
-		m.sample("sluice_streams", float64(statuses[s]), "status", string(s))
-	}
-	m.family("sluice_stream_events", "gauge", "The ledger: events of a stream by what became of them.")
-	for _, s := range list {
-		for _, o := range []struct {
-			outcome string
-			events  uint64
-		}{
-			{"accepted", s.ledger.Accepted}, {"delivered", s.ledger.Delivered}, {"filtered", s.ledger.Filtered},
-			{"pending", s.ledger.Pending}, {"quarantined", s.ledger.Quarantined}, {"expired", s.ledger.Expired},
-		} {
-			m.sample("sluice_stream_events", float64(o.events), "stream", s.id, "outcome", o.outcome)
-		}
-	}
-	m.family("sluice_stream_lag_events", "gauge", "Events of a stream that are pending.")
-	for _, s := range list {
-		m.sample("sluice_stream_lag_events", float64(s.ledger.Pending), "stream", s.id)
-	}
-	m.family("sluice_stream_lag_seconds", "gauge", "Age of the oldest pending event of a stream; of several streams the highest.")
-	for _, s := range list {
-		m.sample("sluice_stream_lag_seconds", s.lag, "stream", s.id)
-	}
-	m.family("sluice_stream_last_success_timestamp_seconds", "gauge", "When a stream delivered last, since the start.")
-	for _, s := range list {
-		if s.success > 0 {
-			m.sample("sluice_stream_last_success_timestamp_seconds", s.success, "stream", s.id)
-		}
-	}
-	m.family("sluice_stream_troubled", "gauge", "1 when a stream was told to be failing or held; of several, how many.")
-	for _, s := range list {
-		m.sample("sluice_stream_troubled", float64(s.troubled), "stream", s.id)
-	}
-	m.family("sluice_stream_check_failed", "gauge", "1 when the last check of a stream failed; of several, how many.")
-	for _, s := range list {
-		m.sample("sluice_stream_check_failed", float64(s.unchecked), "stream", s.id)
-	}
-	m.family("sluice_delivery_sends_total", "counter", "Sends of a stream since the start.")
-	for _, s := range list {
-		m.sample("sluice_delivery_sends_total", float64(s.sends), "stream", s.id)
-	}
-	m.family("sluice_delivery_errors_total", "counter", "Failed sends of a stream since the start, by class.")
-	for _, s := range list {
-		for _, class := range sortedClasses(s.errors) {
-			m.sample("sluice_delivery_errors_total", float64(s.errors[class]), "stream", s.id, "class", class)
-		}
-	}
-}
-
-func (s *measured) add(f *control.StreamFigures) {
-	s.ledger.Add(f.State.Ledger)
-	s.lag = max(s.lag, f.Lag.Seconds())
-	if at := f.Health.LastSuccess; at != nil {
-		s.success = max(s.success, float64(at.UnixMilli())/1000)
-	}
-	if f.Health.State != "ok" {
-		s.troubled++
-	}
-	if c := f.Health.LastCheck; c != nil && !c.OK {
-		s.unchecked++
-	}
-	for _, l := range f.State.Lanes {
-		s.sends += l.Sends
-		for class, n := range l.Errors {
-			if s.errors == nil {
-				s.errors = map[string]uint64{}
-			}
-			s.errors[class] += n
-		}
-	}
-}
-
-func sortedClasses(errors map[string]uint64) []string {
-	out := make([]string, 0, len(errors))
-	for class := range errors {
-		out = append(out, class)
-	}
-	slices.Sort(out)
-	return out
 }
