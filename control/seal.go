@@ -2,7 +2,9 @@ package control
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/destination"
@@ -101,10 +103,16 @@ func readHeaders(config json.RawMessage) (members object, headers []object, err 
 	if err := json.Unmarshal(config, &members); err != nil {
 		return nil, nil, fmt.Errorf("read configuration: %w", err)
 	}
+	if members == nil {
+		return nil, nil, errors.New("read configuration: it is no object")
+	}
 	if list, ok := members["headers"]; ok {
 		if err := json.Unmarshal(list, &headers); err != nil {
 			return nil, nil, fmt.Errorf("read headers: %w", err)
 		}
+	}
+	if slices.ContainsFunc(headers, func(h object) bool { return h == nil }) {
+		return nil, nil, errors.New("read headers: one is no object")
 	}
 	return members, headers, nil
 }
