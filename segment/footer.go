@@ -113,10 +113,15 @@ func readTrailer(r io.ReaderAt, length int64, opts *Options, partition uint32) (
 	s = summary{blocks: int64(n(0)), first: n(1), last: n(2), from: int64(n(3)), to: int64(n(4)),
 		lastOffset: int64(n(5)), end: int64(n(6))}
 	entries := int64(le.Uint32(b[88:]))
-	if s.blocks <= 0 || s.end+int64(len(footerMagic))+entries*entrySize+trailerSize != length {
+	if s.blocks <= 0 || s.end != length-int64(len(footerMagic))-entries*entrySize-trailerSize || !s.plausible() {
 		return summary{}, errNoFooter
 	}
 	return s, nil
+}
+
+// plausible reports whether s can be what blocks add up to.
+func (s *summary) plausible() bool {
+	return s.first > 0 && s.last >= s.first && s.lastOffset >= 0 && s.lastOffset < s.end
 }
 
 // readIndex returns the sparse index of a file whose trailer gave end.
@@ -132,7 +137,11 @@ func readIndex(r io.ReaderAt, end, length int64) ([]entry, error) {
 	}
 	var index []entry
 	for e := body[len(footerMagic):]; len(e) >= entrySize; e = e[entrySize:] {
-		index = append(index, entry{le.Uint64(e), int64(le.Uint64(e[8:])), int64(le.Uint64(e[16:]))})
+		at := entry{le.Uint64(e), int64(le.Uint64(e[8:])), int64(le.Uint64(e[16:]))}
+		if at.offset < 0 || at.offset >= end {
+			return nil, errNoFooter
+		}
+		index = append(index, at)
 	}
 	return index, nil
 }
