@@ -43,13 +43,17 @@ func (l *minuteLog) add(m minute) {
 	l.last = m.at
 }
 
+// maxMinute is beyond every minute that a clock shows. Its year, as those before it,
+// has four digits, so that times can be written.
+const maxMinute = 4_000_000_000
+
 // readMinutes returns the minutes in b. What cannot be read ends it.
 func readMinutes(b []byte) []minute {
 	r := &reader{b: b}
 	var out []minute
 	at := int64(0)
 	for len(r.b) > 0 {
-		at += int64(r.uvarint())
+		at += r.step(maxMinute - at)
 		m := minute{at: at, delivered: r.uvarint(), bytes: r.uvarint(), failures: r.uvarint()}
 		if r.bad {
 			break

@@ -239,6 +239,16 @@ func (r *reader) uvarint() uint64 {
 	return v
 }
 
+// step returns the distance to what comes next, which is at most so far away.
+func (r *reader) step(most int64) int64 {
+	n := r.uvarint()
+	if n > uint64(most) {
+		r.fail()
+		return 0
+	}
+	return int64(n)
+}
+
 func (r *reader) varint() int64 {
 	v, n := binary.Varint(r.b)
 	if n <= 0 {

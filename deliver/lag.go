@@ -44,6 +44,9 @@ type sample struct {
 
 const slotSeconds = int64(LagEvery / time.Second)
 
+// maxSlot is beyond every slot that a clock shows, see [maxMinute].
+const maxSlot = maxMinute * 60 / slotSeconds
+
 func slotOf(t time.Time) int64 { return t.Unix() / slotSeconds }
 
 // dayOfSlot returns the day since 1970.
@@ -144,7 +147,7 @@ func addSample(b []byte, s sample) []byte {
 
 // sample reads the next sample after one of slot last.
 func (r *reader) sample(last int64) sample {
-	return sample{slot: last + int64(r.uvarint()), pending: r.uvarint(), age: r.uvarint()}
+	return sample{slot: last + r.step(maxSlot-last), pending: r.uvarint(), age: r.uvarint()}
 }
 
 // readSamples returns the samples in b. What cannot be read ends it.
