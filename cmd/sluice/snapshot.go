@@ -41,12 +41,18 @@ func listSnapshots(data string) ([]snapshot, error) {
 	}
 	var found []snapshot
 	for _, e := range entries {
-		if made, err := time.Parse(snapshotName, e.Name()); err == nil {
+		if made, ok := snapshotTime(e.Name()); ok {
 			found = append(found, snapshot{filepath.Join(folder, e.Name()), made})
 		}
 	}
 	slices.SortFunc(found, func(a, b snapshot) int { return b.made.Compare(a.made) })
 	return found, nil
+}
+
+// snapshotTime reads the name of a snapshot.
+func snapshotTime(name string) (made time.Time, ok bool) {
+	made, err := time.Parse(snapshotName, name)
+	return made, err == nil && made.Format(snapshotName) == name
 }
 
 // surplus returns the snapshots that are not kept, of all, the newest first: every
