@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Codes of Splunk's HTTP Event Collector, as far as they are used here.
@@ -182,6 +183,10 @@ func eventIn(raw json.RawMessage) (event []byte, wrong *collectorAnswer) {
 		return raw, nil
 	case raw[0] != '"':
 		return nil, &collectorAnswer{Text: "Invalid data format", Code: hecWrongData, Details: "the event is not an object"}
+	}
+	if !utf8.Valid(raw) {
+		// Unmarshal would put three bytes in the place of one.
+		return nil, &collectorAnswer{Text: "Invalid data format", Code: hecWrongData, Details: "the event is not UTF-8"}
 	}
 	var text string
 	if err := json.Unmarshal(raw, &text); err != nil {

@@ -101,6 +101,7 @@ func TestCollectorRefuses(t *testing.T) {
 		{"a number", "", second + `5}`, splunkToken, 400, `"code":6,"invalid-event-number":1`},
 		{"text", "", second + `"hello"}`, splunkToken, 400, `"code":6,"invalid-event-number":1`},
 		{"two in one", "", second + `"{}\n{}"}`, splunkToken, 400, `"code":6,"invalid-event-number":1`},
+		{"text that is not UTF-8", "", second + `"{` + strings.Repeat("\xfb", 4<<10) + `}"}`, splunkToken, 400, `"details":"the event is not UTF-8"`},
 		{"cut off", "", second + `{"id":1`, splunkToken, 400, `"code":6,"invalid-event-number":1`},
 		{"no JSON", "", "hello", splunkToken, 400, `"code":6,"invalid-event-number":0`},
 		{"a bad event", "", second + typeles + `}`, splunkToken, 400, `"code":6,"invalid-event-number":1`},
