@@ -11,6 +11,11 @@ import (
 // entry is an event in GitHub's form.
 type entry map[string]json.RawMessage
 
+// clientSeconds is the year 3000 in seconds. Clients take a number up to there for
+// seconds and any other for milliseconds, so that times before 1971 come out wrong,
+// or break the whole page.
+const clientSeconds = 32_503_680_000
+
 // present puts an event of either vocabulary into GitHub's form: all its members,
 // and what clients rely on besides. Members whose type the official client does
 // not take are left out; the native API has each event as it was accepted.
@@ -20,7 +25,7 @@ func present(e *control.FoundEvent) entry {
 	var scanner sluice.Scanner
 	_, env, _, err := scanner.Scan(nil, e.Event)
 	at := e.AcceptedAt
-	if err == nil && !env.Time.IsZero() {
+	if err == nil && !env.Time.IsZero() && env.Time.UnixMilli() > clientSeconds {
 		at = env.Time
 	}
 	for name := range out {
