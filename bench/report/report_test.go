@@ -18,7 +18,7 @@ func TestMedian(t *testing.T) {
 
 func TestNumber(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 7: "7", 1234567.4: "1,234,567", 123456: "123,456", 999: "999",
-		12.34: "12.3", 1.234: "1.23", 0.0123: "0.012"} {
+		12.34: "12.3", -12.34: "-12.3", -1234567: "-1,234,567", 1.234: "1.23", 0.0123: "0.012"} {
 		if got := Number(v); got != want {
 			t.Errorf("number %v: got %q, want %q", v, got, want)
 		}

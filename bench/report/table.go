@@ -156,6 +156,8 @@ func (s *Scenario) extras(v variant) (list []extra) {
 // Number prints v with three digits that count, and whole above 100.
 func Number(v float64) string {
 	switch {
+	case v < 0:
+		return "-" + Number(-v)
 	case v >= 100 || v == float64(int64(v)):
 		return group(strconv.FormatInt(int64(v+0.5), 10))
 	case v >= 10:
@@ -168,7 +170,7 @@ func Number(v float64) string {
 
 // group puts a comma before each three digits.
 func group(digits string) string {
-	for at := len(digits) - 3; at > 0 && digits[at-1] != '-'; at -= 3 {
+	for at := len(digits) - 3; at > 0; at -= 3 {
 		digits = digits[:at] + "," + digits[at:]
 	}
 	return digits

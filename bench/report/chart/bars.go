@@ -24,7 +24,7 @@ type Bar struct {
 }
 
 const (
-	labels   = 210 // wide, left of the bars
+	labels   = 240 // wide, left of the bars
 	values   = 70  // wide, right of them
 	row      = 14
 	groupGap = 10
