@@ -146,6 +146,30 @@ func readIndex(r io.ReaderAt, end, length int64) ([]entry, error) {
 	return index, nil
 }
 
+// footerAt returns the summary, without index, of a good footer that was found at
+// a place of a file that does not end with it, and where the footer ends. ok is
+// false when there is more behind it than unused space.
+func (p *partition) footerAt(r io.ReaderAt, at *found) (s summary, end int64, ok bool) {
+	b := make([]byte, at.size)
+	if at.kind != isFooter || readAll(r, b, at.offset) != nil {
+		return s, 0, false
+	}
+	n := len(footerMagic)
+	for n < len(b) && !bytes.HasPrefix(b[n:], []byte(trailerMagic)) {
+		n += entrySize
+	}
+	end = at.offset + int64(n) + trailerSize
+	if n >= len(b) || end < at.offset+at.size {
+		return s, 0, false
+	}
+	s, err := readTrailer(r, end, &p.engine.opts, p.sum)
+	if err != nil || s.end != at.offset {
+		return s, 0, false
+	}
+	_, err = readIndex(r, s.end, end)
+	return s, end, err == nil
+}
+
 // acceptedBefore reports whether a time in microseconds lies before t.
 func acceptedBefore(micro int64, t time.Time) bool { return time.UnixMicro(micro).Before(t) }
 

@@ -224,13 +224,43 @@ func (p *partition) read(f *file, next uint64, newest bool) error {
 	if s.err != nil {
 		return s.err
 	}
-	f.summary, f.notes, f.tail = s.summary, s.notes, s.notes[s.good:]
+	f.summary = s.summary
+	end, unfinished := p.unfinished(h, &s)
+	if unfinished && !newest {
+		s.notes, f.footed = nil, true
+	}
+	f.notes, f.tail = s.notes, s.notes[s.good:]
 	f.checked, f.readTo = true, s.end
 	f.full = f.full || s.footer || len(f.tail) > 0
 	if newest {
 		return nil
 	}
-	return p.shut(f)
+	if err := p.shut(f); err != nil || !unfinished || p.engine.opts.ReadOnly {
+		return err
+	}
+	return p.finish(f, end)
+}
+
+// unfinished reports whether all that is behind the last block is a good footer
+// and unused space: the process ended before it gave that space back.
+func (p *partition) unfinished(r io.ReaderAt, s *contents) (end int64, ok bool) {
+	if !s.footer || len(s.notes) != 1 {
+		return 0, false
+	}
+	sum, end, ok := p.footerAt(r, &s.notes[0].found)
+	return end, ok && sum.blocks == s.blocks && sum.first == s.first && sum.last == s.last
+}
+
+// finish gives back the space behind a footer.
+func (p *partition) finish(f *file, end int64) error {
+	h, err := p.engine.opts.FS.Open(f.path, true)
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(h.Truncate(end), h.Sync()); err == nil {
+		f.length, f.space, err = h.Size()
+	}
+	return errors.Join(err, h.Close())
 }
 
 // shut closes the handle of a file that is read now and then at most.

@@ -116,6 +116,9 @@ func (w *walker) pieces(ctx context.Context, f *file, r File, limit int64, next 
 		}
 		b := c.next(r, limit, admit)
 		if b.kind == isFooter {
+			if _, _, ok := w.footerAt(r, &b); ok && next != 0 {
+				continue // the next start gives back what is behind it
+			}
 			b.cause = "bad footer"
 		}
 		known := b.kind == isBlock || b.known

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sluicelog/sluice/eventlog"
@@ -233,5 +234,47 @@ func TestTornEndGivesSpaceBack(t *testing.T) {
 	got := s.disk.Get(last.file)
 	if len(got) >= len(data) || len(got) < len(torn) || !slices.Equal(got[:len(torn)], torn) {
 		t.Errorf("torn file: got %d bytes of %d, want them unchanged and the unused end freed", len(got), len(data))
+	}
+}
+
+// TestUnfinishedFooter opens a log whose process ended before it gave back the
+// space behind a footer: nothing is damaged, and the space is given back.
+func TestUnfinishedFooter(t *testing.T) {
+	s := newSample(t)
+	whole := s.disk.Get(s.files[0])
+	long := append(slices.Clone(whole), make([]byte, 100_000)...)
+	s.disk.Put(s.files[0], long)
+	reader, err := segment.Open("log", segment.Options{Log: logID(), FS: s.disk, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range pieces(t, reader) {
+		if strings.Contains(e, " ") {
+			t.Errorf("walk: got %q, want no damage", e)
+		}
+	}
+	e, p, err := openLog(s.disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.State().Damage; len(got) > 0 {
+		t.Errorf("damage: got %v, want none", got)
+	}
+	if got := s.disk.Get(s.files[0]); !slices.Equal(got, whole) {
+		t.Errorf("file: got %d bytes, want the %d with which it was closed", len(got), len(whole))
+	}
+	if err := errors.Join(p.Close(), e.Close()); err != nil {
+		t.Fatal(err)
+	}
+	long[len(long)-1] = 1
+	s.disk.Put(s.files[0], long)
+	if _, p, err = openLog(s.disk); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.State().Damage; len(got) != 1 || got[0].Cause != "bad footer" {
+		t.Errorf("damage of a file with something behind its footer: got %v, want a bad footer", got)
+	}
+	if got := s.disk.Get(s.files[0]); !slices.Equal(got, long) {
+		t.Error("a damaged file was changed")
 	}
 }
