@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -186,6 +187,41 @@ func crashDuring(t *testing.T, w *controltest.World, c changing, n int64, late b
 	}
 	if strings.Contains(w.Records(), `"outbox"`) {
 		t.Errorf("an outbox is not empty: %s", w.Records())
+	}
+}
+
+// The last ledger of a stream counts all that was delivered, wherever the process
+// ended in the deletion; a deletion that failed lets the stream go on.
+func TestDeletionTellsTheLastLedger(t *testing.T) {
+	for n := range int64(12) {
+		simulate(t, nil, func(t *testing.T, w *controltest.World) {
+			s := create(t, w)
+			time.Sleep(10 * time.Second)
+			w.Post("acme", "git.push", 4)
+			cutAfter(w, n, false)
+			_, err := w.Service.DeleteStream(t.Context(), w.Admin, s.ID)
+			w.Post("acme", "git.push", 3)
+			synctest.Wait()
+			w.Crash()
+			w.Post("acme", "git.push", 5)
+			time.Sleep(10 * time.Second)
+			arrived := len(w.Kind.Received("sink.example"))
+			told := w.Events("audit", "stream.delete")
+			if len(told) == 0 {
+				if err == nil {
+					t.Errorf("cut after %d changes: deleted and not told", n)
+				}
+				if arrived < 12 {
+					t.Errorf("cut after %d changes: the stream is there, and %d of 12 events have arrived", n, arrived)
+				}
+				return
+			}
+			var last sluice.Ledger
+			b, _ := json.Marshal(told[0].Details["ledger"])
+			if err := json.Unmarshal(b, &last); err != nil || !last.Balanced() || int(last.Delivered) > arrived || arrived > int(last.Delivered+last.Pending) {
+				t.Errorf("cut after %d changes: last ledger %s, and %d events have arrived", n, b, arrived)
+			}
+		})
 	}
 }
 

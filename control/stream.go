@@ -71,7 +71,7 @@ type streamRecord struct {
 type deletion struct {
 	By     Principal     `json:"by"`
 	Number int64         `json:"number"`
-	Ledger sluice.Ledger `json:"ledger"` // when the deletion began
+	Ledger sluice.Ledger `json:"ledger"` // the last one: delivery had stopped
 }
 
 func (r *streamRecord) gone() bool { return r.Ended }
@@ -101,6 +101,8 @@ type stream struct {
 	// broken: delivery may not know the record, or the record is not known; see
 	// Service.repair.
 	broken atomic.Bool
+	// unsure: a deletion failed, and may be stored all the same. Delivery is halted.
+	unsure atomic.Bool
 }
 
 func newStream(r *streamRecord) *stream {
@@ -261,13 +263,7 @@ func (s *Service) forDelivery(st *stream) deliver.Stream {
 	return deliver.Stream{
 		ID: r.ID, Namespace: r.scope(), Version: r.Version, Filter: r.Filter, Start: r.Start, Until: r.Until,
 		Strict: r.Strict, Paused: !r.Active || r.Deleting != nil,
-		Open: func() (destination.Destination, error) {
-			newest := st.record()
-			if newest.Deleting != nil {
-				newest = r // the stream goes on until delivery is told to forget it
-			}
-			return s.open(newest)
-		},
+		Open: func() (destination.Destination, error) { return s.open(st.record()) },
 	}
 }
 

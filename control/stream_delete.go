@@ -18,8 +18,9 @@ type Deleted struct {
 // DeleteStream stops a stream at once, destroys its secrets and returns its
 // final ledger, which an event keeps. Its id is never used again.
 //
-// The deletion is durable before delivery forgets the stream, so that a stream
-// can never come back without its cursor.
+// Delivery stops before the deletion is stored, so that the ledger in it is the
+// last one, whatever becomes of the process; and it is stored before delivery
+// forgets the stream, so that a stream can never come back without its cursor.
 func (s *Service) DeleteStream(ctx context.Context, p Principal, id sluice.StreamID) (Deleted, error) {
 	st, err := s.find(p, actionManageStreams, id)
 	if err != nil {
@@ -30,7 +31,11 @@ func (s *Service) DeleteStream(ctx context.Context, p Principal, id sluice.Strea
 		return Deleted{}, err
 	}
 	defer free()
-	state, _ := s.cfg.Deliver.State(ctx, id)
+	state, err := s.cfg.Deliver.Halt(ctx, id)
+	if err != nil {
+		st.broken.Store(true) // repair lets it go on
+		return Deleted{}, storeError("stop a stream", err)
+	}
 	rec, err := store.Update(ctx, s.store, streamKey(id), func(r *streamRecord, found bool) error {
 		if !found || r.Deleting != nil {
 			return errNotFound()
@@ -41,7 +46,8 @@ func (s *Service) DeleteStream(ctx context.Context, p Principal, id sluice.Strea
 		return r.room()
 	})
 	if err != nil {
-		st.broken.Store(true) // it may be stored all the same
+		st.unsure.Store(true) // it may be stored all the same
+		st.broken.Store(true)
 		return Deleted{}, storeError("delete a stream", err)
 	}
 	failpoint.Here(failpoint.DeletionStored)
@@ -59,12 +65,10 @@ func (s *Service) finish(ctx context.Context, st *stream) (sluice.Ledger, error)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 	defer cancel()
 	st.broken.Store(true)
-	state, err := s.cfg.Deliver.Remove(ctx, st.id)
-	if err != nil {
+	if _, err := s.cfg.Deliver.Remove(ctx, st.id); err != nil {
 		return sluice.Ledger{}, err
 	}
 	failpoint.Here(failpoint.DeletionDelivered)
-	ledger := final(st.record().Deleting.Ledger, state.Ledger)
 	rec, err := store.Update(ctx, s.store, streamKey(st.id), func(r *streamRecord, found bool) error {
 		if !found || r.Deleting == nil || r.Ended {
 			return nil // finished before
@@ -74,7 +78,7 @@ func (s *Service) finish(ctx context.Context, st *stream) (sluice.Ledger, error)
 		r.Ended = true
 		r.add(s.compose(by, act{
 			Type: "stream.delete", Namespace: r.Namespace, TargetType: targetStream, TargetID: r.ID, Target: r.title(),
-			Message: "Deleted a stream", Fields: map[string]any{"kind": r.Kind, "ledger": ledger},
+			Message: "Deleted a stream", Fields: map[string]any{"kind": r.Kind, "ledger": r.Deleting.Ledger},
 		}))
 		return nil
 	})
@@ -86,17 +90,7 @@ func (s *Service) finish(ctx context.Context, st *stream) (sluice.Ledger, error)
 	s.releaseStream(ctx, &rec)
 	failpoint.Here(failpoint.DeletionReleased)
 	s.outboxes.wake(streamKey(st.id))
-	return ledger, nil
-}
-
-// final returns the later of two ledgers. After a crash in the middle of a
-// deletion, delivery may have forgotten what became of the events.
-func final(before, after sluice.Ledger) sluice.Ledger {
-	settled := func(l sluice.Ledger) uint64 { return l.Accepted - min(l.Accepted, l.Pending) }
-	if settled(after) < settled(before) {
-		return before
-	}
-	return after
+	return st.record().Deleting.Ledger, nil
 }
 
 // buryStream is called when the record is deleted.
@@ -110,7 +104,7 @@ func (s *Service) repair(ctx context.Context, st *stream) error {
 		return err
 	}
 	defer free()
-	rec, _, err := store.Load[streamRecord](ctx, s.store, streamKey(st.id))
+	rec, version, err := store.Load[streamRecord](ctx, s.store, streamKey(st.id))
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && rec.Ended:
 		_, err := s.cfg.Deliver.Remove(ctx, st.id)
@@ -124,6 +118,14 @@ func (s *Service) repair(ctx context.Context, st *stream) error {
 	case err != nil:
 		return err
 	}
+	if st.unsure.Load() && rec.Deleting == nil {
+		// A deletion that failed may still show after a crash, with the ledger that
+		// the stream had: before it goes on, another version has to take its place.
+		if err := s.replace(ctx, streamKey(st.id), &rec, version); err != nil {
+			return err
+		}
+	}
+	st.unsure.Store(false)
 	st.keep(&rec)
 	s.apply(ctx, st)
 	if st.broken.Load() || rec.Deleting == nil {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -220,6 +222,58 @@ func TestRemoveReturnsTheLastLedger(t *testing.T) {
 		w.stop()
 		w.start()
 	})
+}
+
+// A stream that was halted sends nothing, and its records say what was told; it is
+// removed, or put again, and goes on where it stood, also after a crash.
+func TestHalt(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		r := w.stream(1, "acme")
+		w.post("acme", "a", 30)
+		synctest.Wait()
+		st, err := w.d.Halt(context.Background(), 1)
+		if want := w.stored(1); err != nil || st.Ledger.Delivered != want {
+			t.Errorf("halt: got %+v (%v), and %d delivered are stored", st.Ledger, err, want)
+		}
+		had := len(r.received())
+		w.post("acme", "a", 7)
+		time.Sleep(time.Minute)
+		if got := len(r.received()); got != had {
+			t.Errorf("%d events were sent after the halt", got-had)
+		}
+		w.put(w.confs[1])
+		w.expect(1, sluice.Ledger{Accepted: 37, Delivered: 37})
+		for range 2 {
+			if _, err := w.d.Halt(context.Background(), 1); err != nil {
+				t.Errorf("halt: %v", err)
+			}
+		}
+		w.post("acme", "a", 3)
+		w.stop()
+		w.start()
+		w.expect(1, sluice.Ledger{Accepted: 40, Delivered: 40})
+		if _, err := w.d.Halt(context.Background(), 1); err != nil {
+			t.Errorf("halt: %v", err)
+		}
+		st, err = w.d.Remove(context.Background(), 1)
+		if err != nil || st.Ledger != (sluice.Ledger{Accepted: 40, Delivered: 40}) {
+			t.Errorf("last state: got %+v, %v", st.Ledger, err)
+		}
+		delete(w.confs, 1)
+	})
+}
+
+// stored returns how many delivered events the records of a stream count.
+func (w *world) stored(id sluice.StreamID) (n uint64) {
+	w.t.Helper()
+	for rec, err := range w.store.List(context.Background(), fmt.Sprintf("%s%d/", lanePrefix, id)) {
+		var r record
+		if err := errors.Join(err, json.Unmarshal(rec.Value, &r)); err != nil {
+			w.t.Fatal(err)
+		}
+		n += r.Delivered
+	}
+	return n
 }
 
 func TestUntilEndsAStream(t *testing.T) {

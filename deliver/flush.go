@@ -150,7 +150,7 @@ func (f *flusher) flush(ctx context.Context) error {
 	f.mu.Unlock()
 	var err error
 	if len(lanes) > 0 {
-		err = f.write(ctx, lanes)
+		err = f.write(ctx, lanes, false)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -166,14 +166,16 @@ func (f *flusher) flush(ctx context.Context) error {
 	return err
 }
 
-func (f *flusher) write(ctx context.Context, lanes map[*lane]bool) error {
+// write writes the lanes' records. Those of lanes that were stopped it leaves
+// alone, unless these are their last.
+func (f *flusher) write(ctx context.Context, lanes map[*lane]bool, last bool) error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	writes := make([]pendingWrite, 0, len(lanes))
 	changes := make([]store.Change, 0, len(lanes))
 	for l := range lanes {
 		l.mu.Lock()
-		if l.gone {
+		if l.gone && !last {
 			l.mu.Unlock()
 			continue
 		}
@@ -198,7 +200,7 @@ func (f *flusher) write(ctx context.Context, lanes map[*lane]bool) error {
 	var failed error
 	for i, w := range writes {
 		if errs != nil && errs[i] != nil {
-			failed = errors.Join(failed, f.refused(&w, errs[i]))
+			failed = errors.Join(failed, f.refused(&w, errs[i], last))
 			continue
 		}
 		w.l.mu.Lock()
@@ -212,16 +214,19 @@ func (f *flusher) write(ctx context.Context, lanes map[*lane]bool) error {
 }
 
 // refused handles a record that was not written.
-func (f *flusher) refused(w *pendingWrite, err error) error {
+func (f *flusher) refused(w *pendingWrite, err error, last bool) error {
 	w.l.mu.Lock()
 	gone := w.l.gone
 	w.l.mu.Unlock()
-	if gone {
+	switch {
+	case last: // it is tried again by who wants it stopped
+	case gone:
 		return nil // removed meanwhile
+	default:
+		f.mu.Lock()
+		f.lanes[w.l] = true
+		f.mu.Unlock()
 	}
-	f.mu.Lock()
-	f.lanes[w.l] = true
-	f.mu.Unlock()
 	if errors.Is(err, store.ErrConflict) {
 		return fmt.Errorf("lane record %s: somebody else owns this partition: %w", laneKey(w.l.s.id, w.l.p.name), err)
 	}

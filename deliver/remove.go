@@ -12,6 +12,52 @@ import (
 	"github.com/sluicelog/sluice/store"
 )
 
+// Halt stops a stream at once and returns its last state, all of which is durable:
+// nothing is sent or counted after that. What delivery keeps of the stream stays.
+// Remove deletes it; Put goes on with it, also after an error.
+func (d *Deliverer) Halt(ctx context.Context, id sluice.StreamID) (State, error) {
+	s, err := d.stream(id)
+	if err != nil {
+		return State{}, err
+	}
+	if err := d.halt(ctx, s); err != nil {
+		return State{}, err
+	}
+	final, _ := d.State(ctx, id)
+	return final, nil
+}
+
+// halt stops the stream's lanes and writes their last records.
+func (d *Deliverer) halt(ctx context.Context, s *stream) error {
+	s.halted.Store(true)
+	last := make(map[*lane]bool, len(s.lanes))
+	for _, l := range s.lanes {
+		if err := l.stop(ctx); err != nil {
+			return err
+		}
+		last[l] = true
+	}
+	return d.flush.write(context.WithoutCancel(ctx), last, true)
+}
+
+// recall makes a stream that was halted one that is only stored, as after a start.
+func (d *Deliverer) recall(ctx context.Context, s *stream) error {
+	if err := d.halt(ctx, s); err != nil {
+		return err
+	}
+	for _, l := range s.lanes {
+		d.unroute(l)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range s.lanes {
+		d.stored[laneKey(s.id, l.p.name)] = storedLane{rec: l.rec, version: l.version}
+	}
+	delete(d.streams, s.id)
+	s.close()
+	return nil
+}
+
 // Remove stops a stream at once, deletes what delivery keeps of it, and returns
 // its last state.
 func (d *Deliverer) Remove(ctx context.Context, id sluice.StreamID) (State, error) {
@@ -19,6 +65,7 @@ func (d *Deliverer) Remove(ctx context.Context, id sluice.StreamID) (State, erro
 	if err != nil {
 		return State{}, err
 	}
+	s.halted.Store(true)
 	for _, l := range s.lanes {
 		if err := l.stop(ctx); err != nil {
 			return State{}, err
@@ -93,15 +140,8 @@ func (d *Deliverer) tell(ctx context.Context, l *lane) error {
 func (d *Deliverer) erase(ctx context.Context, l *lane) error {
 	d.flush.writing.Lock() // what is being written now must not come after
 	defer d.flush.writing.Unlock()
+	d.unroute(l)
 	p := l.p
-	p.mu.Lock()
-	p.routes[l.s.scope] = slices.DeleteFunc(p.routes[l.s.scope], func(o *lane) bool { return o == l })
-	p.ahead = slices.DeleteFunc(p.ahead, func(o *lane) bool { return o == l })
-	if len(p.routes[l.s.scope]) == 0 {
-		delete(p.routes, l.s.scope)
-	}
-	delete(p.debts, l)
-	p.mu.Unlock()
 	prefixes := []string{quarantinePrefix + strings.TrimPrefix(laneKey(l.s.id, p.name), lanePrefix) + "/"}
 	var changes []store.Change
 	for _, prefix := range prefixes {
@@ -126,4 +166,17 @@ func (d *Deliverer) erase(ctx context.Context, l *lane) error {
 	err = applied(d.store.Apply(ctx, changes...), store.ErrConflict)
 	failpoint.Here(failpoint.StreamErased)
 	return err
+}
+
+// unroute takes a lane that was stopped out of its partition.
+func (d *Deliverer) unroute(l *lane) {
+	p := l.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.routes[l.s.scope] = slices.DeleteFunc(p.routes[l.s.scope], func(o *lane) bool { return o == l })
+	p.ahead = slices.DeleteFunc(p.ahead, func(o *lane) bool { return o == l })
+	if len(p.routes[l.s.scope]) == 0 {
+		delete(p.routes, l.s.scope)
+	}
+	delete(p.debts, l)
 }

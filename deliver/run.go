@@ -318,8 +318,14 @@ func (d *Deliverer) stream(id sluice.StreamID) (*stream, error) {
 }
 
 // Put adds a stream, or changes it: the change is in force from each lane's next
-// batch on. What was examined and not delivered is examined again.
+// batch on. What was examined and not delivered is examined again. A stream that
+// was halted goes on. A stream is put, halted and removed by one at a time.
 func (d *Deliverer) Put(ctx context.Context, conf Stream) error {
+	if s, err := d.stream(conf.ID); err == nil && s.halted.Load() {
+		if err := d.recall(ctx, s); err != nil {
+			return fmt.Errorf("go on with stream %d: %w", conf.ID, err)
+		}
+	}
 	d.mu.Lock()
 	s := d.streams[conf.ID]
 	if s == nil {

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/destination"
@@ -13,6 +14,8 @@ type stream struct {
 	id    sluice.StreamID
 	scope string
 	lanes []*lane // by partition; never changes
+	// halted: its lanes are stopped for ever, or are about to be.
+	halted atomic.Bool
 
 	mu      sync.Mutex
 	conf    Stream

@@ -87,7 +87,7 @@ const (
 	StreamCreated      // there is a record; delivery does not know
 	StreamRenaming     // a stream's new name is claimed; the record has the old one
 	StreamRenamed      // the record has it; the old one is still claimed
-	DeletionStored     // a stream's secrets are destroyed; delivery goes on
+	DeletionStored     // a stream's secrets are destroyed; delivery has stopped, and knows it still
 	DeletionDelivered  // delivery has forgotten the stream; its end was not told
 	DeletionTold       // the end is in the outbox; name and place are still claimed
 	DeletionReleased   // they are released

@@ -280,7 +280,7 @@ func (o *oracle) judgeDeleted(s *stream, entries []entry, own []ownEvent) {
 		o.findings.add("%s: the final ledger is wrong: %v", s.spec.Name, *l)
 	case int(l.Accepted) < least || int(l.Accepted) > most:
 		o.findings.add("%s: the final ledger is wrong: got %v, want %d to %d accepted", s.spec.Name, *l, least, most)
-	case l.Delivered > distinct || distinct > l.Delivered+l.Pending && !s.unsure:
+	case l.Delivered > distinct || distinct > l.Delivered+l.Pending:
 		o.findings.add("%s: the final ledger is wrong: got %v, but %d events arrived", s.spec.Name, *l, distinct)
 	case l.Quarantined > uint64(len(held.refused)):
 		o.findings.add("%s: the final ledger is wrong: got %v, but %d events were refused for good", s.spec.Name, *l, len(held.refused))

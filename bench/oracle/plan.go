@@ -270,7 +270,6 @@ func (o *oracle) remove(ctx context.Context, s *stream) error {
 	s.to.after = min(s.to.after, o.books.now())
 	err := o.server.call(ctx, http.MethodDelete, fmt.Sprintf("/api/v1/streams/%d", s.id), nil, nil)
 	if err != nil && !isStatus(err, http.StatusNotFound) {
-		s.unsure = s.unsure || o.server.failed.Load()
 		return err
 	}
 	s.to.before = min(s.to.before, o.books.now())

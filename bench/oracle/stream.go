@@ -95,11 +95,8 @@ type stream struct {
 	filters []filter // all that were in force
 	deleted bool
 	judged  bool // after its deletion
-	// unsure: its deletion was begun when the disk failed. Whether that is stored
-	// the server cannot know: deliveries went on until it ended.
-	unsure bool
-	paused bool
-	final  ledger // as judged
+	paused  bool
+	final   ledger // as judged
 	// done counts what was done to the stream, by the type of event that tells it.
 	done  map[string]int
 	pokes int
