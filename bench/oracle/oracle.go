@@ -47,6 +47,10 @@ type Config struct {
 	// Power is the disk that the server's data lie on: each kill takes its power,
 	// too. Nil for a folder in Dir, which loses nothing.
 	Power Power
+	// Death names the point at which the server is to end itself in a cycle, as
+	// SLUICE_FAILPOINT takes it: see package failpoint. It is killed when it does not
+	// come by. "" and nil are for kills at random moments.
+	Death func(cycle int) string
 	// StopAtFinding ends the run with the first thing that is wrong.
 	StopAtFinding bool
 }
@@ -63,6 +67,7 @@ type Power interface {
 
 // Result is what was done and seen.
 type Result struct {
+	Deaths       int // of servers that ended themselves: see [Config.Death]
 	Cycles       int
 	Restarts     int
 	DiskFailures int // cycles in which the disk failed before the power was cut
@@ -99,6 +104,7 @@ type oracle struct {
 	streams   []*stream // in order of their creation; the first takes everything
 	deeds     []*deed   // to be done under load, in order
 	episode   int
+	deaths    int
 	restarts  int
 	failures  int // of the disk
 	slowest   time.Duration
@@ -179,16 +185,58 @@ func (o *oracle) cycle(ctx context.Context, cycle int) error {
 			return err
 		}
 	}
-	if err := o.start(ctx); err != nil {
+	if o.cfg.Death != nil {
+		o.server.death = o.cfg.Death(cycle)
+	}
+	defer func() { o.server.death = "" }()
+	err := o.start(ctx)
+	if errors.Is(err, errDied) {
+		o.deaths, o.server.death = o.deaths+1, ""
+		err = errors.Join(o.quiet(ctx), o.start(ctx))
+	}
+	if err != nil {
 		return err
 	}
-	if err := o.glance(ctx); err != nil {
+	if err := o.glance(ctx); err != nil && !o.dies(ctx, dying) {
 		return err
 	}
-	if err := o.load(ctx); err != nil {
-		return err
+	return o.load(ctx)
+}
+
+// dying is how long a server may take to die that was to die, once it was to be
+// killed.
+const dying = 500 * time.Millisecond
+
+// dies waits for the death of a server that is to die, and reports whether it came.
+func (o *oracle) dies(ctx context.Context, patience time.Duration) bool {
+	for begin := time.Now(); o.server.death != "" && ctx.Err() == nil && time.Since(begin) < patience; pause(ctx, 5*time.Millisecond) {
+		if o.server.dead() {
+			return true
+		}
 	}
-	return nil
+	return false
+}
+
+// await waits until so many events are acknowledged, or until the server has died
+// where it was to die.
+func (o *oracle) await(ctx context.Context, acked int) error {
+	if o.server.death == "" {
+		return o.books.await(ctx, acked, loadTimeout)
+	}
+	short, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() {
+		if o.dies(short, loadTimeout) {
+			cancel()
+		}
+	})
+	err := o.books.await(short, acked, loadTimeout)
+	if o.server.dead() {
+		return nil
+	}
+	return err
 }
 
 // killEarly kills the server while it starts, or as soon as it is ready.
@@ -273,7 +321,7 @@ func (o *oracle) load(ctx context.Context) error {
 	}
 	defer wg.Wait()
 	defer stop()
-	if err := o.books.await(ctx, before+o.cfg.Acknowledged/2, loadTimeout); err != nil {
+	if err := o.await(ctx, before+o.cfg.Acknowledged/2); err != nil {
 		return errors.Join(err, o.server.kill())
 	}
 	acting, abandon := context.WithCancel(ctx)
@@ -288,7 +336,7 @@ func (o *oracle) load(ctx context.Context) error {
 		}
 		o.act(acting)
 	})
-	if err := o.books.await(ctx, target, loadTimeout); err != nil {
+	if err := o.await(ctx, target); err != nil {
 		return errors.Join(err, o.server.kill())
 	}
 	if calm {
@@ -301,6 +349,9 @@ func (o *oracle) load(ctx context.Context) error {
 		o.failures++
 		err = o.server.fail()
 		pause(ctx, linger)
+	}
+	if o.dies(ctx, dying) {
+		o.deaths++
 	}
 	err = errors.Join(err, o.server.kill())
 	stop()
@@ -322,7 +373,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 func (o *oracle) result() Result {
 	_, acked := o.books.totals()
-	r := Result{Cycles: o.cfg.Cycles, Restarts: o.restarts, DiskFailures: o.failures, Acknowledged: acked, SlowestStart: o.slowest}
+	r := Result{Deaths: o.deaths, Cycles: o.cfg.Cycles, Restarts: o.restarts, DiskFailures: o.failures, Acknowledged: acked, SlowestStart: o.slowest}
 	var again repeats
 	for _, s := range o.streams {
 		again.add(s.receiver.repeated())

@@ -33,6 +33,9 @@ type server struct {
 	process *process.Process // nil when it does not run
 	power   Power            // nil for none
 	failed  atomic.Bool      // the disk failed in this life
+	// death is where a server that is launched now is to end itself: see
+	// [Config.Death]. "" for nowhere.
+	death string
 }
 
 func newServer(cfg Config) (*server, error) {
@@ -60,16 +63,26 @@ func (s *server) url(path string) string { return "http://" + s.port.Address + p
 // launch starts the process and does not wait for it.
 func (s *server) launch(ctx context.Context) error {
 	s.failed.Store(false)
+	env := []string{"SLUICE_ADMIN_TOKEN=" + adminToken, "SLUICE_REQUEST_LIMIT=0"}
+	if s.death != "" {
+		env = append(env, "SLUICE_FAILPOINT="+s.death)
+	}
 	p, err := process.Start(ctx, process.Spec{
 		Path: s.binary,
 		Args: []string{"serve", "--data", s.data, "--listen", s.port.Address, "--allow-private-destinations",
 			"--segment-size", segmentSize},
-		Env: []string{"SLUICE_ADMIN_TOKEN=" + adminToken, "SLUICE_REQUEST_LIMIT=0"},
+		Env: env,
 		Log: s.log,
 	})
 	s.process = p
 	return err
 }
+
+// errDied says that the server died where it was to die, before it was ready.
+var errDied = errors.New("the server died while it started")
+
+// dead reports whether a server has died where it was to die.
+func (s *server) dead() bool { return s.death != "" && s.process != nil && s.process.Ended() }
 
 // start starts the process and waits until it is ready.
 func (s *server) start(ctx context.Context) error {
@@ -83,6 +96,9 @@ func (s *server) start(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
+		if s.dead() {
+			return errors.Join(errDied, s.kill())
+		}
 		if s.process.Ended() {
 			return errors.Join(errors.New("the server ended while it started"), s.kill())
 		}
@@ -94,12 +110,12 @@ func (s *server) start(ctx context.Context) error {
 }
 
 // kill ends the process with SIGKILL, and takes the power from its disk. It is an
-// error when it had ended by itself, unless its disk had failed.
+// error when it had ended by itself, unless its disk had failed or it was to die.
 func (s *server) kill() error {
 	if s.process == nil {
 		return nil
 	}
-	ended := s.process.Ended() && !s.failed.Load()
+	ended := s.process.Ended() && !s.failed.Load() && s.death == ""
 	err := s.process.Kill()
 	s.process = nil
 	s.client.CloseIdleConnections()

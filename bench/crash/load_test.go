@@ -1,0 +1,68 @@
+package crash
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/bench/oracle"
+	. "github.com/sluicelog/sluice/failpoint"
+)
+
+// underLoad are the points that the oracle's load comes by.
+func underLoad() []Point {
+	return []Point{
+		BlockWriting, BlockWritten, BlockZeroed, BlockSynced, SegmentCreated, SegmentAllocated, SegmentNamed,
+		FooterWriting, FooterWritten, FooterCut, FooterSynced, AnchorWriting, AnchorWritten, CommitBeginning, CommitWriting, CommitWritten,
+		SendBeginning, SendAnswered, CursorWriting, CursorWritten, TailWriting, TailWritten, QuarantineCopied, QuarantineListed,
+		StreamErasing, StreamErased, OutboxTold, OutboxSettled, RecordBuried, NamespaceNumbered, NamespaceLearned, LearnerWritten,
+		StreamClaimed, StreamCreated, DeletionStored, DeletionDelivered, DeletionTold, DeletionReleased, IndexWriting, IndexWritten,
+	}
+}
+
+// TestCrashUnderLoad lets the server die at points while the oracle posts events,
+// creates, changes, pauses and deletes streams, and has receivers refuse, hang and
+// die. A point that is not met in its cycle ends with a kill.
+func TestCrashUnderLoad(t *testing.T) {
+	if *cyclesFlag == 0 {
+		t.Skip("the oracle kills at random moments in every test; with -cycles it does so at points")
+	}
+	seed := *seedFlag
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	binary := *binaryFlag
+	if binary == "" {
+		binary = build(t)
+	}
+	random := rand.New(rand.NewPCG(seed, 1))
+	points := underLoad()
+	began, dir := time.Now(), t.TempDir()
+	result, err := oracle.Run(t.Context(), oracle.Config{
+		Binary: binary, Dir: dir, Cycles: *cyclesFlag, Acknowledged: 400, Seed: seed, Report: t.Output(),
+		Death: func(int) string {
+			p := points[random.IntN(len(points))].String()
+			if *pointFlag != "" {
+				p = *pointFlag
+			}
+			return fmt.Sprintf("%s:%d", p, 1+random.IntN(1<<random.IntN(6)))
+		},
+	})
+	findings := result.Findings
+	if err != nil {
+		findings = append(findings, err.Error())
+	}
+	for _, f := range findings {
+		t.Error(f)
+	}
+	fault.Keep(t, fault.Record{
+		Drill:   "Crash points under load",
+		What:    "The oracle of the drill of kills, with servers that end themselves at a named line under load.",
+		Command: fmt.Sprintf("go test ./bench/crash -run TestCrashUnderLoad -args -cycles %d -seed %d", *cyclesFlag, seed), Seeds: fmt.Sprint(seed),
+		Faults: []fault.Count{{Name: "crashes at a point", Count: int64(result.Deaths)}, {Name: "kills, for the point did not come", Count: int64(result.Cycles - min(result.Deaths, result.Cycles))}},
+		Judged: []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}},
+		Began:  began, Seconds: time.Since(began).Seconds(), Findings: findings,
+	})
+}

@@ -1,0 +1,276 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/sluicelog/sluice/client"
+	. "github.com/sluicelog/sluice/failpoint"
+)
+
+// play makes a server come by some points.
+type play struct {
+	name   string
+	points []Point
+	flags  []string
+	// before, when it is there, is played by lives that do not die.
+	before func(w *world)
+	run    func(w *world)
+	// warns are the messages with which the server rightly warns.
+	warns []string
+}
+
+// plays are all there are. Each point is in one of them at least.
+func plays() []play {
+	return []play{
+		{name: "first start", run: func(*world) {}, points: []Point{
+			KeysWritten, KeysSynced, KeysLinked, KeysPlaced, KeysNamed, IdentityGiven, StateCreated, StatePrepared, AdministratorGiven,
+			TokenClaimed, TokenCreated, StreamClaimed, StreamCreated,
+		}},
+		{name: "events", run: postAll, points: []Point{
+			BlockWriting, BlockWritten, BlockZeroed, BlockSynced, SegmentCreated, SegmentAllocated, SegmentNamed, AnchorWriting, AnchorWritten,
+			CommitBeginning, CommitWriting, CommitWritten, SendBeginning, SendAnswered, CursorWriting, CursorWritten, TailWriting, TailWritten,
+			OutboxTold, OutboxSettled, NamespaceNumbered, NamespaceLearned, LearnerWritten,
+		}},
+		{name: "files", flags: []string{"--retention-bytes-audit", "8MiB"}, run: fillFiles, points: []Point{
+			SegmentCreated, SegmentAllocated, SegmentNamed, FooterWriting, FooterWritten, FooterCut, FooterSynced, SegmentUnlinked, SegmentForgotten,
+		}},
+		{name: "refusals", run: refuse, warns: []string{"event quarantined"}, points: []Point{QuarantineCopied, QuarantineListed, QuarantineLeft, QuarantineErased}},
+		{name: "bucket", run: fillBucket, points: []Point{ObjectBuilding, ObjectBuilt, UploadBeginning, UploadAnswered}},
+		{name: "keys", before: (*world).begin, run: turnKeys, points: []Point{
+			KeysWritten, KeysSynced, KeysPlaced, KeysNamed, RotationTold, RotationDone, ResealDone, PruneTold,
+		}},
+		{name: "people", before: (*world).begin, run: people, points: []Point{
+			UserClaimed, UserCreated, SessionCreated, SessionEnded, TokenClaimed, TokenCreated, TokenRevoked, RecordBuried,
+		}},
+		{name: "streams", before: (*world).begin, run: comeAndGo, points: []Point{
+			StreamClaimed, StreamCreated, StreamRenaming, StreamRenamed, DeletionStored, StreamErasing, StreamErased, DeletionDelivered,
+			DeletionTold, DeletionReleased, OutboxTold, OutboxSettled, RecordBuried,
+		}},
+		{name: "index", run: fillIndex, points: []Point{IndexWriting, IndexWritten}},
+		{name: "damaged index", before: damageIndex, run: findAll, warns: []string{"search index is made anew"}, points: []Point{IndexRenewed, IndexSwitched, IndexErased}},
+		{name: "gap", before: loseEvents, run: tellGap, warns: []string{"log is damaged", "events expired before delivery"}, points: []Point{NoticeTold}},
+	}
+}
+
+// postAll posts events of both classes and of new namespaces.
+func postAll(w *world) {
+	w.create(w.http("to acme", "acme"))
+	for i := range 6 {
+		w.post(post{count: 30, namespace: fmt.Sprintf("acme/group-%d", i/2)})
+		w.post(post{count: 5, namespace: fmt.Sprintf("acme/group-%d/project-%d", i/2, i)})
+	}
+}
+
+// fillFiles posts more than some files hold, so that the oldest are removed.
+func fillFiles(w *world) {
+	for range 14 {
+		w.post(post{count: 60, size: 24 << 10, audit: true})
+	}
+	w.await("that old files are removed", func(context.Context) error {
+		if files, err := filepath.Glob(filepath.Join(w.data, "log", "audit", "*.seg")); err != nil || len(files) > 3 {
+			return notYetf("there are %d (%v)", len(files), err)
+		}
+		return nil
+	})
+}
+
+// refuse has events quarantined; one of them is redelivered and one given up.
+func refuse(w *world) {
+	s := w.http("to acme", "acme")
+	w.create(s)
+	w.post(post{count: 40, bad: 4})
+	w.await("that bad events are quarantined", w.exact)
+	var list []client.Quarantined
+	w.do("list the quarantine", func(ctx context.Context) (err error) {
+		list, err = w.admin.Quarantine(ctx, s.id, 0)
+		return err
+	})
+	if len(list) != 4 {
+		w.Fatalf("quarantine: got %d events, want 4", len(list))
+	}
+	s.mu.Lock()
+	s.tolerant[list[0].ID] = true
+	s.mu.Unlock()
+	again := func(ctx context.Context) error {
+		_, err := w.admin.Redeliver(ctx, s.id, client.QuarantineAct{Events: []client.EventRef{list[0].EventRef}})
+		return err
+	}
+	died := w.died
+	w.do("redeliver an event", again)
+	w.await("that it is delivered", func(ctx context.Context) error {
+		err := w.exact(ctx)
+		if err != nil && w.died != died { // who was to deliver it has died
+			died = w.died
+			return errors.Join(err, again(ctx))
+		}
+		return err
+	})
+	s.dropped[list[1].ID] = true
+	w.do("give an event up", func(ctx context.Context) error {
+		_, err := w.admin.Drop(ctx, s.id, client.QuarantineAct{Events: []client.EventRef{list[1].EventRef}})
+		return err
+	})
+}
+
+// turnKeys makes new sealing keys and removes the old ones.
+func turnKeys(w *world) {
+	for i := range 2 {
+		w.create(w.http(fmt.Sprintf("sealed %d", i), "acme"))
+	}
+	var before client.SealingKeys
+	w.do("list the keys", func(ctx context.Context) (err error) {
+		before, err = w.admin.SealingKeys(ctx)
+		return err
+	})
+	w.do("make a new key", func(ctx context.Context) error {
+		_, err := w.admin.RotateKeys(ctx)
+		return err
+	})
+	w.await("that everything is sealed anew", func(ctx context.Context) error {
+		keys, err := w.admin.SealingKeys(ctx)
+		if err == nil && (keys.Pending > 0 || keys.Current == before.Current || keys.Values != before.Values) {
+			err = notYetf("keys are %+v, were %+v", keys, before)
+		}
+		return err
+	})
+	w.do("remove old keys", func(ctx context.Context) error {
+		keys, err := w.admin.PruneKeys(ctx)
+		if err == nil && len(keys.Keys) != 1 {
+			err = notYetf("keys are %+v", keys)
+		}
+		return err
+	})
+	w.post(post{count: 10})
+}
+
+// comeAndGo creates, renames and deletes streams under load; names are free again.
+func comeAndGo(w *world) {
+	stop := w.postMeanwhile()
+	for range 2 {
+		s := w.http("first name", "acme")
+		w.create(s)
+		w.rename(s, "second name")
+		other := w.http("first name", "acme")
+		w.create(other)
+		w.await("that something is delivered", func(context.Context) error { return other.some() })
+		w.remove(s)
+		w.remove(other)
+	}
+	stop()
+	w.create(w.http("second name", "acme"))
+}
+
+// fillIndex posts more than a chunk of the index holds, and finds all of it.
+func fillIndex(w *world) {
+	for range 4 {
+		w.post(post{count: 200})
+	}
+	findAll(w)
+}
+
+// findAll searches what was posted.
+func findAll(w *world) {
+	w.await("that a search finds everything", func(ctx context.Context) error {
+		found, after := 0, ""
+		for {
+			page, err := w.admin.FindEvents(ctx, client.EventQuery{Namespace: "acme", Limit: 100, After: after})
+			if isStatus(err, 503) {
+				return notYetf("%v", err)
+			}
+			if err != nil {
+				return err
+			}
+			for i := range page.Events {
+				if _, _, own, wrong := w.book.check(page.Events[i].Event); !own && wrong == "" {
+					found++
+				}
+			}
+			if after = page.Next; !page.More {
+				break
+			}
+		}
+		if found != len(w.book.events) {
+			return notYetf("found %d events, want %d", found, len(w.book.events))
+		}
+		return nil
+	})
+}
+
+// damageIndex stops the server and makes its index one that cannot be read.
+func damageIndex(w *world) {
+	w.begin()
+	fillIndex(w)
+	w.settle()
+	w.stop()
+	files, err := filepath.Glob(filepath.Join(w.data, "index", "*.db"))
+	if err != nil || len(files) == 0 {
+		w.Fatalf("no index is there (%v)", err)
+	}
+	for _, file := range files {
+		f, err := os.OpenFile(file, os.O_WRONLY, 0)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if _, err := f.WriteAt(make([]byte, 4096), 0); err != nil {
+			w.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
+// loseEvents takes a file of the log away of which a paused stream has seen
+// nothing.
+func loseEvents(w *world) {
+	w.begin()
+	s := w.http("to acme", "acme")
+	w.create(s)
+	w.settle()
+	w.do("pause", func(ctx context.Context) error { return w.admin.PauseStream(ctx, s.id) })
+	for range 6 {
+		w.post(post{count: 60, size: 24 << 10, audit: true})
+	}
+	w.await("that a file is closed", func(ctx context.Context) error {
+		list, err := w.admin.Streams(ctx, nil)
+		if err == nil && (list[0].Ledger.Pending > 0 || len(w.told()) == 0) {
+			err = notYetf("%+v", list[0].Ledger)
+		}
+		return err
+	})
+	w.stop()
+	files, err := filepath.Glob(filepath.Join(w.data, "log", "audit", "*.seg"))
+	if err != nil || len(files) < 3 {
+		w.Fatalf("files: got %v (%v), want 3 or more", files, err)
+	}
+	if err := os.Remove(files[1]); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// tellGap resumes the stream: what is lost is told once.
+func tellGap(w *world) {
+	s := w.streams[1]
+	w.do("resume", func(ctx context.Context) error { return w.admin.ResumeStream(ctx, s.id) })
+	w.await("that the gap is told", func(ctx context.Context) error {
+		v, err := w.admin.Stream(ctx, s.id)
+		if err == nil && (v.Ledger.Expired == 0 || v.Ledger.Pending > 0) {
+			err = notYetf("%+v", v.Ledger)
+		}
+		s.lost = int(v.Ledger.Expired)
+		return err
+	})
+	gaps := 0
+	for _, o := range w.told() {
+		if o.Type == "stream.gap" && string(o.Target) == fmt.Sprint(s.id) {
+			gaps++
+		}
+	}
+	if w.died && gaps != 1 {
+		w.await("that the gap is told", w.exact)
+	}
+}
