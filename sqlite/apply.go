@@ -179,6 +179,10 @@ func (s *Store) tryTransact(steps []*step) error {
 		}
 		return s.undo(err)
 	}
+	if err := s.wal.settle(); err != nil {
+		s.fail(fmt.Errorf("%w: sync the write-ahead log again: %w", store.ErrFailed, err))
+		return s.Cause()
+	}
 	failpoint.Here(failpoint.CommitWritten)
 	s.reserved = reserved
 	return nil

@@ -66,7 +66,8 @@ func OpenStore(path string, o Options) (*Store, error) {
 // openLocked opens and verifies a store, of which the caller has the lock: it is
 // given back when the store is closed, and with an error.
 func openLocked(path string, o Options, lock *os.File) (*Store, error) {
-	s := &Store{lock: lock, path: path, opts: o.withDefaults(), turn: make(chan struct{}, 1), failed: make(chan struct{})}
+	s := &Store{lock: lock, path: path, opts: o.withDefaults(), turn: make(chan struct{}, 1), failed: make(chan struct{}),
+		wal: growth{path: path + "-wal"}}
 	if err := s.open(path, s.opts); err != nil {
 		return nil, errors.Join(fileError(err), s.release())
 	}

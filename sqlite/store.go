@@ -32,6 +32,7 @@ type Store struct {
 	turn     chan struct{}
 	conn     *sql.Conn
 	version  uint64 // the newest given to a record
+	wal      growth
 	reserved uint64 // what the file reserves: version never passes it
 
 	mu    sync.Mutex // guards queue; never held while writing
@@ -134,7 +135,7 @@ func (s *Store) usable(ctx context.Context) error {
 	if s.closed.Load() {
 		return store.ErrClosed
 	}
-	if err := s.Cause(); errors.Is(err, store.ErrDamaged) {
+	if err := s.Cause(); err != nil {
 		return err
 	}
 	return ctx.Err()
@@ -205,5 +206,5 @@ func (s *Store) release() error {
 	if s.writers != nil {
 		errs = append(errs, s.writers.Close())
 	}
-	return errors.Join(append(errs, s.lock.Close())...)
+	return errors.Join(append(errs, s.wal.close(), s.lock.Close())...)
 }

@@ -12,9 +12,10 @@ var (
 	// ErrClosed is the answer of every method after Close.
 	ErrClosed = errors.New("the store is closed")
 	// ErrFailed means that a write or a sync failed in a way that leaves open
-	// what is on disk. The store takes no further change until it is opened
-	// again: a failed fsync is never retried. It can still be read.
-	ErrFailed = errors.New("the store has failed and takes no changes until it is opened again")
+	// what is on disk. The store takes no further change and answers no read until
+	// it is opened again: a failed fsync is never retried, and what memory holds may
+	// not be there after a restart, so that nobody may be told of it.
+	ErrFailed = errors.New("the store has failed and answers nothing until it is opened again")
 	// ErrDamaged means that what is stored is not what was applied: a record that
 	// does not verify, or a file that is not as it was left. Nothing of it is
 	// answered, and from then on the store answers every call with this error. It
