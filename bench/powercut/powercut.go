@@ -88,9 +88,10 @@ func (d *Disk) Cut(ctx context.Context) error {
 	return d.mount(ctx)
 }
 
-// Close unmounts the disk and removes it.
+// Close unmounts the disk. Its image stays in the folder of [New], for those who
+// want to know what was on it.
 func (d *Disk) Close() error {
-	return errors.Join(run(context.Background(), "umount", d.path), os.Remove(d.path), os.Remove(d.image))
+	return errors.Join(run(context.Background(), "umount", d.path), os.Remove(d.path))
 }
 
 func (d *Disk) mount(ctx context.Context) error {
