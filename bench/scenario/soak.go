@@ -20,7 +20,6 @@ const soakViews = "page or search"
 // the other figures are in moments, too.
 const (
 	soakMoments = 180
-	soakAsks    = 10 // pages and searches in a moment
 	soakToggle  = 6  // two streams are paused, or resume
 	soakReplace = 12 // the stream to the dead destination is given up for another
 	soakGrowth  = 3  // percent in the second half that pass for none
@@ -139,14 +138,15 @@ func (w *soaker) moment(ctx context.Context, n int, began time.Time) error {
 			return err
 		}
 	}
-	for i := range soakAsks {
-		due := began.Add(time.Duration(n)*length + time.Duration(i)*length/soakAsks)
+	asks := max(1, int(length/time.Second)) // pages and searches
+	for i := range asks {
+		due := began.Add(time.Duration(n)*length + time.Duration(i)*length/time.Duration(asks))
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(time.Until(due)):
 		}
-		if err := w.ask(ctx, n*soakAsks+i); err != nil {
+		if err := w.ask(ctx, n*asks+i); err != nil {
 			return err
 		}
 	}
