@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Page is the generated part of docs/PERFORMANCE.md: what the kept rounds say,
@@ -42,11 +43,23 @@ func (p Page) facts(b *strings.Builder) {
 		if names[row] == nil {
 			order = append(order, row)
 		}
-		names[row] = append(names[row], fmt.Sprintf("%s (%s, %s)", k.Scenario.Name, k.Setting, plural(len(k.Scenario.Rounds), "round")))
+		names[row] = append(names[row], fmt.Sprintf("%s (%s, %s, %s)", k.Scenario.Name, k.Setting, plural(len(k.Scenario.Rounds), "round"), k.Scenario.days()))
 	}
 	for _, row := range order {
 		fmt.Fprintf(b, "| %s | %s |\n", row, strings.Join(names[row], ", "))
 	}
+}
+
+// days says when the rounds were made.
+func (s *Scenario) days() string {
+	if len(s.Rounds) == 0 {
+		return "never"
+	}
+	first, last := s.Rounds[0].Began.Format(time.DateOnly), s.Rounds[len(s.Rounds)-1].Began.Format(time.DateOnly)
+	if first == last {
+		return first
+	}
+	return first + " to " + last
 }
 
 func plural(n int, word string) string {

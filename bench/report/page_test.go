@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluicelog/sluice/bench/machine"
 )
@@ -21,6 +22,8 @@ func kept() []Kept {
 		flat.Rounds = append(flat.Rounds, Round{Base: base, Test: test})
 		peers.Rounds = append(peers.Rounds, Round{Base: base, Test: test, Others: map[string]*Result{"Collector, fsync": {Acked: 7, Delivered: 6}}})
 	}
+	flat.Rounds[0].Began = time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC)
+	flat.Rounds[4].Began = flat.Rounds[0].Began.AddDate(0, 0, 1)
 	ratio := func(get func(*Result) float64) func(base, test *Result) float64 {
 		return func(base, test *Result) float64 { return get(test) / get(base) }
 	}
@@ -41,7 +44,7 @@ func TestPage(t *testing.T) {
 	p := Page{Kept: kept(), Charts: "charts"}
 	text := p.Markdown()
 	for _, want := range []string{
-		"| abc (at commit c0ffee) | 2 cores | ext4 | 0s / 0s (0 syncs) | flat (1m0s, 5 rounds), peers-flat (1m0s, 5 rounds), soak (30m0s, 1 round) |",
+		"| abc (at commit c0ffee) | 2 cores | ext4 | 0s / 0s (0 syncs) | flat (1m0s, 5 rounds, 2026-11-23 to 2026-11-24), peers-flat (1m0s, 5 rounds, 0001-01-01), soak (30m0s, 1 round, 0001-01-01) |",
 		"| flat | acked / floor | >= 1 | 1.30 (1.10-1.50) | 5 | reached |", "|  | delivered / floor | >= 1.1 | 0.90 | 5 | **missed** |",
 		"|  | just told | - | 3 | 5 |  |", "| Collector, fsync | 7 | 6 |", "Left out: syslog-ng: it is not installed",
 		"| soak | sluice | pages ms | 4 |", "](charts/floor.svg)", "](charts/latency.svg)", "](charts/peers.svg)", "](charts/soak.svg)", "](charts/backlog.svg)",

@@ -128,7 +128,7 @@ func (w *soaker) run(ctx context.Context, generator *process.Process) error {
 // moment does what is due, asks, and looks at its end.
 func (w *soaker) moment(ctx context.Context, n int, began time.Time) error {
 	length := w.env.Soak / soakMoments
-	if n%soakToggle == soakToggle/2 {
+	if n%soakToggle == soakToggle/2 && n < soakMoments-2*soakToggle { // all have caught up at the end
 		if err := w.toggle(ctx, !w.paused); err != nil {
 			return err
 		}
