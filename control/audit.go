@@ -171,9 +171,9 @@ func (s *Service) tell(ctx context.Context, p Principal, a act) error {
 // Emit appends an event that delivery writes about a stream. A repeat with the
 // same notice is a duplicate.
 func (s *Service) Emit(ctx context.Context, n deliver.Notice) error {
-	name := fmt.Sprintf("stream %d", n.Stream)
-	if st := s.streams.get(n.Stream); st != nil {
-		name = st.record().title()
+	name := n.Title // not what it is called now: a repeat is found by its bytes
+	if name == "" {
+		name = fmt.Sprintf("stream %d", n.Stream)
 	}
 	return s.appendTold(ctx, composeAs(n.ID, n.Time, sluiceItself(), act{
 		Type: n.Type, Namespace: n.Namespace, TargetType: targetStream, TargetID: n.Stream, Target: name,

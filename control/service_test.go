@@ -195,9 +195,12 @@ func TestQuarantine(t *testing.T) {
 func TestEmit(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, w *controltest.World) {
 		s := create(t, w)
-		n := deliver.Notice{ID: "gap-1", Type: "stream.gap", Namespace: "acme", Stream: s.ID, Time: time.Now(), Fields: map[string]any{"first": 3, "last": 9}}
-		for range 3 {
+		n := deliver.Notice{ID: "gap-1", Type: "stream.gap", Namespace: "acme", Stream: s.ID, Title: "siem", Time: time.Now(), Fields: map[string]any{"first": 3, "last": 9}}
+		for _, name := range []string{"other", "third", "siem"} { // what it is called meanwhile
 			if err := w.Service.Emit(t.Context(), n); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Service.UpdateStream(t.Context(), w.Admin, s.ID, control.StreamPatch{Name: &name}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -261,7 +261,7 @@ func (s *Service) apply(ctx context.Context, st *stream) {
 func (s *Service) forDelivery(st *stream) deliver.Stream {
 	r := st.record()
 	return deliver.Stream{
-		ID: r.ID, Namespace: r.scope(), Version: r.Version, Filter: r.Filter, Start: r.Start, Until: r.Until,
+		ID: r.ID, Namespace: r.scope(), Title: r.title(), Version: r.Version, Filter: r.Filter, Start: r.Start, Until: r.Until,
 		Strict: r.Strict, Paused: !r.Active || r.Deleting != nil,
 		Open: func() (destination.Destination, error) { return s.open(st.record()) },
 	}

@@ -64,6 +64,7 @@ type Notice struct {
 	Type      string // "stream.gap", "stream.gap_expected"
 	Namespace string // the stream's top-level namespace, "" for the instance
 	Stream    sluice.StreamID
+	Title     string `json:",omitempty"` // the stream's, then; "" in records of earlier versions
 	Time      time.Time
 	Fields    map[string]any
 }
@@ -72,6 +73,7 @@ type Notice struct {
 type Stream struct {
 	ID        sluice.StreamID
 	Namespace string // folded top-level namespace, or sluice.Instance
+	Title     string // how people call it
 	Version   uint64 // grows with each change
 	Filter    sluice.Filter
 	// Start holds, by partition, where the stream begins. A partition that it

@@ -60,8 +60,9 @@ func (l *lane) endsAt(at Start) bool {
 // notice puts an event about the stream into the lane's outbox, with its id, in
 // the same record as what it reports.
 func (l *lane) notice(kind string, fields map[string]any) {
+	conf, _ := l.s.config()
 	l.rec.Outbox = append(l.rec.Outbox, Notice{
-		ID: newID(time.Now()), Type: kind, Namespace: l.s.scope, Stream: l.s.id, Time: time.Now().UTC(), Fields: fields,
+		ID: newID(time.Now()), Type: kind, Namespace: l.s.scope, Stream: l.s.id, Title: conf.Title, Time: time.Now().UTC(), Fields: fields,
 	})
 	l.mark()
 }
