@@ -1,0 +1,48 @@
+package crash
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/sluicelog/sluice/bench/fault"
+)
+
+// TestBrokenServersAreFound plays deaths of servers that are broken in one place
+// each: that has to be found at the point that shows it, or the drill would prove
+// nothing.
+func TestBrokenServersAreFound(t *testing.T) {
+	if !*allFlag {
+		t.Skip("it takes more builds of the server: played with -all")
+	}
+	for _, c := range []struct {
+		name, play, point string
+		edit              edit
+	}{
+		{"what is appended again is stored again", "streams", "outbox.told",
+			edit{"eventlog/duplicate.go", "if same {", "if same && len(v.found) > 99 {"}},
+		{"what a crash left of closing a file stays", "files", "footer.written",
+			edit{"segment/load.go", "if unfinished && !newest {", "if unfinished && !newest && p == nil {"}},
+		{"a stream keeps the names that it had", "streams", "stream.renamed",
+			edit{"control/record.go", "(rule != ruleName || r.nameClaim() == value)", "(rule != ruleName || value != \"\")"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=TestCrashPoints$", "-binary", build(t, c.edit), "-play", c.play, "-point", c.point)
+			for _, v := range os.Environ() {
+				if !strings.HasPrefix(v, fault.Dir+"=") { // this is no record of the server
+					cmd.Env = append(cmd.Env, v)
+				}
+			}
+			out, err := cmd.CombinedOutput()
+			if err == nil {
+				t.Errorf("a broken server was not found out:\n%s", out)
+			}
+			for line := range strings.Lines(string(out)) {
+				if strings.Contains(line, "_test.go:") && !strings.Contains(line, "the server said") {
+					t.Logf("found: %.200s", strings.TrimSpace(line))
+				}
+			}
+		})
+	}
+}
