@@ -51,6 +51,9 @@ type Config struct {
 	// SLUICE_FAILPOINT takes it: see package failpoint. It is killed when it does not
 	// come by. "" and nil are for kills at random moments.
 	Death func(cycle int) string
+	// Space is the disk that the server's data lie on, which gets full in each cycle.
+	// Nil for one that does not. Power is nil then.
+	Space Space
 	// StopAtFinding ends the run with the first thing that is wrong.
 	StopAtFinding bool
 }
@@ -67,13 +70,16 @@ type Power interface {
 
 // Result is what was done and seen.
 type Result struct {
-	Deaths       int // of servers that ended themselves: see [Config.Death]
-	Cycles       int
-	Restarts     int
-	DiskFailures int // cycles in which the disk failed before the power was cut
-	Acknowledged int
-	Unanswered   int // deliveries that were repeated because an answer was lost
-	Killed       int // deliveries that were repeated because a kill took a cursor back
+	Deaths int // of servers that ended themselves: see [Config.Death]
+	// Fulls is how often the disk got full, Refused how many posts were answered with
+	// 507 then.
+	Fulls, Refused int
+	Cycles         int
+	Restarts       int
+	DiskFailures   int // cycles in which the disk failed before the power was cut
+	Acknowledged   int
+	Unanswered     int // deliveries that were repeated because an answer was lost
+	Killed         int // deliveries that were repeated because a kill took a cursor back
 	// Reach is how long before a kill, at most, something was delivered that was
 	// repeated after it.
 	Reach        time.Duration
@@ -106,6 +112,7 @@ type oracle struct {
 	episode   int
 	deaths    int
 	restarts  int
+	fulls     int
 	failures  int // of the disk
 	slowest   time.Duration
 }
@@ -326,7 +333,7 @@ func (o *oracle) load(ctx context.Context) error {
 	}
 	acting, abandon := context.WithCancel(ctx)
 	defer abandon()
-	list := o.watched()
+	list, told := o.watched(), o.streams[2]
 	wg.Go(func() { o.watch(acting, list) })
 	deeds := make(chan struct{})
 	wg.Go(func() {
@@ -336,6 +343,11 @@ func (o *oracle) load(ctx context.Context) error {
 		}
 		o.act(acting)
 	})
+	if o.cfg.Space != nil {
+		if err := o.fill(ctx, told); err != nil {
+			return errors.Join(err, o.server.kill())
+		}
+	}
 	if err := o.await(ctx, target); err != nil {
 		return errors.Join(err, o.server.kill())
 	}
@@ -381,6 +393,7 @@ func (o *oracle) result() Result {
 		r.Summary = append(r.Summary, s.summary())
 	}
 	r.Unanswered, r.Killed, r.Reach = again.unanswered, again.killed, time.Duration(again.reach)*time.Microsecond
+	r.Fulls, r.Refused = o.fulls, int(o.server.refused.Load())
 	r.Findings, r.Wrong = o.findings.list()
 	return r
 }

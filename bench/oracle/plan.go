@@ -175,8 +175,8 @@ func (o *oracle) plan(cycle int) {
 		o.due("resume", func(ctx context.Context) error { return o.setActive(ctx, s, true) })
 	}
 	if at(10) {
-		s := o.named(fmt.Sprintf("beta-doomed-%d", o.episode-1))
-		o.due("delete", func(ctx context.Context) error { return o.remove(ctx, s) })
+		name := fmt.Sprintf("beta-doomed-%d", o.episode-1) // which may be still to be created, by an earlier deed
+		o.due("delete", func(ctx context.Context) error { return o.remove(ctx, o.named(name)) })
 	}
 }
 

@@ -164,6 +164,7 @@ func (p *producer) post(s *server) (answer, error) {
 	if p.gzip {
 		r.Header.Set("Content-Encoding", "gzip")
 	}
+	began := time.Now()
 	resp, err := p.client.Do(r)
 	if err != nil {
 		return answer{}, errUnanswered
@@ -172,6 +173,10 @@ func (p *producer) post(s *server) (answer, error) {
 	body, err := io.ReadAll(resp.Body)
 	broken := resp.StatusCode == http.StatusInternalServerError && s.failed.Load()
 	if err != nil || broken || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
+		return answer{}, errUnanswered
+	}
+	if resp.StatusCode == http.StatusInsufficientStorage && s.mayRefuse(began) {
+		s.refused.Add(1)
 		return answer{}, errUnanswered
 	}
 	var a answer

@@ -35,7 +35,10 @@ type server struct {
 	failed  atomic.Bool      // the disk failed in this life
 	// death is where a server that is launched now is to end itself: see
 	// [Config.Death]. "" for nowhere.
-	death string
+	death   string
+	full    atomic.Bool  // the disk is full
+	emptied atomic.Int64 // when there was space again, in nanoseconds since 1970
+	refused atomic.Int64 // posts that were answered with 507, while that was right
 }
 
 func newServer(cfg Config) (*server, error) {
@@ -48,8 +51,11 @@ func newServer(cfg Config) (*server, error) {
 		return nil, errors.Join(err, log.Close())
 	}
 	dir := cfg.Dir
-	if cfg.Power != nil {
+	switch {
+	case cfg.Power != nil:
 		dir = cfg.Power.Path()
+	case cfg.Space != nil:
+		dir = cfg.Space.Path()
 	}
 	return &server{binary: cfg.Binary, data: filepath.Join(dir, "data"), port: port, log: log, client: newClient(), power: cfg.Power}, nil
 }

@@ -88,6 +88,50 @@ func (d *Disk) Cut(ctx context.Context) error {
 	return d.mount(ctx)
 }
 
+// filler is the file that [Disk.Fill] makes.
+const filler = "filler"
+
+// Fill takes space until so many bytes are left to those who are not root, or, when
+// that is 0, until there is none for anybody.
+func (d *Disk) Fill(free int64) error {
+	f, err := os.OpenFile(filepath.Join(d.path, filler), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("fill the disk: %w", err)
+	}
+	defer f.Close()
+	var size int64
+	for step := int64(64 << 20); step >= 4<<10; {
+		var st unix.Statfs_t
+		if err := unix.Statfs(d.path, &st); err != nil {
+			return fmt.Errorf("fill the disk: %w", err)
+		}
+		if left := int64(st.Bavail) * st.Bsize; free > 0 && left-step < free {
+			if left-free < 4<<10 {
+				return nil
+			}
+			step /= 2
+			continue
+		}
+		switch err := unix.Fallocate(int(f.Fd()), 0, size, step); {
+		case errors.Is(err, unix.ENOSPC):
+			step /= 2
+		case err != nil:
+			return fmt.Errorf("fill the disk: %w", err)
+		default:
+			size += step
+		}
+	}
+	return nil
+}
+
+// Empty gives back what Fill has taken.
+func (d *Disk) Empty() error {
+	if err := os.Remove(filepath.Join(d.path, filler)); err != nil {
+		return fmt.Errorf("empty the disk: %w", err)
+	}
+	return nil
+}
+
 // Close unmounts the disk. Its image stays in the folder of [New], for those who
 // want to know what was on it.
 func (d *Disk) Close() error {

@@ -1,0 +1,171 @@
+package oracle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Space is a disk that somebody else fills.
+type Space interface {
+	// Path returns where the disk is.
+	Path() string
+	// Fill leaves so many bytes of it free, or as few as there are.
+	Fill(free int64) error
+	// Empty gives back what Fill has taken.
+	Empty() error
+}
+
+const (
+	fullTimeout = 20 * time.Second // for what a full disk may not delay for long
+	// noticed is how long the server may take events when the disk is full for them,
+	// and refuse them when there is space again.
+	noticed = 3 * time.Second
+	// reserve is what is left for control state when the disk is full for events: less
+	// than the least floor that the server takes.
+	reserve = 40 << 20
+)
+
+// mayRefuse reports whether a post that began at a time may be answered with 507.
+func (s *server) mayRefuse(began time.Time) bool {
+	return s.full.Load() || began.UnixNano() < s.emptied.Load()+int64(noticed)
+}
+
+// fill has the disk get full under load, and space come back: in half of the times
+// to the last byte, in half so far that events are refused. What was accepted is
+// delivered and shown meanwhile; in half of the times the server is killed and
+// starts again while the disk is full. When there is space it takes events again by
+// itself. told is a stream to which nothing else is done.
+func (o *oracle) fill(ctx context.Context, told *stream) error {
+	left := int64(reserve)
+	if o.rng.IntN(2) == 0 {
+		left = 0
+	}
+	kill := o.rng.IntN(2) == 0
+	o.fulls++
+	o.server.full.Store(true)
+	if err := o.cfg.Space.Fill(left); err != nil {
+		return err
+	}
+	if err := o.whileFull(ctx, told, left); err != nil {
+		return fmt.Errorf("with %d bytes left: %w", left, err)
+	}
+	refused := false
+	if kill {
+		var err error
+		if refused, err = o.restartFull(ctx, left); err != nil {
+			return fmt.Errorf("start with %d bytes left: %w", left, err)
+		}
+	}
+	if kill && !refused {
+		if err := o.whileFull(ctx, told, left); err != nil {
+			return fmt.Errorf("after a start with %d bytes left: %w", left, err)
+		}
+	}
+	if err := o.cfg.Space.Empty(); err != nil {
+		return err
+	}
+	o.server.emptied.Store(time.Now().UnixNano())
+	o.server.full.Store(false)
+	if refused {
+		if err := o.start(ctx); err != nil {
+			return fmt.Errorf("start when there is space again: %w", err)
+		}
+	}
+	_, acked := o.books.totals()
+	if err := o.books.await(ctx, acked+o.cfg.Acknowledged/4, fullTimeout); err != nil {
+		o.findings.add("no events are accepted although there is space again: %v", err)
+	}
+	return nil
+}
+
+// restartFull kills the server and starts it on the full disk, until it answers: it
+// is not ready, for it takes no events. Only when not a byte is left it may refuse
+// to start: who owns the log has to be on disk first.
+func (o *oracle) restartFull(ctx context.Context, left int64) (refused bool, err error) {
+	if err := o.kill(ctx); err != nil {
+		return false, err
+	}
+	o.restarts++
+	o.begin()
+	if err := o.server.launch(ctx); err != nil {
+		return false, err
+	}
+	answers := soon(ctx, fullTimeout, func() bool {
+		refused = o.server.process.Ended()
+		return refused || o.server.call(ctx, http.MethodGet, "/healthz", nil, nil) == nil
+	})
+	switch {
+	case refused && left == 0:
+		err = o.server.process.Kill() // it has ended
+		o.server.process = nil
+		return true, errors.Join(err, o.quiet(ctx))
+	case !answers, refused:
+		return false, errors.Join(fmt.Errorf("the server does not answer (it ended: %v)", refused), o.server.kill())
+	}
+	return false, nil
+}
+
+// whileFull looks whether posts are refused and all else goes on.
+func (o *oracle) whileFull(ctx context.Context, told *stream, left int64) error {
+	before := o.server.refused.Load()
+	if !soon(ctx, noticed, func() bool { return o.server.refused.Load() > before }) {
+		o.findings.add("no post was answered with 507 with %d bytes left", left)
+	}
+	for _, path := range []string{"/healthz", "/api/v1/streams", "/api/v1/events?limit=5", "/-/sign_in"} {
+		if err := o.server.call(ctx, http.MethodGet, path, nil, nil); err != nil {
+			o.findings.add("%s with %d bytes left: %v", path, left, err)
+		}
+	}
+	first := o.streams[0]
+	var v view
+	if !soon(ctx, fullTimeout, func() bool {
+		got, err := o.server.stream(ctx, first.id)
+		v = got
+		return err == nil && v.Ledger.Pending == 0
+	}) {
+		o.findings.add("%s: not delivered with %d bytes left: %s, %v", first.spec.Name, left, v.Status, v.Ledger)
+	}
+	if left == 0 {
+		return ctx.Err()
+	}
+	if err := o.poke(ctx, told); err != nil {
+		o.findings.add("with %d bytes left, nothing can be changed: %v", left, err)
+		return ctx.Err()
+	}
+	if err := o.awaitUpdates(ctx, told); err != nil {
+		o.findings.add("with %d bytes left, a change is not told in the log: %v", left, err)
+	}
+	return ctx.Err()
+}
+
+// soon calls f until it is true, for so long.
+func soon(ctx context.Context, d time.Duration, f func() bool) bool {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	for !f() {
+		if pause(ctx, 10*time.Millisecond); ctx.Err() != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// awaitUpdates waits until the log has told every change of a stream.
+func (o *oracle) awaitUpdates(ctx context.Context, s *stream) error {
+	told := 0
+	if soon(ctx, fullTimeout, func() bool {
+		told = 0
+		for _, e := range o.streams[0].receiver.shelf().own {
+			if e.Type == "stream.update" && e.about(s.id) {
+				told++
+			}
+		}
+		return told >= s.done["stream.update"]
+	}) {
+		return nil
+	}
+	return fmt.Errorf("%d of %d changes of %s", told, s.done["stream.update"], s.spec.Name)
+}
