@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/sluicelog/sluice/bench/load"
@@ -47,5 +48,53 @@ func TestLostCountsOnlyWhatWasAcknowledged(t *testing.T) {
 	s.paths = append(s.paths, "/b")
 	if got, want := s.lost(stats), uint64(11); got != want {
 		t.Errorf("lost with an empty path: got %d, want %d", got, want)
+	}
+}
+
+// TestEachTargetHasAScenario names, for each row of the table of what is to be
+// reached, the scenarios and the measures that judge it.
+func TestEachTargetHasAScenario(t *testing.T) {
+	for _, row := range [][]string{ // scenario, measures
+		{"flat100-d1", "acked / floor", "delivered / floor", "drain s", "max rss MiB", "cpu s for a million"},
+		{"flat100-noindex", "cpu s for a million", "cpu / floor"},
+		{"flat1-c16", "acked / floor"},
+		{"flat1-c256", "acked / floor"},
+		{"steady", "e2e p50 ms", "e2e p99 / (10 ms or 1.5 floor)"},
+		{"flat100-d20", "acked per second", "delivered / floor", "drain s"},
+		{"tenants-five", "acked / one stream", "max rss MiB"},
+		{"tenants-zipf", "acked / one stream", "drain s", "max rss MiB"},
+		{"paused", "acked / without paused streams", "acked while catching up / before"},
+		{"backlog", "acked while the backlog is delivered / before", "max rss MiB"},
+		{"dead-slow", "healthy e2e p50 / all healthy", "healthy e2e p99 / all healthy"},
+		{"restart", readyAfter, ackAfter, deliverAfter},
+		{"disk", diskRatio},
+		{"flat100-index", indexBehind, indexedCPU},
+		{"index", indexRate},
+		{"soak", "rss MiB, growth in the second half, %", "goroutines, growth in the second half, %", "open files, growth in the second half, %"},
+	} {
+		sc, ok := Find(row[0])
+		if !ok {
+			t.Errorf("scenario %s: there is none", row[0])
+			continue
+		}
+		for _, name := range row[1:] {
+			if !slices.ContainsFunc(sc.Measures, func(m report.Measure) bool { return m.Name == name && m.Reached != nil }) {
+				t.Errorf("scenario %s: %s has no target", row[0], name)
+			}
+		}
+	}
+	if _, ok := Find("nothing"); ok {
+		t.Error("found a scenario that does not exist")
+	}
+}
+
+// TestKeptRoundsAreNotMadeAgain asks for as many rounds as are kept.
+func TestKeptRoundsAreNotMadeAgain(t *testing.T) {
+	sc, _ := Find("flat100-d1")
+	r := report.Result{Acked: 1, Delivered: 1}
+	out := report.Scenario{Rounds: []report.Round{{Base: &r, Test: &r}, {Base: &r, Test: &r}}}
+	err := Run(t.Context(), &Env{}, &sc, &out, 2, "", func() error { t.Error("something is saved"); return nil })
+	if err != nil || len(out.Rounds) != 2 {
+		t.Errorf("run: got %d rounds, %v, want the two that are kept", len(out.Rounds), err)
 	}
 }
