@@ -107,8 +107,8 @@ func TestPruneKeepsNeededKeys(t *testing.T) {
 		w.Ring = lost // as when the key file was restored from an older copy
 		w.Restart()
 		synctest.Wait()
-		if _, err := w.Service.Stream(t.Context(), w.Admin, s.ID); err == nil {
-			t.Error("a stream whose key is missing: got no error")
+		if got, err := w.Service.Stream(t.Context(), w.Admin, s.ID); err != nil || len(got.Secrets) != 0 || got.Status != sluice.StatusHeld {
+			t.Errorf("a stream whose key is missing: got %s with secrets %v, error %v; want it held without any", got.Status, got.Secrets, err)
 		}
 		got, err := w.Service.PruneKeys(t.Context(), w.Admin)
 		if err != nil || len(got.Keys) != 2 || got.Keys[1].InFile || got.Pending != 4 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/secret"
 )
 
 // The secrets of a stream are sealed one by one, each bound to the stream and to
@@ -41,10 +42,30 @@ func (s *Service) seal(r *streamRecord, config json.RawMessage, secrets destinat
 
 // unseal returns the record's configuration and secrets in plain.
 func (s *Service) unseal(r *streamRecord) (json.RawMessage, destination.Secrets, error) {
+	return s.openFields(r, false)
+}
+
+// salvage is unseal without what a key sealed that is not in the key file: such
+// secrets are as if they had never been entered, and where it is the values of the
+// headers there are no headers. So a stream whose key is lost is shown, and can be
+// given its secrets anew.
+func (s *Service) salvage(r *streamRecord) (json.RawMessage, destination.Secrets, error) {
+	return s.openFields(r, true)
+}
+
+func (s *Service) openFields(r *streamRecord, lossy bool) (json.RawMessage, destination.Secrets, error) {
 	secrets := destination.Secrets{}
 	config := r.Config
 	for field, sealed := range r.Sealed {
 		value, err := s.cfg.Ring.Open(sealed, sealContext(r.ID, field))
+		if lossy && errors.Is(err, secret.ErrNoKey) {
+			if field == fieldHeaders {
+				if config, err = withoutHeaders(r.Config); err != nil {
+					return nil, nil, fmt.Errorf("read %s of stream %d: %w", field, r.ID, err)
+				}
+			}
+			continue
+		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("open %s of stream %d: %w", field, r.ID, err)
 		}
@@ -95,6 +116,15 @@ func putHeaderValues(plain, values json.RawMessage) (json.RawMessage, error) {
 		h["value"] = list[i]
 	}
 	return writeHeaders(members, headers)
+}
+
+// withoutHeaders returns a configuration with an empty list of headers.
+func withoutHeaders(plain json.RawMessage) (json.RawMessage, error) {
+	members, _, err := readHeaders(plain)
+	if err != nil {
+		return nil, err
+	}
+	return writeHeaders(members, []object{})
 }
 
 type object = map[string]json.RawMessage

@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -274,7 +275,7 @@ func (s *Service) patchDestination(ctx context.Context, p Principal, old, next *
 	if kind == nil {
 		return nil, sluice.Errorf(sluice.Unsupported, "this server has no kind %q", old.Kind)
 	}
-	config, secrets, err := s.unseal(old)
+	config, secrets, err := s.salvage(old)
 	if err != nil {
 		return nil, err
 	}
@@ -285,6 +286,9 @@ func (s *Service) patchDestination(ctx context.Context, p Principal, old, next *
 	after, err := mergeSecrets(kind, secrets, patch.Secrets, s.now())
 	if err != nil {
 		return nil, err
+	}
+	if knows(kind, verificationToken) && after[verificationToken] == "" {
+		after[verificationToken] = rand.Text()[:24] // the one before is lost
 	}
 	if merged, err = s.checkConfig(ctx, p, kind, config, merged, after); err != nil {
 		return nil, err

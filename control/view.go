@@ -16,7 +16,7 @@ type Stream struct {
 	Name      string          `json:"name"`
 	Kind      string          `json:"kind"`
 	Config    json.RawMessage `json:"config"`
-	// Secrets says "set" for each secret that is there.
+	// Secrets says "set" for each secret that is there and can be read.
 	Secrets map[string]string `json:"secrets"`
 	// VerificationToken is shown because receivers compare it.
 	VerificationToken string        `json:"verification_token,omitempty"`
@@ -104,7 +104,7 @@ type Lane struct {
 
 // view shows a stream with its secrets as owners may see them.
 func (s *Service) view(ctx context.Context, r *streamRecord) (Stream, error) {
-	config, secrets, err := s.unseal(r)
+	config, secrets, err := s.salvage(r)
 	if err != nil {
 		return Stream{}, err
 	}
