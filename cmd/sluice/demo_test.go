@@ -12,7 +12,7 @@ import (
 
 // The demo and its hooks execute this test binary as sluice.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "git" && os.Args[2] == "hook" || len(os.Args) > 1 && os.Args[1] == "serve" {
+	if len(os.Args) == 3 && os.Args[1] == "git" && os.Args[2] == "hook" || len(os.Args) > 1 && os.Args[1] == "serve" || os.Getenv(asProgram) != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		env := &Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ()}
 		code := run(ctx, env, os.Args[1:])

@@ -97,7 +97,7 @@ func openRing(cfg *Config, fresh bool) (*secret.Ring, error) {
 		return ring, err
 	}
 	if !fresh {
-		return nil, fmt.Errorf("the key file %s is missing: without it the secrets of streams cannot be read; restore it from your copy", path)
+		return nil, fmt.Errorf("the key file %s is missing: without it the secrets of streams cannot be read; restore it from your copy (docs/drills.md says what to do when there is none)", path)
 	}
 	return secret.CreateKeyFile(path)
 }

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// asProgram in the environment makes the test binary the program itself.
+const asProgram = "RUN_AS_SLUICE"
+
+// seen is what the drills of a section show, as expressions, in this order.
+func seen() map[string][]string {
+	return map[string][]string{
+		"The disk is lost":           {`is whole`, `Restored the state of`, `1  +acme +http +paused +5 +0 +0 +5 `, `installation\.restore.*\n(?:time=.*\n)*END`},
+		"An older state is put back": {`sequence numbers skipped`, `sluice_log_skipped_events\{partition="audit"\} [1-9]`, `1  +acme +http +paused +3 +0 +0 +3 `},
+		"A segment of the log is damaged": {`DAMAGE: events 2 to \d+: block is damaged`, `the log is damaged`, `sluice_log_damaged_ranges\{partition="audit"\} 1`, `stream\.gap`,
+			`1  +acme +http +\w+ +\d+ +0 +0 +\d+ +0 +[1-9]\d\d`},
+		"The disk is full":                   {`no_space`, "\n507\n", `sluice_space_low 1`, `1 accepted`},
+		"The key file is lost":               {`the key file drill/sluice.key is missing`, `MISSING from the key file`, `1  +acme +http +held `, `Changed stream 1`, `\d  +current`},
+		"The sealing key was seen by others": {`current`, "\n1\n"},
+		"A destination is gone for days":     {`failing`, `refused`, `active`, `1  +acme +http +active +\d+ +[1-9]`},
+	}
+}
+
+// TestDrills carries out every drill of docs/drills.md as it stands there, and the
+// one of docs/operations.md, with real servers.
+func TestDrills(t *testing.T) {
+	t.Parallel()
+	setup, drills := readDrills(t, filepath.Join("..", "..", "docs", "drills.md"))
+	for name, want := range seen() {
+		if drills[name] == "" {
+			t.Errorf("docs/drills.md has no drill %q", name)
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out := carryOut(t, setup, drills[name])
+			rest := out
+			for _, expr := range want {
+				at := regexp.MustCompile(expr).FindStringIndex(rest)
+				if at == nil {
+					t.Fatalf("%q is not seen in the rest of\n%s", expr, out)
+				}
+				rest = rest[at[1]:]
+			}
+		})
+	}
+	for name := range drills {
+		if seen()[name] == nil {
+			t.Errorf("nobody knows what is seen in the drill %q", name)
+		}
+	}
+}
+
+// readDrills returns the commands in front of the first heading of a page, and
+// those below each heading: lines that are indented.
+func readDrills(t *testing.T, path string) (setup string, drills map[string]string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drills = map[string]string{}
+	name := ""
+	for line := range strings.SplitSeq(string(text), "\n") {
+		if heading, ok := strings.CutPrefix(line, "## "); ok {
+			name = heading
+		}
+		command, ok := strings.CutPrefix(line, "    ")
+		switch {
+		case !ok:
+		case name == "":
+			setup += command + "\n"
+		default:
+			drills[name] += command + "\n"
+		}
+	}
+	return setup, drills
+}
+
+// carryOut runs commands in a shell in a folder of their own, with this program and
+// an address that nobody else uses, and returns all that is shown.
+func carryOut(t *testing.T, setup, commands string) string {
+	t.Helper()
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	program := fmt.Sprintf("#!/bin/sh\n%s=1 exec %s \"$@\"\n", asProgram, executable)
+	if err := os.WriteFile(filepath.Join(bin, "sluice"), []byte(program), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	setup = strings.ReplaceAll(setup, "127.0.0.1:8097", freeAddress(t))
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", "trap 'kill -9 $(jobs -p) 2>/dev/null' EXIT\n"+setup+commands+"echo END\n")
+	cmd.Dir = t.TempDir()
+	cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// freeAddress returns an address on loopback that was free a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
