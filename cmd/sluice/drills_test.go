@@ -28,8 +28,8 @@ func seen() map[string][]string {
 	}
 }
 
-// TestDrills carries out every drill of docs/drills.md as it stands there, and the
-// one of docs/operations.md, with real servers.
+// TestDrills carries out every drill of docs/drills.md as it stands there, with real
+// servers.
 func TestDrills(t *testing.T) {
 	t.Parallel()
 	setup, drills := readDrills(t, filepath.Join("..", "..", "docs", "drills.md"))
