@@ -14,8 +14,6 @@ import (
 
 // book is what was posted, by id.
 type book struct {
-	posts int
-
 	mu     sync.Mutex // held by who adds, and by receivers
 	events map[string]event
 }
@@ -39,11 +37,11 @@ type post struct {
 	audit     bool   // no Git events
 }
 
-// marks stand in payloads.
-const (
-	badMark  = `"refuse":true`
-	ownTypes = "stream. token. user. member. namespace. secrets. session. quarantine."
-)
+// badMark stands in events that receivers refuse.
+const badMark = `"refuse":true`
+
+// ownTypes begin the types of what Sluice may write about itself here.
+const ownTypes = "stream. token. user. namespace. secrets. quarantine."
 
 // make makes the events of a post and returns its body.
 func (b *book) make(p post) []byte {
@@ -100,14 +98,12 @@ func (b *book) check(payload []byte) (id string, e event, own bool, wrong string
 func (w *world) post(p post) {
 	w.Helper()
 	body := w.book.make(p)
-	w.book.posts++
-	key := fmt.Sprintf("post-%d", w.book.posts)
 	attempts := 0
 	w.do("post", func(ctx context.Context) error {
 		attempts++
 		got, err := w.producer.PostEvents(ctx, body, "")
 		if err == nil && (got.Accepted+got.Duplicates != p.count || attempts == 1 && got.Duplicates > 0) {
-			w.Errorf("%s of %d events, attempt %d: got %d accepted and %d duplicates", key, p.count, attempts, got.Accepted, got.Duplicates)
+			w.Errorf("a post of %d events, attempt %d: got %d accepted and %d duplicates", p.count, attempts, got.Accepted, got.Duplicates)
 		}
 		return err
 	})

@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -16,11 +15,10 @@ import (
 	"github.com/sluicelog/sluice/destination/s3/s3test"
 )
 
-// storage is one S3 server for all plays of this process, for each a bucket.
-var (
-	storageMu sync.Mutex
-	buckets   atomic.Int64
-)
+// building is held while an S3 server is started: the first one is built.
+var building sync.Mutex
+
+const bucketName = "crash"
 
 // fillBucket delivers to a bucket.
 func fillBucket(w *world) {
@@ -31,25 +29,24 @@ func fillBucket(w *world) {
 	}
 }
 
-// bucket makes a stream to a bucket in which objects can be put, and nothing else.
+// bucket makes a stream to a bucket of a server of its own.
 func (w *world) bucket(name, namespace string) *stream {
 	w.Helper()
-	storageMu.Lock() // building it twice would be a waste
+	building.Lock()
 	server := s3test.Run(w.T)
-	storageMu.Unlock()
-	bucket := fmt.Sprintf("crash-%d", buckets.Add(1))
-	if err := server.MakeBucket(w.Context(), bucket); err != nil {
+	building.Unlock()
+	if err := server.MakeBucket(w.Context(), bucketName); err != nil {
 		w.Fatal(err)
 	}
 	s := newStream(w, name, namespace)
 	s.once = true
 	s.spec.Kind = "s3"
 	s.spec.Config = json.RawMessage(fmt.Sprintf(`{"bucket":%q,"region":%q,"access_key_id":%q,"prefix":"crash","endpoint":%q,"object_seconds":1}`,
-		bucket, s3test.Region, server.AccessKeyID, server.URL))
+		bucketName, s3test.Region, server.AccessKeyID, server.URL))
 	s.spec.Secrets = map[string]string{"secret_access_key": server.Secret}
 	known := map[string]bool{}
 	s.refresh = func(ctx context.Context) error {
-		keys, err := server.Keys(ctx, bucket, "")
+		keys, err := server.Keys(ctx, bucketName, "")
 		if err != nil {
 			return err
 		}
@@ -57,7 +54,7 @@ func (w *world) bucket(name, namespace string) *stream {
 			if known[key] || strings.HasPrefix(key, "crash/sluice-check/") {
 				continue
 			}
-			content, err := object(ctx, server, bucket, key)
+			content, err := object(ctx, server, key)
 			if err != nil {
 				return err
 			}
@@ -72,7 +69,8 @@ func (w *world) bucket(name, namespace string) *stream {
 }
 
 // object reads an object.
-func object(ctx context.Context, server *s3test.Server, bucket, key string) ([]byte, error) {
+func object(ctx context.Context, server *s3test.Server, key string) ([]byte, error) {
+	bucket := bucketName
 	o, err := server.Client().GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 	if err != nil {
 		return nil, err

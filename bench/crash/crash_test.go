@@ -29,7 +29,7 @@ var (
 // bounded is how many deaths there are without -all; each play has one.
 const bounded = 16
 
-// latest bounds the arrivals that are not the first.
+// latest bounds the arrivals that are not the first; most are much earlier.
 const latest = 12
 
 func TestEveryPointHasAPlay(t *testing.T) {
@@ -132,7 +132,7 @@ func choose(random *rand.Rand) []deed {
 	}
 	for _, d := range list {
 		for range *arrivalsFlag - 1 {
-			list = append(list, deed{d.play, d.point, 2 + random.IntN(latest-1)})
+			list = append(list, deed{d.play, d.point, 2 + random.IntN(1+random.IntN(latest-1))})
 		}
 	}
 	return list

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/client"
 	. "github.com/sluicelog/sluice/failpoint"
 )
@@ -95,10 +97,7 @@ func refuse(w *world) {
 	s.mu.Lock()
 	s.tolerant[list[0].ID] = true
 	s.mu.Unlock()
-	again := func(ctx context.Context) error {
-		_, err := w.admin.Redeliver(ctx, s.id, client.QuarantineAct{Events: []client.EventRef{list[0].EventRef}})
-		return err
-	}
+	again := func(ctx context.Context) error { return w.leave(ctx, s, list[0], w.admin.Redeliver) }
 	died := w.died
 	w.do("redeliver an event", again)
 	w.await("that it is delivered", func(ctx context.Context) error {
@@ -110,10 +109,18 @@ func refuse(w *world) {
 		return err
 	})
 	s.dropped[list[1].ID] = true
-	w.do("give an event up", func(ctx context.Context) error {
-		_, err := w.admin.Drop(ctx, s.id, client.QuarantineAct{Events: []client.EventRef{list[1].EventRef}})
+	w.do("give an event up", func(ctx context.Context) error { return w.leave(ctx, s, list[1], w.admin.Drop) })
+}
+
+// leave has an event leave the quarantine, if it is there: who is asked may have
+// died before the answer.
+func (w *world) leave(ctx context.Context, s *stream, q client.Quarantined, act func(context.Context, sluice.StreamID, client.QuarantineAct) (int, error)) error {
+	list, err := w.admin.Quarantine(ctx, s.id, 0)
+	if err != nil || !slices.ContainsFunc(list, func(o client.Quarantined) bool { return o.EventRef == q.EventRef }) {
 		return err
-	})
+	}
+	_, err = act(ctx, s.id, client.QuarantineAct{Events: []client.EventRef{q.EventRef}})
+	return err
 }
 
 // turnKeys makes new sealing keys and removes the old ones.
