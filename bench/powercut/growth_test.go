@@ -1,0 +1,297 @@
+//go:build linux
+
+package powercut_test
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/bench/powercut"
+	"github.com/sluicelog/sluice/bench/process"
+	"github.com/sluicelog/sluice/client"
+)
+
+var retentionFlag = flag.Bool("retention", false, "when the log has filled the disk, wait until retention gives space back, some two minutes")
+
+const (
+	growthToken = "growth-administrator-token-0123456789"
+	smallDisk   = 128 << 20 // bytes: some 40 MiB of log above the floor
+)
+
+// TestLogFillsDisk lets the log itself fill the disk, which retention may not empty
+// since a stream is paused. When that goes on, retention gives the space back, and
+// events are accepted again, without a restart.
+func TestLogFillsDisk(t *testing.T) {
+	t.Parallel()
+	record := fault.Record{
+		Drill:   "Log fills disk",
+		What:    "The log grows until the disk is full, and retention may not remove anything since a stream is paused. Posts are refused with 507, all else goes on, also after a kill; when the stream is resumed it gets everything, and in a long run retention gives the space back then and events are accepted again.",
+		Command: "go test ./bench/powercut -run 'TestLogFillsDisk$' -args -retention", Began: time.Now(),
+	}
+	if err := powercut.Allowed(); err != nil {
+		record.Skipped = err.Error()
+		fault.Keep(t, record)
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	d, err := powercut.New(t.Context(), dir, smallDisk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGrowth(t, build(t, nil), filepath.Join(d.Path(), "data"))
+	err = errors.Join(g.play(t.Context()), g.process.Kill(), d.Close())
+	if err != nil {
+		words, _ := os.ReadFile(filepath.Join(filepath.Dir(g.binary), "server.log"))
+		t.Errorf("%v\nthe server's last words: %s", err, words[max(0, len(words)-3000):])
+		record.Findings = []string{err.Error()}
+	}
+	record.Faults = []fault.Count{{Name: "full disks", Count: 1}, {Name: "kills", Count: 1}}
+	record.Judged = []fault.Count{{Name: "posts refused", Count: int64(g.refused)}, {Name: "acknowledged events", Count: int64(len(g.acked))}, {Name: "streams", Count: 2}}
+	record.Seconds = time.Since(record.Began).Seconds()
+	fault.Keep(t, record)
+}
+
+// growth is the server with its two streams, and what is known of events.
+type growth struct {
+	binary, data string
+	port         *process.Port
+	log          *os.File
+	process      *process.Process
+	admin        *client.Client
+	receiver     *httptest.Server
+	paused, busy sluice.StreamID
+
+	made, refused int
+	acked         map[string]bool
+	never         map[string]bool // ids of posts that were refused
+
+	mu  sync.Mutex
+	got map[string]map[string]bool // ids, types and their targets by path
+}
+
+func newGrowth(t *testing.T, binary, data string) *growth {
+	t.Helper()
+	g := &growth{binary: binary, data: data, acked: map[string]bool{}, never: map[string]bool{}, got: map[string]map[string]bool{"/busy": {}, "/paused": {}}}
+	var err error
+	if g.port, err = process.HoldPort(); err != nil {
+		t.Fatal(err)
+	}
+	if g.log, err = os.Create(filepath.Join(filepath.Dir(binary), "server.log")); err != nil {
+		t.Fatal(err)
+	}
+	if g.admin, err = client.New(client.Config{Server: "http://" + g.port.Address, Token: growthToken}); err != nil {
+		t.Fatal(err)
+	}
+	g.receiver = httptest.NewServer(http.HandlerFunc(g.receive))
+	t.Cleanup(func() {
+		g.receiver.Close()
+		g.admin.Close()
+		_ = g.log.Close()
+		_ = g.port.Release()
+	})
+	return g
+}
+
+func (g *growth) receive(_ http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body) // what is cut off comes again
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for line := range strings.Lines(string(body)) {
+		var e struct {
+			ID     string `json:"id"`
+			Type   string `json:"event_type"`
+			Target any    `json:"target_id"`
+		}
+		if json.Unmarshal([]byte(line), &e) == nil {
+			g.got[r.URL.Path][e.ID] = true
+			g.got[r.URL.Path][e.Type] = true
+			g.got[r.URL.Path][fmt.Sprintf("%s %v", e.Type, e.Target)] = true
+		}
+	}
+}
+
+func (g *growth) has(path, id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.got[path][id]
+}
+
+// start starts the server and waits until it answers.
+func (g *growth) start(ctx context.Context) (err error) {
+	g.process, err = process.Start(ctx, process.Spec{
+		Path: g.binary,
+		Args: []string{"serve", "--data", g.data, "--listen", g.port.Address, "--allow-private-destinations", "--segment-size", "4MiB", "--retention-bytes-audit", "12MiB"},
+		Env:  []string{"SLUICE_ADMIN_TOKEN=" + growthToken, "SLUICE_REQUEST_LIMIT=0"}, Log: g.log,
+	})
+	if err != nil {
+		return err
+	}
+	return g.await(ctx, "the server to answer", func() error {
+		_, err := g.admin.Streams(ctx, nil)
+		return err
+	})
+}
+
+// await calls try until it returns nil.
+func (g *growth) await(ctx context.Context, what string, try func() error) error {
+	const patience = 200 * time.Second // retention looks each minute
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w", what, err)
+		}
+	}
+}
+
+// post posts events that no compression makes smaller. It reports whether they were
+// refused for want of space.
+func (g *growth) post(ctx context.Context) (full bool, err error) {
+	var ids []string
+	var body strings.Builder
+	noise := make([]byte, 4<<10)
+	for range 64 {
+		g.made++
+		for i := range noise {
+			noise[i] = byte(rand.Uint32())
+		}
+		ids = append(ids, fmt.Sprintf("g%d", g.made))
+		fmt.Fprintf(&body, `{"id":"g%d","event_type":"user.add","entity_path":"acme/web","noise":"%s"}`+"\n", g.made, hex.EncodeToString(noise))
+	}
+	_, err = g.admin.PostEvents(ctx, []byte(body.String()), "")
+	fate := g.acked
+	if e, ok := errors.AsType[*client.Error](err); ok && e.Status == http.StatusInsufficientStorage {
+		fate, full, err = g.never, true, nil
+		g.refused++
+	}
+	for _, id := range ids {
+		fate[id] = true
+	}
+	return full, err
+}
+
+func (g *growth) play(ctx context.Context) error {
+	if err := errors.Join(g.start(ctx), g.streams(ctx)); err != nil {
+		return err
+	}
+	for full := false; !full; {
+		var err error
+		if full, err = g.post(ctx); err != nil {
+			return fmt.Errorf("post: %w", err)
+		}
+	}
+	if err := g.whileFull(ctx, "before"); err != nil {
+		return err
+	}
+	if err := errors.Join(g.process.Kill(), g.start(ctx)); err != nil {
+		return err
+	}
+	if err := g.whileFull(ctx, "after"); err != nil {
+		return fmt.Errorf("after a kill: %w", err)
+	}
+	if err := g.admin.ResumeStream(ctx, g.paused); err != nil {
+		return fmt.Errorf("resume: %w", err)
+	}
+	if *retentionFlag {
+		if err := g.await(ctx, "events to be accepted again", func() error {
+			full, err := g.post(ctx)
+			if full {
+				err = errors.New("507")
+			}
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return g.judge(ctx)
+}
+
+func (g *growth) streams(ctx context.Context) error {
+	for path, id := range map[string]*sluice.StreamID{"/busy": &g.busy, "/paused": &g.paused} {
+		active := path == "/busy"
+		config := fmt.Sprintf(`{"url":"%s%s","format":"ndjson"}`, g.receiver.URL, path)
+		v, err := g.admin.CreateStream(ctx, client.StreamSpec{Name: path[1:], Kind: "http", Config: json.RawMessage(config), Start: "earliest", Active: &active})
+		if err != nil {
+			return err
+		}
+		*id = v.ID
+	}
+	return nil
+}
+
+// whileFull looks whether posts are refused, and deliveries, reads, changes and what
+// the log tells of them go on.
+func (g *growth) whileFull(ctx context.Context, name string) error {
+	if full, err := g.post(ctx); err != nil || !full {
+		return fmt.Errorf("a post on a full disk is not refused (%v)", err)
+	}
+	if _, err := g.admin.FindEvents(ctx, client.EventQuery{Limit: 1}); err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	token, err := g.admin.CreateToken(ctx, client.TokenSpec{Kind: "producer", Name: name})
+	if err != nil {
+		return fmt.Errorf("change: %w", err)
+	}
+	return g.await(ctx, "deliveries", func() error {
+		if !g.has("/busy", fmt.Sprintf("token.create %v", token.ID)) {
+			return fmt.Errorf("the creation of token %v has not arrived", token.ID)
+		}
+		return g.delivered(ctx, g.busy, "/busy")
+	})
+}
+
+// delivered holds that a stream has delivered everything.
+func (g *growth) delivered(ctx context.Context, id sluice.StreamID, path string) error {
+	v, err := g.admin.Stream(ctx, id)
+	if err != nil {
+		return err
+	}
+	if l := v.Ledger; l.Pending > 0 || l.Expired > 0 || l.Accepted != l.Delivered || int(l.Accepted) < len(g.acked) {
+		return fmt.Errorf("%s: %+v, with %d events acknowledged", v.Name, l, len(g.acked))
+	}
+	for id := range g.acked {
+		if !g.has(path, id) {
+			return fmt.Errorf("%s: event %s did not arrive", v.Name, id)
+		}
+	}
+	return nil
+}
+
+func (g *growth) judge(ctx context.Context) error {
+	for path, id := range map[string]sluice.StreamID{"/busy": g.busy, "/paused": g.paused} {
+		if err := g.await(ctx, "deliveries", func() error { return g.delivered(ctx, id, path) }); err != nil {
+			return err
+		}
+		for id := range g.never {
+			if g.has(path, id) {
+				return fmt.Errorf("event %s arrived, and its post was refused for want of space", id)
+			}
+		}
+		if !g.has(path, "stream.resume") {
+			return errors.New("the log does not tell that the stream was resumed")
+		}
+	}
+	return nil
+}
