@@ -62,7 +62,7 @@ func TestFlips(t *testing.T) {
 
 func record(c *tally, began time.Time) fault.Record {
 	r := fault.Record{
-		Drill: "bit flips",
+		Drill: "Bit flips",
 		What: "One bit of one file of the data was flipped, and the data opened: in thousands of copies through the engines, in some through the server itself, until each stream had told what became of every event. " +
 			"Compared were every event and record with those before the flip, what was named as lost with the block that was hit, answers of searches with the log, ledgers with what arrived.",
 		Command: fmt.Sprintf("go test -count=1 -run 'TestFlips$' ./bench/flip -args -seed %d -seeds %d -servers %d", *seedFlag, *seedsFlag, *serverFlag),
