@@ -126,7 +126,8 @@ func (d *Deliverer) Activity(ctx context.Context, id sluice.StreamID, since time
 	if err != nil {
 		return nil, err
 	}
-	if oldest := time.Now().Add(-MaxActivity); since.Before(oldest) {
+	now := time.Now()
+	if oldest := now.Add(-MaxActivity); since.Before(oldest) {
 		since = oldest
 	}
 	sums := map[int64]minute{}
@@ -136,6 +137,7 @@ func (d *Deliverer) Activity(ctx context.Context, id sluice.StreamID, since time
 			return nil, fmt.Errorf("read activity of stream %d: %w", id, err)
 		}
 		for _, m := range list {
+			m.at = min(m.at, minuteOf(now)) // the clock may have been ahead
 			sum := sums[m.at]
 			sum.add(m)
 			sums[m.at] = sum

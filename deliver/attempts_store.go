@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -106,12 +107,15 @@ func (j *journal) add(a *Attempt) {
 		j.loaded = true // what was is lost; it only informs
 	}
 	end := a.Time.Add(a.Took)
-	if at := minuteOf(end); at > j.open.at {
+	switch at := minuteOf(end); {
+	case at > j.open.at:
 		if len(j.closed.b) > maxMinuteLog {
 			j.closed = minuteLog{}
 		}
 		j.closed.add(j.open)
 		j.open = minute{at: at}
+	case at < j.open.at-1: // more than attempts at once are apart
+		j.setBack(at)
 	}
 	j.open.delivered += uint64(a.Delivered)
 	j.fresh += uint64(a.Delivered)
@@ -138,6 +142,22 @@ func (j *journal) add(a *Attempt) {
 		j.dirty = true
 		j.js.changed(j)
 	}
+}
+
+// setBack goes on at an earlier minute, when the clock was set back: what was counted
+// for later ones belongs to it. The journal is locked.
+func (j *journal) setBack(at int64) {
+	var before minuteLog
+	now := minute{}
+	for _, m := range append(readMinutes(j.closed.b), j.open) {
+		if m.at < at {
+			before.add(m)
+		} else {
+			now.add(m)
+		}
+	}
+	now.at = at
+	j.closed, j.open = before, now
 }
 
 func (js *journals) changed(j *journal) {
@@ -182,8 +202,10 @@ func (j *journal) minutes(ctx context.Context, since int64) (out []minute, fresh
 	j.mu.Lock()
 	err = j.ready(ctx)
 	recent := readMinutes(j.closed.b)
+	until := int64(math.MaxInt64)
 	if j.open.at != 0 {
 		recent = append(recent, j.open)
+		until = recent[0].at // of stored ones: what is later is of a clock that was ahead
 	}
 	fresh = j.fresh
 	j.mu.Unlock()
@@ -193,13 +215,13 @@ func (j *journal) minutes(ctx context.Context, since int64) (out []minute, fresh
 	last := since - 1
 	take := func(list []minute) {
 		for _, m := range list {
-			if m.at > last {
+			if m.at > last && m.at < until {
 				out = append(out, m)
 				last = m.at
 			}
 		}
 	}
-	// What moves into a day's record meanwhile is met twice, and taken once.
+	// What moves into a day's record meanwhile is taken from recent.
 	for rec, err := range j.js.store.List(ctx, j.prefix) {
 		if err != nil {
 			return nil, 0, err
@@ -208,6 +230,7 @@ func (j *journal) minutes(ctx context.Context, since int64) (out []minute, fresh
 			take(readMinutes(rec.Value))
 		}
 	}
+	until = math.MaxInt64
 	take(recent)
 	return out, fresh, nil
 }
@@ -385,8 +408,9 @@ func (j *journal) closeDays(ctx context.Context) error {
 	return nil
 }
 
-// appendDay adds minutes to the record of a day. Those that are there already,
-// from a try before, are left out. With the first of a day, days long past go.
+// appendDay adds minutes to the record of a day. What is there from the first of them
+// on goes: it is of a try before, or of a clock that was ahead. With the first of a
+// day, days long past go.
 func (j *journal) appendDay(ctx context.Context, day int64, list []minute) error {
 	key := j.prefix + strconv.FormatInt(day, 10)
 	rec, err := j.js.store.Get(ctx, key)
@@ -398,7 +422,9 @@ func (j *journal) appendDay(ctx context.Context, day int64, list []minute) error
 	}
 	var log minuteLog
 	for _, m := range readMinutes(rec.Value) {
-		log.add(m)
+		if m.at < list[0].at {
+			log.add(m)
+		}
 	}
 	for _, m := range list {
 		log.add(m)

@@ -16,10 +16,9 @@ const retentionEvery = time.Minute
 const clockSlack = time.Hour
 
 // retain removes what nobody needs any more, and samples what waits, until ctx
-// ends. With a clock that was set forward it does neither.
+// ends. While the clock is ahead it does neither.
 func (d *Deliverer) retain(ctx context.Context) {
 	start := time.Now()
-	stoppedByClock := false
 	ticker := time.NewTicker(retentionEvery)
 	defer ticker.Stop()
 	for {
@@ -29,12 +28,7 @@ func (d *Deliverer) retain(ctx context.Context) {
 			return
 		}
 		now := time.Now()
-		if ahead := now.Round(0).Sub(start.Round(0)) - now.Sub(start); ahead > clockSlack {
-			if !stoppedByClock {
-				d.opts.Logger.ErrorContext(ctx, "retention stopped: the clock was set forward; restart when it is right", "ahead", ahead)
-			}
-			stoppedByClock = true
-			d.retentionStopped.Store(true)
+		if d.clockAhead(ctx, now.Round(0).Sub(start.Round(0))-now.Sub(start)) {
 			continue
 		}
 		for _, p := range d.order {
@@ -47,6 +41,19 @@ func (d *Deliverer) retain(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// clockAhead reports whether the wall clock is too far ahead of the monotonic one,
+// and tells when that changes. It was right at the start, as far as anybody knows.
+func (d *Deliverer) clockAhead(ctx context.Context, ahead time.Duration) bool {
+	stopped := ahead > clockSlack
+	switch was := d.retentionStopped.Swap(stopped); {
+	case stopped && !was:
+		d.opts.Logger.ErrorContext(ctx, "retention stopped: the clock was set forward; set it back, or restart when it is right", "ahead", ahead)
+	case was && !stopped:
+		d.opts.Logger.InfoContext(ctx, "retention goes on: the clock was set back", "ahead", ahead)
+	}
+	return stopped
 }
 
 // trim removes the blocks of a partition that are old enough, or too many, and
