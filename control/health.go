@@ -153,24 +153,29 @@ func (w *watch) judge(ctx context.Context, st *stream, told *healthRecord, m mar
 		if now.Sub(t.Since) >= failingAfter || t.Tries >= failingTries {
 			return sluice.StatusFailing
 		}
-	case lasted >= recoveredAfter && w.delivers(ctx, st, told):
+	case lasted >= recoveredAfter && w.delivers(ctx, st, told, m, now):
 		return ""
 	}
 	return told.State
 }
 
 // delivers reports whether there is proof that a stream works again: a delivery
-// or a check since its trouble was told.
-func (w *watch) delivers(ctx context.Context, st *stream, told *healthRecord) bool {
+// or a check since its trouble was told. A clock that was ahead then and has been set
+// back leaves a time to come; what this process has seen counts then.
+func (w *watch) delivers(ctx context.Context, st *stream, told *healthRecord, m mark, now time.Time) bool {
 	state, ok := w.s.cfg.Deliver.State(ctx, st.id)
 	if !ok || state.Status != sluice.StatusActive && state.Status != sluice.StatusDone {
 		return false
 	}
-	if state.Status == sluice.StatusDone || told.Check != nil && told.Check.OK && told.Check.Time.After(told.Changed) {
+	checked, delivered := told.Changed, told.Changed
+	if told.Changed.After(now) {
+		checked, delivered = m.since, time.Time{}
+	}
+	if state.Status == sluice.StatusDone || told.Check != nil && told.Check.OK && told.Check.Time.After(checked) {
 		return true
 	}
 	for i := range state.Lanes {
-		if state.Lanes[i].LastSuccess.After(told.Changed) {
+		if state.Lanes[i].LastSuccess.After(delivered) {
 			return true
 		}
 	}
