@@ -40,6 +40,7 @@ func (o *oracle) finish(ctx context.Context) error {
 		return err
 	}
 	o.judge(ctx)
+	o.inspect(ctx)
 	for _, end := range []func() error{o.server.stop, o.server.kill} {
 		if err := errors.Join(end(), o.quiet(ctx)); err != nil {
 			return err
@@ -52,6 +53,22 @@ func (o *oracle) finish(ctx context.Context) error {
 		}
 	}
 	return o.server.kill()
+}
+
+// inspect lets the caller look.
+func (o *oracle) inspect(ctx context.Context) {
+	if o.cfg.Inspect == nil {
+		return
+	}
+	end := End{Address: o.server.url(""), Token: adminToken, Events: int(o.streams[0].final.Accepted)}
+	for _, s := range o.streams {
+		if s.alive() {
+			end.Streams = append(end.Streams, s.id)
+		}
+	}
+	for _, f := range o.cfg.Inspect(ctx, end) {
+		o.findings.add("%s", f)
+	}
 }
 
 // settle waits until nothing is pending any more, and every stream that was told

@@ -54,8 +54,27 @@ type Config struct {
 	// Space is the disk that the server's data lie on, which gets full in each cycle.
 	// Nil for one that does not. Power is nil then.
 	Space Space
+	// Env is added to the server's environment.
+	Env []string
+	// Disturb, unless it is nil, is called in each life of the server, under load,
+	// and does something to it until ctx ends.
+	Disturb func(ctx context.Context)
+	// Untimed leaves out streams that begin or end at a time: for servers whose
+	// clock is wrong.
+	Untimed bool
+	// Inspect, unless it is nil, is called when all is settled and judged, while the
+	// server runs, and returns what is wrong besides.
+	Inspect func(ctx context.Context, end End) []string
 	// StopAtFinding ends the run with the first thing that is wrong.
 	StopAtFinding bool
+}
+
+// End is what there is in the end.
+type End struct {
+	Address string // of the server, as a URL
+	Token   string // of its administrator
+	Events  int    // accepted by the stream that takes everything
+	Streams []int64
 }
 
 // Power is a disk that can lose what was not synced.
@@ -328,11 +347,14 @@ func (o *oracle) load(ctx context.Context) error {
 	}
 	defer wg.Wait()
 	defer stop()
+	acting, abandon := context.WithCancel(ctx)
+	defer abandon()
+	if o.cfg.Disturb != nil {
+		wg.Go(func() { o.cfg.Disturb(acting) })
+	}
 	if err := o.await(ctx, before+o.cfg.Acknowledged/2); err != nil {
 		return errors.Join(err, o.server.kill())
 	}
-	acting, abandon := context.WithCancel(ctx)
-	defer abandon()
 	list, told := o.watched(), o.streams[2]
 	wg.Go(func() { o.watch(acting, list) })
 	deeds := make(chan struct{})

@@ -32,6 +32,7 @@ type server struct {
 	client  *http.Client
 	process *process.Process // nil when it does not run
 	power   Power            // nil for none
+	env     []string         // besides what every life has
 	failed  atomic.Bool      // the disk failed in this life
 	// death is where a server that is launched now is to end itself: see
 	// [Config.Death]. "" for nowhere.
@@ -57,7 +58,7 @@ func newServer(cfg Config) (*server, error) {
 	case cfg.Space != nil:
 		dir = cfg.Space.Path()
 	}
-	return &server{binary: cfg.Binary, data: filepath.Join(dir, "data"), port: port, log: log, client: newClient(), power: cfg.Power}, nil
+	return &server{binary: cfg.Binary, data: filepath.Join(dir, "data"), port: port, log: log, client: newClient(), power: cfg.Power, env: cfg.Env}, nil
 }
 
 func newClient() *http.Client {
@@ -69,7 +70,7 @@ func (s *server) url(path string) string { return "http://" + s.port.Address + p
 // launch starts the process and does not wait for it.
 func (s *server) launch(ctx context.Context) error {
 	s.failed.Store(false)
-	env := []string{"SLUICE_ADMIN_TOKEN=" + adminToken, "SLUICE_REQUEST_LIMIT=0"}
+	env := append([]string{"SLUICE_ADMIN_TOKEN=" + adminToken, "SLUICE_REQUEST_LIMIT=0"}, s.env...)
 	if s.death != "" {
 		env = append(env, "SLUICE_FAILPOINT="+s.death)
 	}

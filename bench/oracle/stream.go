@@ -183,9 +183,12 @@ func (o *oracle) episodeSpecs(episode int) (doomed, middle, replay, ending spec)
 	doomed = spec{Name: name("beta-doomed"), Tenant: "beta", Format: "ndjson", PoisonRate: 400}
 	middle = spec{Name: name("gamma-middle"), Tenant: "gamma", Format: "ndjson"}
 	replay = spec{Name: name("beta-replay"), Tenant: "beta", Format: "array", Start: "earliest"}
-	if episode > 0 {
+	if episode > 0 && !o.cfg.Untimed {
 		replay.Start = time.Now().Add(-5 * time.Second).UTC().Format(time.RFC3339Nano)
 	}
 	ending = spec{Name: name("alpha-ending"), Tenant: "alpha", Format: "array", Lasts: 2500 * time.Millisecond}
+	if o.cfg.Untimed {
+		ending.Lasts = 0
+	}
 	return doomed, middle, replay, ending
 }

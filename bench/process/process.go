@@ -115,6 +115,9 @@ func (p *Process) Stop() error {
 	return nil
 }
 
+// ID returns the child's process id.
+func (p *Process) ID() int { return p.cmd.Process.Pid }
+
 // Signal sends the child a signal.
 func (p *Process) Signal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
 

@@ -1,0 +1,162 @@
+//go:build linux && amd64
+
+package clock
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/bench/mutant"
+	"github.com/sluicelog/sluice/bench/oracle"
+	"github.com/sluicelog/sluice/client"
+)
+
+const day = 24 * time.Hour
+
+// TestJumpsUnderLoad lets the oracle judge a server whose clock is set a day ahead
+// and a day back again and again, under load and while it does not run, and that
+// is killed meanwhile.
+func TestJumpsUnderLoad(t *testing.T) {
+	t.Parallel()
+	result, jumps := jump(t, sound(t), seed(), *cyclesFlag)
+	for _, f := range result.Findings {
+		t.Error(f)
+	}
+	if jumps < int64(*cyclesFlag) {
+		t.Errorf("jumps: got %d, want one in each life at least", jumps)
+	}
+}
+
+// TestJumpsFindTimesThatGoBack plays with a server that takes the wall clock as it
+// is.
+func TestJumpsFindTimesThatGoBack(t *testing.T) {
+	mutants(t)
+	result, _ := jump(t, build(t, mutant.Edit{File: "eventlog/partition.go", Old: "if t.Before(p.accepted) {", New: "if false {"}), 1, 1)
+	if !mention(result.Findings, "accepted") {
+		t.Errorf("a server whose acceptance times go back was not found out: %q", result.Findings)
+	}
+}
+
+// jump plays and keeps the record.
+func jump(t *testing.T, binary string, seed uint64, cycles int) (oracle.Result, int64) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sluice-clock-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if !t.Failed() {
+			_ = os.RemoveAll(dir)
+		}
+	})
+	t.Logf("seed %d, data in %s", seed, dir)
+	began := time.Now()
+	c := newClock(t)
+	var jumps, compared atomic.Int64
+	rng := rand.New(rand.NewPCG(seed, 1))
+	result, err := oracle.Run(t.Context(), oracle.Config{
+		Binary: binary, Dir: dir, Cycles: cycles, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(), Env: []string{c.Env()}, Untimed: true,
+		Disturb: func(ctx context.Context) {
+			for ctx.Err() == nil {
+				c.Set([]time.Duration{0, day, -day, 50 * time.Minute, 0, day}[rng.IntN(6)])
+				jumps.Add(1)
+				wait(ctx, time.Duration(rng.IntN(100))*time.Millisecond)
+			}
+		},
+		Inspect: func(ctx context.Context, end oracle.End) []string {
+			c.Set(0)
+			found, n := inspect(ctx, end, c)
+			compared.Add(int64(n))
+			return found
+		},
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	fault.Keep(t, fault.Record{
+		Drill:   "Clock jumps",
+		What:    "The server's wall clock is set a day ahead and back, several times a second, under load and between its lives; it is killed meanwhile. Compared: every event, every ledger, the times of acceptance, what the search finds, and the minutes of activity.",
+		Command: "go test ./bench/clock -run TestJumpsUnderLoad -args -cycles " + fmt.Sprint(cycles) + " -seed " + fmt.Sprint(seed),
+		Seeds:   fmt.Sprint(seed),
+		Faults:  []fault.Count{{Name: "jumps", Count: jumps.Load()}, {Name: "kills", Count: int64(result.Cycles)}, {Name: "starts", Count: int64(result.Restarts)}},
+		Judged: []fault.Count{{Name: "events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)},
+			{Name: "times of acceptance", Count: compared.Load()}},
+		Findings: result.Findings, Began: began, Seconds: time.Since(began).Seconds(),
+	})
+	return result, jumps.Load()
+}
+
+// inspect looks at what the oracle does not: the order of acceptance, the search,
+// and activity.
+func inspect(ctx context.Context, end oracle.End, c *Clock) (found []string, compared int) {
+	say := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+	api, err := client.New(client.Config{Server: strings.TrimSuffix(end.Address, "/"), Token: end.Token})
+	if err != nil {
+		return []string{err.Error()}, 0
+	}
+	defer api.Close()
+	last := map[string]client.FoundEvent{}
+	q := client.EventQuery{Oldest: true, Limit: client.MaxFound}
+	for {
+		page, err := api.FindEvents(ctx, q)
+		if err != nil {
+			say("search: %v", err)
+			break
+		}
+		for _, e := range page.Events {
+			compared++
+			before, ok := last[e.Partition]
+			if ok && e.Seq <= before.Seq {
+				say("%s: %d, accepted at %v, is found after %d, accepted at %v", e.Partition, e.Seq, e.AcceptedAt, before.Seq, before.AcceptedAt)
+			}
+			if ahead := e.AcceptedAt.Sub(time.Now()); ahead > day+time.Minute || ahead < -day-time.Hour {
+				say("%s: %d was accepted at %v", e.Partition, e.Seq, e.AcceptedAt)
+			}
+			last[e.Partition] = e
+		}
+		if !page.More {
+			break
+		}
+		q.After = page.Next
+	}
+	if compared != end.Events {
+		say("%d events are found, %d were accepted", compared, end.Events)
+	}
+	for _, id := range end.Streams {
+		list, err := api.Activity(ctx, sluice.StreamID(id), 7*24*60)
+		if err != nil {
+			say("activity: %v", err)
+		}
+		if len(list) > maxMinutes {
+			say("stream %d has %d minutes of activity, want %d or fewer", id, len(list), maxMinutes)
+		}
+		for _, m := range list {
+			if m.Time.After(c.Now().Add(time.Minute)) {
+				say("stream %d has activity of a minute to come: %v", id, m)
+			}
+		}
+	}
+	return found, compared
+}
+
+// maxMinutes bounds the minutes of activity: those of four clocks, of a run that
+// lasts some minutes.
+const maxMinutes = 120
+
+// wait waits for d or for the end of ctx.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
