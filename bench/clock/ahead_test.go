@@ -72,6 +72,7 @@ func TestADayAheadFindsRetentionThatGoesOn(t *testing.T) {
 	mutants(t)
 	w := newWorld(t, build(t, mutant.Edit{File: "deliver/retention.go", Old: "const clockSlack = time.Hour", New: "const clockSlack = 100 * time.Hour"}))
 	w.fill(9000)
+	w.archived() // a stream that is behind is entitled to its events
 	w.clock.Set(day)
 	w.fill(9000)
 	wait(t.Context(), time.Second)
@@ -111,6 +112,7 @@ func (w *world) play() {
 	early := w.signIn(password)
 	token := w.token(w.clock.Now().Add(2 * time.Hour))
 	w.fill(9000) // more than a segment
+	w.archived() // a stream that is behind is entitled to its events
 	w.receiver.Set(drill.Mode{Status: http.StatusServiceUnavailable})
 	w.producer.Post(ctx, 10)
 	w.failing()

@@ -5,6 +5,7 @@ package clock
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -136,6 +137,12 @@ func (w *paused) play() {
 	w.ledger(func(l sluice.Ledger) error {
 		if l.Expired == 0 {
 			return fmt.Errorf("nothing has expired: %+v", l)
+		}
+		return nil
+	})
+	drill.Await(w.t, "the event of the gap", func(context.Context) error {
+		if len(w.stories("stream.gap", "audit")) == 0 {
+			return errors.New("it has not come")
 		}
 		return nil
 	})

@@ -1,0 +1,132 @@
+package drill_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/sluicelog/sluice/bench/drill"
+	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/client"
+)
+
+const (
+	healthyStreams = 18
+	// slowAnswer is how long the slow destination takes for each request.
+	slowAnswer = 400 * time.Millisecond
+	// inTime is when healthy destinations have to have everything after the last
+	// answer to a producer. It leaves room for machines that are busy.
+	inTime = 5 * time.Second
+)
+
+// TestDeadAndSlowDestinations has 18 healthy destinations beside one that breaks
+// every connection and one that answers slowly, while the server is killed. The
+// healthy ones have to get everything in time; the dead one comes back in the end
+// and has to get everything, too.
+func TestDeadAndSlowDestinations(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	w := beside(t, sound(t), seed(t), *killsFlag)
+	for _, f := range w.found {
+		t.Error(f)
+	}
+	fault.Keep(t, fault.Record{
+		Drill:    "Dead and slow destinations",
+		What:     "One destination breaks every connection and one answers slowly, beside 18 healthy ones, and the server is killed. Compared: whether the healthy ones have everything within 5 s, what the dead one's account says meanwhile, and each event at all of them after it has come back.",
+		Command:  fmt.Sprintf("go test ./bench/drill -run TestDeadAndSlow -args -kills %d -seed %d", *killsFlag, w.seed),
+		Seeds:    fmt.Sprint(w.seed),
+		Faults:   []fault.Count{{Name: "kills", Count: int64(*killsFlag)}, {Name: "dead destinations", Count: 1}, {Name: "slow destinations", Count: 1}},
+		Judged:   []fault.Count{{Name: "events", Count: int64(w.producer.Acked())}, {Name: "streams", Count: healthyStreams + 2}},
+		Findings: w.found, Began: began, Seconds: time.Since(began).Seconds(),
+	})
+}
+
+// TestDeadAndSlowFindsAnEarlyCursor plays with a server that takes refused events
+// for delivered ones.
+func TestDeadAndSlowFindsAnEarlyCursor(t *testing.T) {
+	w := beside(t, broken(t, refusedIsDelivered), 1, 1)
+	if len(w.found) == 0 {
+		t.Error("a server that takes refused events for delivered ones was not found out")
+	}
+}
+
+// neighbours are the destinations beside each other.
+type neighbours struct {
+	t          *testing.T
+	seed       uint64
+	server     *drill.Server
+	producer   *drill.Producer
+	healthy    []*drill.Receiver
+	dead, slow *drill.Receiver
+	found      []string
+}
+
+func beside(t *testing.T, binary string, seed uint64, kills int) *neighbours {
+	t.Helper()
+	w := &neighbours{t: t, seed: seed, server: drill.NewServer(t, binary), dead: drill.NewReceiver(t, "dead"), slow: drill.NewReceiver(t, "slow")}
+	rng := rand.New(rand.NewPCG(seed, 3))
+	w.server.Start()
+	w.producer = drill.NewProducer(t, w.server)
+	for i := range healthyStreams {
+		w.healthy = append(w.healthy, drill.NewReceiver(t, fmt.Sprintf("healthy-%d", i)))
+	}
+	w.dead.Set(drill.Mode{Dead: true})
+	w.slow.Set(drill.Mode{Delay: slowAnswer})
+	for _, r := range append(w.healthy[:healthyStreams:healthyStreams], w.dead, w.slow) {
+		r.Create(w.server, client.StreamSpec{Namespace: drill.Namespace}, nil)
+	}
+	for range kills {
+		stop := background(t, w.producer)
+		pause(t.Context(), time.Duration(300+rng.IntN(500))*time.Millisecond)
+		stop()
+		w.timely()
+		stop = background(t, w.producer)
+		pause(t.Context(), time.Duration(200+rng.IntN(300))*time.Millisecond)
+		w.server.Kill()
+		stop()
+		w.server.Start()
+		w.producer.Post(t.Context(), 10)
+		w.timely()
+	}
+	w.dead.Set(drill.Mode{})
+	w.slow.Set(drill.Mode{})
+	all := append(w.healthy[:healthyStreams:healthyStreams], w.dead, w.slow)
+	w.found = append(w.found, settled(t, w.server, all...)...)
+	for _, r := range all {
+		w.found = append(w.found, whole(t, w.server, r, w.producer.Acked())...)
+	}
+	w.found = append(w.found, w.producer.Wrong()...)
+	return w
+}
+
+// timely waits until the healthy have everything, at most so long, and looks at the
+// account of the dead one. Nothing is posted meanwhile.
+func (w *neighbours) timely() {
+	w.t.Helper()
+	acked, began := w.producer.Acked(), time.Now()
+	for late := true; late; {
+		late = false
+		for _, r := range w.healthy {
+			if len(r.Missing(0, acked)) > 0 {
+				late = true
+			}
+		}
+		if late && time.Since(began) > inTime {
+			w.found = append(w.found, fmt.Sprintf("a healthy destination has not got everything after %v beside a dead and a slow one", inTime))
+			return
+		}
+		pause(w.t.Context(), 10*time.Millisecond)
+	}
+	drill.Await(w.t, "the account of the dead destination", func(ctx context.Context) error {
+		v, err := w.server.Admin.Stream(ctx, w.dead.ID)
+		if err != nil {
+			return err
+		}
+		if l := v.Ledger; !l.Balanced() || l.Pending != l.Accepted || l.Pending < uint64(acked) {
+			w.found = append(w.found, fmt.Sprintf("the dead destination has %+v after %d events", l, acked))
+		}
+		return nil
+	})
+}

@@ -1,0 +1,284 @@
+package drill_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/bench/drill"
+	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/bench/mutant"
+	"github.com/sluicelog/sluice/client"
+	"github.com/sluicelog/sluice/destination/s3/s3test"
+)
+
+const bucket = "drill"
+
+// TestRestoredBackup backs a server up under load, loses its data, goes on with the
+// backup, and judges what became of every event that was acknowledged before.
+func TestRestoredBackup(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	found, events, lost := restored(t, sound(t))
+	for _, f := range found {
+		t.Error(f)
+	}
+	fault.Keep(t, fault.Record{
+		Drill:    "Restored backups",
+		What:     "A server is backed up while events come and streams deliver, fail, wait for objects and are paused; then it is killed, its data are thrown away and the backup takes their place. Compared: each event that was acknowledged before the backup began, at every stream; every ledger; the keys of objects.",
+		Command:  "go test ./bench/drill -run TestRestoredBackup",
+		Faults:   []fault.Count{{Name: "lost data folders", Count: 1}, {Name: "events lost with it, acknowledged after the backup", Count: int64(lost)}},
+		Judged:   []fault.Count{{Name: "events", Count: int64(events)}, {Name: "streams", Count: 5}},
+		Findings: found, Began: began, Seconds: time.Since(began).Seconds(),
+	})
+}
+
+// TestRestoredBackupFindsAnOldIdentity plays with a restoration that leaves the log
+// its identity: objects then collide with those of the lost log.
+func TestRestoredBackupFindsAnOldIdentity(t *testing.T) {
+	found, _, _ := restored(t, broken(t, mutant.Edit{File: "cmd/sluice/restore.go", Old: "	v.ID = newLogID().String()\n", New: ""}))
+	if len(found) == 0 {
+		t.Error("a restored log with the identity of the lost one was not found out")
+	}
+}
+
+// restored plays and returns what is wrong.
+func restored(t *testing.T, binary string) (found []string, events, lost int) {
+	t.Helper()
+	s := drill.NewServer(t, binary)
+	s.Start()
+	p := drill.NewProducer(t, s)
+	healthy, failing, paused, all := drill.NewReceiver(t, "healthy"), drill.NewReceiver(t, "failing"), drill.NewReceiver(t, "paused"), drill.NewReceiver(t, "all")
+	for _, r := range []*drill.Receiver{healthy, failing, paused} {
+		r.Create(s, client.StreamSpec{Namespace: drill.Namespace}, nil)
+	}
+	all.Create(s, client.StreamSpec{Start: "earliest"}, nil)
+	archive := newArchive(t, s)
+	p.Post(t.Context(), 500)
+	found = append(found, settled(t, s, healthy, failing, paused, all)...)
+	drill.Await(t, "the first objects", func(context.Context) error {
+		if len(archive.keys(t)) == 0 {
+			return errors.New("there are none")
+		}
+		return nil
+	})
+	failing.Set(drill.Mode{Status: http.StatusServiceUnavailable})
+	if err := s.Admin.PauseStream(t.Context(), paused.ID); err != nil {
+		t.Fatal(err)
+	}
+	p.Post(t.Context(), 500)
+
+	backup := filepath.Join(t.TempDir(), "backup")
+	stop := background(t, p)
+	for range 2 { // the second one takes what is new
+		pause(t.Context(), 200*time.Millisecond)
+		events = p.Acked()
+		run(t, binary, "backup", "--data", s.Data, "--to", backup, "--with-key")
+	}
+	pause(t.Context(), 300*time.Millisecond)
+	stop()
+	s.Kill()
+	lost = p.Acked() - events
+	before := archive.keys(t)
+	if err := os.RemoveAll(s.Data); err != nil {
+		t.Fatal(err)
+	}
+	s.Data += "-restored"
+	run(t, binary, "restore", "--from", backup, "--data", s.Data)
+
+	s.Start()
+	failing.Set(drill.Mode{})
+	if err := s.Admin.ResumeStream(t.Context(), paused.ID); err != nil {
+		t.Fatal(err)
+	}
+	from := p.Acked()
+	p.Post(t.Context(), 500)
+	found = append(found, settled(t, s, healthy, failing, paused, all)...)
+	found = append(found, p.Wrong()...)
+	for _, r := range []*drill.Receiver{healthy, failing, paused, all} {
+		found = append(found, compare(t, s, r, events, from, p.Acked())...)
+	}
+	found = append(found, counted(t, s, all)...)
+	return append(found, archive.compare(t, s, before, events)...), events, lost
+}
+
+// compare looks whether a receiver has what was acknowledged before the backup and
+// what came after the restoration, and whether the ledger adds up.
+func compare(t *testing.T, s *drill.Server, r *drill.Receiver, before, from, to int) (found []string) {
+	t.Helper()
+	for _, part := range [][2]int{{0, before}, {from, to}} {
+		if missing := r.Missing(part[0], part[1]); len(missing) > 0 {
+			found = append(found, fmt.Sprintf("%s: lost: events %v and maybe more of %v", r.Name, missing, part))
+		}
+	}
+	v, err := s.Admin.Stream(t.Context(), r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := v.Ledger; !l.Balanced() || l.Expired+l.Quarantined+l.Filtered+l.Pending > 0 {
+		found = append(found, fmt.Sprintf("%s: the ledger is wrong: %+v", r.Name, l))
+	}
+	return found
+}
+
+// counted compares the ledger of the stream that takes everything with what is in
+// the log.
+func counted(t *testing.T, s *drill.Server, all *drill.Receiver) (found []string) {
+	t.Helper()
+	n := uint64(0)
+	q := client.EventQuery{Limit: client.MaxFound}
+	for more := true; more; {
+		page, err := s.Admin.FindEvents(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, q.After, more = n+uint64(len(page.Events)), page.Next, page.More
+	}
+	v, err := s.Admin.Stream(t.Context(), all.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Ledger.Accepted != n {
+		found = append(found, fmt.Sprintf("the log has %d events, the stream that takes everything has accepted %+v", n, v.Ledger))
+	}
+	return found
+}
+
+// run runs a command of the server's program.
+func run(t *testing.T, binary string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), binary, args...).CombinedOutput(); err != nil {
+		t.Fatalf("sluice %v: %v\n%s", args, err, out)
+	}
+}
+
+// archive is a bucket and the stream that fills it.
+type archive struct {
+	server *s3test.Server
+	stream sluice.StreamID
+}
+
+func newArchive(t *testing.T, s *drill.Server) *archive {
+	t.Helper()
+	a := &archive{server: s3test.Run(t)}
+	if err := a.server.MakeBucket(t.Context(), bucket); err != nil {
+		t.Fatal(err)
+	}
+	config, err := json.Marshal(map[string]any{"bucket": bucket, "region": s3test.Region, "access_key_id": a.server.AccessKeyID, "endpoint": a.server.URL, "object_seconds": 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := s.Admin.CreateStream(t.Context(), client.StreamSpec{Namespace: drill.Namespace, Name: "archive", Kind: "s3",
+		Config: config, Secrets: map[string]string{"secret_access_key": a.server.Secret}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.stream = made.ID
+	return a
+}
+
+// objectKey is the key of an object: a minute, the log's identity, stream,
+// partition and range.
+var objectKey = regexp.MustCompile(`^\d{4}/\d\d/\d\d/\d\d/\d\d/([^/]+)-(\d+)-(audit|git)-(\d+)-(\d+)\.json\.log\.gz$`)
+
+// keys returns the identity of the log in each key.
+func (a *archive) keys(t *testing.T) map[string]string {
+	t.Helper()
+	list, err := a.server.Keys(t.Context(), bucket, "2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, key := range list {
+		if m := objectKey.FindStringSubmatch(key); m != nil {
+			out[key] = m[1]
+		} else {
+			t.Errorf("an object has the key %s", key)
+		}
+	}
+	return out
+}
+
+// compare waits until the bucket has everything, and looks whether what was put
+// after the restoration has names of its own: one that collides is refused as
+// done, and its events would not be there.
+func (a *archive) compare(t *testing.T, s *drill.Server, before map[string]string, events int) (found []string) {
+	t.Helper()
+	drill.Await(t, "the objects", func(ctx context.Context) error {
+		v, err := s.Admin.Stream(ctx, a.stream)
+		if err == nil && v.Ledger.Pending > 0 {
+			err = fmt.Errorf("%s: %+v", v.Status, v.Ledger)
+		}
+		return err
+	})
+	old := map[string]bool{}
+	for _, id := range before {
+		old[id] = true
+	}
+	added := 0
+	for key, id := range a.keys(t) {
+		if before[key] != "" {
+			continue
+		}
+		if added++; old[id] {
+			found = append(found, fmt.Sprintf("the object %s has the identity of the log that was lost", key))
+		}
+	}
+	if added == 0 || len(old) != 1 {
+		found = append(found, fmt.Sprintf("%d objects were put after the restoration, %d logs put some before", added, len(old)))
+	}
+	return append(found, a.missing(t, events)...)
+}
+
+// missing returns which of the first events are in no object.
+func (a *archive) missing(t *testing.T, events int) (found []string) {
+	t.Helper()
+	have := map[int]bool{}
+	number := regexp.MustCompile(`,"drill":(\d+),`)
+	for key := range a.keys(t) {
+		for _, m := range number.FindAllSubmatch(a.object(t, key), -1) {
+			n, _ := strconv.Atoi(string(m[1])) // digits
+			have[n] = true
+		}
+	}
+	for n := range events {
+		if !have[n] && len(found) < 10 {
+			found = append(found, fmt.Sprintf("event %d is in no object", n))
+		}
+	}
+	return found
+}
+
+// object returns what is in an object.
+func (a *archive) object(t *testing.T, key string) []byte {
+	t.Helper()
+	object, err := a.server.Client().GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer object.Body.Close()
+	zip, err := gzip.NewReader(object.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := io.ReadAll(zip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}

@@ -1,0 +1,164 @@
+package drill_test
+
+import (
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sluicelog/sluice/bench/drill"
+	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/bench/mutant"
+	"github.com/sluicelog/sluice/client"
+)
+
+// TestRestartStorm starts and ends the server again and again while producers post:
+// most lives end before the start does. Nothing may be lost, later starts may not
+// take longer than the first ones, and nothing may be left over by each.
+func TestRestartStorm(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	st := storm(t, sound(t), seed(t), *startsFlag)
+	for _, f := range st.found {
+		t.Error(f)
+	}
+	fault.Keep(t, fault.Record{
+		Drill:   "Restart storms",
+		What:    "The server is started and killed or stopped again and again, most times while it starts, with producers and streams at work, one of them behind. Compared: every event and ledger, how long starts take, and what grows with them: descriptors, files, control.db.",
+		Command: fmt.Sprintf("go test ./bench/drill -run TestRestartStorm -args -starts %d -seed %d", *startsFlag, st.seed),
+		Seeds:   fmt.Sprint(st.seed),
+		Faults: []fault.Count{{Name: "starts", Count: int64(st.starts)}, {Name: "kills", Count: int64(st.kills)}, {Name: "stops", Count: int64(st.stops)},
+			{Name: "ended while starting", Count: int64(st.early)}},
+		Judged:   []fault.Count{{Name: "events", Count: int64(st.events)}},
+		Findings: st.found, Began: began, Seconds: time.Since(began).Seconds(),
+	})
+}
+
+// TestRestartStormFindsWhatIsLeftOver plays with a server that leaves a file behind
+// with each start.
+func TestRestartStormFindsWhatIsLeftOver(t *testing.T) {
+	binary := broken(t, mutant.Edit{File: "cmd/sluice/drill_left.go", New: `package main
+
+import "os"
+
+var _ = func() bool {
+	for i, a := range os.Args {
+		if a == "--data" {
+			if f, err := os.CreateTemp(os.Args[i+1]+"/log", "left-*"); err == nil {
+				_ = f.Close()
+			}
+		}
+	}
+	return true
+}()
+`})
+	if st := storm(t, binary, 1, 20); len(st.found) == 0 {
+		t.Error("a server that leaves files behind was not found out")
+	}
+}
+
+// stormed is what was done and seen.
+type stormed struct {
+	seed                        uint64
+	starts, kills, stops, early int
+	events                      int
+	took                        []time.Duration
+	found                       []string
+}
+
+func storm(t *testing.T, binary string, seed uint64, starts int) *stormed {
+	t.Helper()
+	st := &stormed{seed: seed}
+	rng := rand.New(rand.NewPCG(seed, 2))
+	s := drill.NewServer(t, binary)
+	s.Start()
+	p := drill.NewProducer(t, s)
+	healthy, behind := drill.NewReceiver(t, "healthy"), drill.NewReceiver(t, "behind")
+	for _, r := range []*drill.Receiver{healthy, behind} {
+		r.Create(s, client.StreamSpec{Namespace: drill.Namespace}, nil)
+	}
+	behind.Set(drill.Mode{Status: http.StatusServiceUnavailable})
+	p.Post(t.Context(), 200)
+	descriptors, files, size := s.Descriptors(), count(t, s.Data), weigh(t, filepath.Join(s.Data, "control.db"))
+	stop := background(t, p)
+	for st.starts < starts {
+		st.end(s, rng)
+		st.starts++
+		if rng.IntN(3) == 0 {
+			began := time.Now()
+			s.Start()
+			st.took = append(st.took, time.Since(began))
+			pause(t.Context(), time.Duration(rng.IntN(100))*time.Millisecond)
+			continue
+		}
+		s.Launch()
+		st.early++
+		pause(t.Context(), time.Duration(rng.IntN(rng.IntN(500)+1))*time.Millisecond)
+	}
+	st.end(s, rng)
+	s.Start()
+	stop()
+	p.Post(t.Context(), 100)
+	behind.Set(drill.Mode{})
+	st.found = append(st.found, settled(t, s, healthy, behind)...)
+	st.events = p.Acked()
+	for _, r := range []*drill.Receiver{healthy, behind} {
+		st.found = append(st.found, whole(t, s, r, st.events)...)
+	}
+	st.found = append(st.found, p.Wrong()...)
+	st.compare("open descriptors", descriptors, s.Descriptors(), 40)
+	st.compare("files", files, count(t, s.Data), 8)
+	st.compare("bytes of control.db", size, weigh(t, filepath.Join(s.Data, "control.db")), 1<<20)
+	half := len(st.took) / 2
+	if first, last := median(st.took[:half]), median(st.took[half:]); last > 3*first+200*time.Millisecond {
+		st.found = append(st.found, fmt.Sprintf("starts became slower: %v at first, %v at last", first, last))
+	}
+	return st
+}
+
+// end ends the server in one way or the other.
+func (st *stormed) end(s *drill.Server, rng *rand.Rand) {
+	if rng.IntN(3) == 0 {
+		s.Stop()
+		st.stops++
+		return
+	}
+	s.Kill()
+	st.kills++
+}
+
+// compare holds that something has not grown by more than so much: streams at work
+// take some.
+func (st *stormed) compare(what string, before, after, most int) {
+	if after-before > most {
+		st.found = append(st.found, fmt.Sprintf("%s grew from %d to %d", what, before, after))
+	}
+}
+
+// count counts the files of a folder.
+func count(t *testing.T, dir string) (n int) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			n++
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return n
+}
+
+func weigh(t *testing.T, path string) int {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(info.Size())
+}
