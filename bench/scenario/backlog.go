@@ -21,7 +21,7 @@ const (
 )
 
 const (
-	backlogLimit = 15 * time.Minute // of events coming in while the backlog is delivered
+	backlogLimit = 25 * time.Minute // of events coming in while the backlog is delivered
 	backlogNear  = 20_000           // events that wait for a stream at full rate anyhow
 	backlogEvent = 1048             // bytes of an event
 	diskTimes    = 3                // free space to begin with, in sizes of the backlog
@@ -105,6 +105,9 @@ func (s *session) watchLag(ctx context.Context, began time.Time) (took time.Dura
 		}
 		took = time.Since(began)
 		s.point(report.SeriesLag, took, float64(stream.Ledger.Pending))
+		if len(s.result.Series[report.SeriesLag])%30 == 1 {
+			fmt.Fprintf(s.env.Log, "  %s: %d after %v\n", report.SeriesLag, stream.Ledger.Pending, took.Round(step))
+		}
 		if stream.Ledger.Pending < backlogNear && took > step {
 			return took, true, nil
 		}

@@ -19,7 +19,7 @@ import (
 )
 
 // runLimit bounds every process of a run; filling a log of 10 GiB takes minutes.
-const runLimit = time.Hour
+const runLimit = 80 * time.Minute
 
 // Servers that a variant may measure, beside the peers of package target.
 const (
