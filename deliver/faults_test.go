@@ -78,6 +78,23 @@ func TestFilterChangedWithEventsDeliveredBeyondTheCursor(t *testing.T) {
 	}
 }
 
+func TestWhatWasDeliveredCountsWhileTheDestinationIsDown(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		r := w.stream(1, "acme")
+		r.set(func(r *receiver) {
+			r.single = true
+			r.refuse = fates(map[string]destination.Class{"e1": destination.Unavailable})
+		})
+		w.post("acme", "head", 1)
+		w.post("acme", "rest", 10)
+		w.expect(1, sluice.Ledger{Accepted: 11, Pending: 11})
+		r.set(func(r *receiver) { r.refuse = unavailable })
+		w.post("acme", "rest", 1)
+		w.change(1, func(s *Stream) { s.Filter.ExcludedEventTypes = []string{"head"} })
+		w.expect(1, sluice.Ledger{Accepted: 12, Delivered: 10, Filtered: 1, Pending: 1})
+	})
+}
+
 func TestDamageIsExpiredWhereverItLies(t *testing.T) {
 	for _, how := range []string{"lose", "corrupt"} {
 		for _, paused := range []bool{false, true} {

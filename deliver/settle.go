@@ -40,6 +40,7 @@ func (d *Deliverer) settle(ctx context.Context, l *lane, w *work, dest destinati
 	l.fallBehind(time.Now())
 	some := l.outcomes(w, res)
 	l.inFlight = false
+	l.pass(w) // what was delivered before counts, whatever became of this send
 	l.mu.Unlock()
 	if some {
 		if err := d.accepted(ctx, l, w); err != nil {
