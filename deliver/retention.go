@@ -56,21 +56,56 @@ func (d *Deliverer) clockAhead(ctx context.Context, ahead time.Duration) bool {
 	return stopped
 }
 
-// trim removes the blocks of a partition that are old enough, or too many, and
-// that no stream is entitled to.
+// trim removes old blocks, and counts what lanes lose by that. What they had lost
+// before the start, and no record tells because of how the process ended, is
+// counted the first time.
 func (d *Deliverer) trim(ctx context.Context, p *part, now time.Time) error {
+	before := d.log.First(p.name)
+	limit, err := d.removable(ctx, p, now)
+	if err != nil {
+		return err
+	}
+	if limit > before {
+		if err := d.log.Trim(ctx, p.name, limit); err != nil {
+			return err
+		}
+	}
+	first := d.log.First(p.name)
+	if first == p.expired {
+		return nil
+	}
+	if first != before {
+		d.opts.Logger.InfoContext(ctx, "retention removed events", "partition", p.name, "first", before, "last", first-1)
+	}
+	all := true
+	for _, l := range p.lanes() {
+		done, err := d.expireBelow(ctx, l, first)
+		if err != nil {
+			return err
+		}
+		all = all && done
+	}
+	if all {
+		p.expired = first
+	}
+	return nil
+}
+
+// removable returns the number below which the blocks of a partition are old
+// enough, or too many, and no stream is entitled to them; 0 for none.
+func (d *Deliverer) removable(ctx context.Context, p *part, now time.Time) (uint64, error) {
 	keep := d.opts.Retention[p.name]
 	var limit uint64
 	if keep.Age > 0 {
 		seq, err := d.log.Since(ctx, p.name, now.Add(-keep.Age))
 		if err != nil {
-			return err
+			return 0, err
 		}
 		limit = seq
 	}
 	limit = max(limit, d.overBytes(p, keep.Bytes))
 	if limit == 0 {
-		return nil
+		return 0, nil
 	}
 	// What the tail has not made durable is needed for the next start.
 	limit = min(limit, p.saved.Load()+1)
@@ -82,24 +117,7 @@ func (d *Deliverer) trim(ctx context.Context, p *part, now time.Time) error {
 		}
 		l.mu.Unlock()
 	}
-	before := d.log.First(p.name)
-	if limit <= before {
-		return nil
-	}
-	if err := d.log.Trim(ctx, p.name, limit); err != nil {
-		return err
-	}
-	first := d.log.First(p.name)
-	if first == before {
-		return nil
-	}
-	d.opts.Logger.InfoContext(ctx, "retention removed events", "partition", p.name, "first", before, "last", first-1)
-	for _, l := range p.lanes() {
-		if err := d.expireBelow(ctx, l, first); err != nil {
-			return err
-		}
-	}
-	return nil
+	return limit, nil
 }
 
 // overBytes returns up to where blocks have to go for the partition to fit into
@@ -113,27 +131,32 @@ func (d *Deliverer) overBytes(p *part, most int64) uint64 {
 	return st.First + uint64(events*float64(st.Bytes-most)/float64(st.Bytes))
 }
 
-// expireBelow counts what a lane had not delivered below first as expired. A
-// running lane finds out by itself.
-func (d *Deliverer) expireBelow(ctx context.Context, l *lane, first uint64) error {
+// expireBelow counts what a lane had not delivered below first as expired. It
+// reports false when the lane has a turn or a plan: then it may find out by itself,
+// and is asked again.
+func (d *Deliverer) expireBelow(ctx context.Context, l *lane, first uint64) (done bool, err error) {
+	concerned := func() bool { return l.behind && !l.gone && l.rec.Cursor+1 < first && !l.done() }
 	l.mu.Lock()
-	concerned := l.behind && !l.gone && l.phase != running && l.rec.Cursor+1 < first && !l.done()
+	is, busy := concerned(), l.phase == running
 	l.mu.Unlock()
-	if !concerned {
-		return nil
+	if !is || busy {
+		return !is, nil
 	}
 	total, err := d.log.Before(ctx, l.p.name, l.s.scope, first)
 	if err != nil {
-		return err
+		return false, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.behind || l.gone || l.phase == running || l.rec.Cursor+1 >= first || !l.voidPlan(first) {
-		return nil
+	switch {
+	case !concerned():
+		return true, nil
+	case l.phase == running || !l.voidPlan(first):
+		return false, nil
 	}
 	l.lose(Start{Seq: first - 1, Total: total}, hole{First: l.rec.Cursor + 1, Last: first - 1, Cause: "retention"})
 	l.rec.Hole = nil // what is missing is known
-	return nil
+	return true, nil
 }
 
 // forecast announces that a stream that is behind will lose events, when half,

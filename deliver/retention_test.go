@@ -98,3 +98,24 @@ func TestGapIsAnnounced(t *testing.T) {
 		}
 	})
 }
+
+// The record that tells of a gap may not be durable when the process dies, though
+// the events are gone.
+func TestGapOfAPausedStreamIsToldAfterACrash(t *testing.T) {
+	retention := map[string]Retention{"audit": {Age: 24 * time.Hour}}
+	simulate(t, Options{Retention: retention}, func(t *testing.T, w *world) {
+		w.stream(1, "acme")
+		w.change(1, func(s *Stream) { s.Paused = true })
+		w.post("acme", "a", 10)
+		time.Sleep(8*24*time.Hour - 10*time.Minute)
+		w.post("acme", "a", 3)
+		kept := w.store.Snapshot()
+		time.Sleep(30 * time.Minute)
+		w.expect(1, sluice.Ledger{Accepted: 13, Expired: 10, Pending: 3})
+		w.stop()
+		w.use(kept)
+		w.start()
+		time.Sleep(2 * time.Minute)
+		w.expect(1, sluice.Ledger{Accepted: 13, Expired: 10, Pending: 3})
+	})
+}

@@ -38,6 +38,7 @@ type part struct {
 	handed  atomic.Uint64 // a copy of processed for those without the lock
 	version uint64        // of its record; the flusher's
 	sampled int64         // the slot that was sampled last; retain's, see sample
+	expired uint64        // below it every lane has counted what it lost; retain's
 }
 
 // run hands out blocks until ctx ends.
