@@ -203,6 +203,28 @@ func TestLossAtTheEndOfAStream(t *testing.T) {
 	})
 }
 
+// What was filtered between a hole that held nothing of a stream and the end of the
+// stream is not taken for what was lost.
+func TestHoleOfOthersBeforeTheEndOfAStream(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.stream(1, "beta", func(s *Stream) {
+			s.Until, s.Paused = time.Now().Add(time.Hour), true
+			s.Filter.ExcludedEventTypes = []string{"b"}
+		})
+		w.post("acme", "a", 3)
+		w.post("acme", "a", 2)
+		w.post("beta", "b", 4)
+		time.Sleep(2 * time.Hour)
+		w.stop()
+		w.engine.Lose("audit", 1)
+		w.start()
+		w.post("acme", "a", 1) // after the end, and of no concern to the stream
+		w.post("beta", "b", 1)
+		w.change(1, func(s *Stream) { s.Paused = false })
+		w.expect(1, sluice.Ledger{Accepted: 4, Filtered: 4})
+	})
+}
+
 func TestRetentionNeedsNoStream(t *testing.T) {
 	retention := map[string]Retention{"audit": {Age: time.Hour}}
 	simulate(t, Options{Retention: retention}, func(t *testing.T, w *world) {

@@ -117,6 +117,7 @@ func (g *gathering) block(ctx context.Context, b *eventlog.Block, at Start) (Sta
 func (g *gathering) finish(ctx context.Context, at Start) (Start, error) {
 	l := g.l
 	l.mu.Lock()
+	l.moveTo(at) // what was examined since the hole is not in it
 	old := l.rec.Hole
 	l.mu.Unlock()
 	if old != nil {
