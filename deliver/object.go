@@ -391,6 +391,6 @@ func (l *lane) voidPlan(first uint64) bool {
 		return false
 	}
 	l.dropObject()
-	l.endPlan(0, "retention")
+	l.endPlan(0, l.p.d.log.Lost(l.p.name, p.First, p.Last))
 	return l.rec.Cursor+1 < first
 }

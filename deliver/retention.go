@@ -57,8 +57,8 @@ func (d *Deliverer) clockAhead(ctx context.Context, ahead time.Duration) bool {
 }
 
 // trim removes old blocks, and counts what lanes lose by that. What they had lost
-// before the start, and no record tells because of how the process ended, is
-// counted the first time.
+// before the start, by damage or because no record of a gap was durable when the
+// process ended, is counted the first time.
 func (d *Deliverer) trim(ctx context.Context, p *part, now time.Time) error {
 	before := d.log.First(p.name)
 	limit, err := d.removable(ctx, p, now)
@@ -154,7 +154,8 @@ func (d *Deliverer) expireBelow(ctx context.Context, l *lane, first uint64) (don
 	case l.phase == running || !l.voidPlan(first):
 		return false, nil
 	}
-	l.lose(Start{Seq: first - 1, Total: total}, hole{First: l.rec.Cursor + 1, Last: first - 1, Cause: "retention"})
+	from := l.rec.Cursor + 1
+	l.lose(Start{Seq: first - 1, Total: total}, hole{First: from, Last: first - 1, Cause: d.log.Lost(l.p.name, from, first-1)})
 	l.rec.Hole = nil // what is missing is known
 	return true, nil
 }

@@ -212,14 +212,13 @@ func (l *Log) AcceptedAt(ctx context.Context, partition string, seq uint64) (tim
 // Lost says why the events first to last are not there: "retention", or what was
 // found damaged or missing.
 func (l *Log) Lost(partition string, first, last uint64) string {
-	p := l.partition(partition)
-	if last < p.store.State().First {
-		return "retention"
-	}
-	for _, d := range l.Damage(partition) {
+	for _, d := range l.Damage(partition) { // of what retention took, none is left
 		if d.First <= last && d.Last >= first {
 			return "damage: " + d.Cause
 		}
+	}
+	if last < l.partition(partition).store.State().First {
+		return "retention"
 	}
 	return "missing from the log"
 }
