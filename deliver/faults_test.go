@@ -160,71 +160,9 @@ func damage(t *testing.T, w *world, how string, at int, paused bool) {
 
 // The block behind a loss may be of others, and too late for the stream: what was
 // lost still counts.
-func TestStreamThatEndsBehindALoss(t *testing.T) {
-	simulate(t, Options{}, func(t *testing.T, w *world) {
-		w.stream(1, "acme", func(s *Stream) { s.Until = time.Now().Add(time.Hour) })
-		w.post("acme", "a", 2)
-		w.expect(1, sluice.Ledger{Accepted: 2, Delivered: 2})
-		w.change(1, func(s *Stream) { s.Paused = true })
-		w.post("acme", "a", 2)
-		w.post("acme", "a", 3)
-		time.Sleep(2 * time.Hour)
-		w.post("beta", "a", 1)
-		w.post("acme", "a", 1)
-		w.expect(1, sluice.Ledger{Accepted: 7, Delivered: 2, Pending: 5})
-		w.stop()
-		if !w.engine.Lose("audit", 5) {
-			t.Fatal("no block at 5")
-		}
-		w.start()
-		w.change(1, func(s *Stream) { s.Paused = false })
-		w.expect(1, sluice.Ledger{Accepted: 7, Delivered: 4, Expired: 3})
-	})
-}
-
 // A loss that does not show yet, and ends where the stream does, shows by the end.
-func TestLossAtTheEndOfAStream(t *testing.T) {
-	simulate(t, Options{}, func(t *testing.T, w *world) {
-		w.stream(1, "acme")
-		w.post("acme", "a", 1)
-		w.expect(1, sluice.Ledger{Accepted: 1, Delivered: 1})
-		w.change(1, func(s *Stream) { s.Paused = true })
-		w.post("acme", "a", 1)
-		w.expect(1, sluice.Ledger{Accepted: 2, Delivered: 1, Pending: 1})
-		l := w.lane(1)
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		end := Start{Seq: l.rec.Cursor + 1, Total: l.rec.Total + 1}
-		l.rec.End = &end
-		at := l.lose(Start{Seq: end.Seq, Total: l.rec.Total}, hole{First: end.Seq, Last: end.Seq, Cause: "missing from the log"})
-		if at != end || l.rec.Expired != 1 {
-			t.Errorf("lane after the loss: got %+v with %d expired, want %+v with 1", at, l.rec.Expired, end)
-		}
-	})
-}
-
 // What was filtered between a hole that held nothing of a stream and the end of the
 // stream is not taken for what was lost.
-func TestHoleOfOthersBeforeTheEndOfAStream(t *testing.T) {
-	simulate(t, Options{}, func(t *testing.T, w *world) {
-		w.stream(1, "beta", func(s *Stream) {
-			s.Until, s.Paused = time.Now().Add(time.Hour), true
-			s.Filter.ExcludedEventTypes = []string{"b"}
-		})
-		w.post("acme", "a", 3)
-		w.post("acme", "a", 2)
-		w.post("beta", "b", 4)
-		time.Sleep(2 * time.Hour)
-		w.stop()
-		w.engine.Lose("audit", 1)
-		w.start()
-		w.post("acme", "a", 1) // after the end, and of no concern to the stream
-		w.post("beta", "b", 1)
-		w.change(1, func(s *Stream) { s.Paused = false })
-		w.expect(1, sluice.Ledger{Accepted: 4, Filtered: 4})
-	})
-}
-
 func TestRetentionNeedsNoStream(t *testing.T) {
 	retention := map[string]Retention{"audit": {Age: time.Hour}}
 	simulate(t, Options{Retention: retention}, func(t *testing.T, w *world) {
@@ -276,38 +214,6 @@ func TestEndThatTheTailHasNotReached(t *testing.T) {
 		if got := w.status(1); got != sluice.StatusDone {
 			t.Errorf("status: got %s, want %s", got, sluice.StatusDone)
 		}
-	})
-}
-
-func TestUntilBoundsWhatAPausedStreamAccepts(t *testing.T) {
-	simulate(t, Options{}, func(t *testing.T, w *world) {
-		w.stream(1, "acme", func(s *Stream) { s.Until, s.Paused = time.Now().Add(time.Hour), true })
-		w.post("acme", "a", 3)
-		time.Sleep(2 * time.Hour)
-		w.post("acme", "a", 4)
-		w.expect(1, sluice.Ledger{Accepted: 3, Pending: 3})
-		w.crash()
-		w.expect(1, sluice.Ledger{Accepted: 3, Pending: 3})
-		w.change(1, func(s *Stream) { s.Paused = false })
-		w.expect(1, sluice.Ledger{Accepted: 3, Delivered: 3})
-		if got := w.status(1); got != sluice.StatusDone {
-			t.Errorf("status %q, want done", got)
-		}
-	})
-}
-
-func TestReplayOfThePastIsBounded(t *testing.T) {
-	simulate(t, Options{}, func(t *testing.T, w *world) {
-		w.post("acme", "a", 3)
-		until := time.Now()
-		time.Sleep(time.Hour)
-		w.post("acme", "a", 4)
-		w.stream(1, "acme", func(s *Stream) {
-			s.Until, s.Paused, s.Start = until, true, map[string]Start{"audit": {}}
-		})
-		w.expect(1, sluice.Ledger{Accepted: 3, Pending: 3})
-		w.change(1, func(s *Stream) { s.Paused = false })
-		w.expect(1, sluice.Ledger{Accepted: 3, Delivered: 3})
 	})
 }
 

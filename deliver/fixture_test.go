@@ -36,6 +36,9 @@ type world struct {
 	noting sync.Mutex
 	notes  []Notice    // guarded by noting
 	full   atomic.Bool // the store has no space
+	broken storeFault
+	died   atomic.Bool // the Deliverer ended because of an error
+	since  time.Time   // when it was started
 	// writes of lane records until it has none; 0 for no such limit
 	writes atomic.Int64
 	busy   atomic.Bool // the processors are
@@ -45,6 +48,7 @@ type world struct {
 	failed atomic.Bool
 	ahead  atomic.Int64      // nanoseconds that the log's clock is ahead of ours
 	mute   atomic.Int64      // notices that cannot be written
+	echo   atomic.Int64      // notices that are written, with an error for an answer
 	random func(int64) int64 // of the Deliverer, unless nil
 }
 
@@ -66,8 +70,9 @@ func (w *world) use(s *store.Memory) {
 		if w.full.Load() {
 			return store.ErrFull
 		}
-		return nil
+		return w.broken.due(1)
 	})
+	s.SetAfter(func(store.Change) error { return w.broken.due(2) })
 }
 
 func (w *world) start() {
@@ -93,9 +98,12 @@ func (w *world) start() {
 			return errors.New("the log does not take it")
 		}
 		w.notes = append(w.notes, n)
+		if w.echo.Add(-1) >= 0 {
+			return errors.New("the log took it, and the answer is lost")
+		}
 		return nil
 	}
-	w.d = New(w.log, w.store, opts)
+	w.d = New(w.log, inOrder{w.store}, opts)
 	w.d.busy = w.busy.Load
 	if w.random != nil {
 		w.d.random = w.random
@@ -116,8 +124,12 @@ func (w *world) start() {
 			w.t.Error(err)
 		}
 	})
+	w.died.Store(false)
+	w.since = time.Now()
 	wg.Go(func() {
-		if err := w.d.Run(ctx); err != nil && !w.failed.Load() {
+		err := w.d.Run(ctx)
+		w.died.Store(err != nil)
+		if err != nil && !w.failed.Load() {
 			w.t.Error(err)
 		}
 	})
@@ -290,6 +302,8 @@ type receiver struct {
 	// were accepted, when single of every other one of them.
 	glitches int
 	delay    time.Duration
+	secret   int // the one that is taken, of those that ask, see keyed
+	opened   int // of these, those that are not closed
 }
 
 var _ destination.Destination = (*receiver)(nil)

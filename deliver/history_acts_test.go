@@ -5,28 +5,29 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"testing/synctest"
 	"time"
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/store"
 )
 
 // act does something at random and says what.
 func (h *history) act() string {
 	id := h.stream()
 	m := h.models[id]
-	switch n := h.r.IntN(40); {
+	switch n := h.r.IntN(44); {
 	case n < 6:
 		return h.post()
 	case n < 8:
 		return h.burst()
 	case n < 11:
-		m.paused = !m.paused
-		h.w.change(id, func(s *Stream) { s.Paused = m.paused })
-		return fmt.Sprintf("pause %v: %d", m.paused, id)
+		return h.pause(id)
 	case n < 13:
+		h.rest(id)
 		m.refilter(h.filter(), h.view(id))
-		h.w.change(id, func(s *Stream) { s.Filter = m.filter })
+		h.change(id, func(s *Stream) { s.Filter = m.filter })
 		return fmt.Sprintf("filter: %d", id)
 	case n < 17:
 		mode := h.pick("ok", "lenient", "ok", "down", "refusing", "denied", "stuck")
@@ -39,6 +40,10 @@ func (h *history) act() string {
 		return h.add()
 	case n < 20 && len(h.ids) > 1:
 		return h.remove(id)
+	case n == 40:
+		return h.removeBusy(id)
+	case n < 44 && n > 40:
+		return h.secret(id)
 	case n < 22:
 		return h.interrupt()
 	case n < 24:
@@ -51,6 +56,35 @@ func (h *history) act() string {
 		return "wait"
 	}
 	return h.fault(id)
+}
+
+// pause pauses a stream, or lets one that is paused go on.
+func (h *history) pause(id sluice.StreamID) string {
+	resume := h.r.IntN(3) > 0
+	for _, o := range h.ids {
+		if resume && h.models[o].paused {
+			id = o
+		}
+	}
+	m := h.models[id]
+	m.paused = !m.paused
+	h.change(id, func(s *Stream) { s.Paused = m.paused })
+	return fmt.Sprintf("pause %v: %d", m.paused, id)
+}
+
+// change changes a stream.
+func (h *history) change(id sluice.StreamID, f func(*Stream)) {
+	h.models[id].changed(h.view(id))
+	h.w.change(id, f)
+}
+
+// rest waits while a stream has a turn: whether a plan is free to be made anew is
+// known after it.
+func (h *history) rest(id sluice.StreamID) {
+	for h.view(id).turn {
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+	}
 }
 
 // send appends events, and notes those that are acknowledged.
@@ -69,7 +103,7 @@ func (h *history) namespace() string {
 func (h *history) kind() string { return h.pick("a", "b", "c") }
 
 func (h *history) post() string {
-	h.send(h.namespace(), h.kind(), 1+h.r.IntN(150))
+	h.send(h.namespace(), h.kind(), 1+h.r.IntN(40))
 	h.learn()
 	return "post"
 }
@@ -78,7 +112,7 @@ func (h *history) post() string {
 func (h *history) burst() string {
 	var producers sync.WaitGroup
 	for i := range 2 + h.r.IntN(5) {
-		ids, b := h.w.batch(h.namespace(), h.kind(), 1+h.r.IntN(60))
+		ids, b := h.w.batch(h.namespace(), h.kind(), 1+h.r.IntN(20))
 		h.acked = append(h.acked, ids...)
 		producers.Go(func() {
 			time.Sleep(time.Duration(i) * 700 * time.Microsecond)
@@ -153,22 +187,85 @@ func (h *history) open(id sluice.StreamID, m *model, set func(*Stream)) {
 	objects, size := h.r.IntN(3) == 0, h.one(1, 7, 100)
 	outcomes := h.r.IntN(3)
 	if objects {
-		m.bucket = h.w.bucket(id, m.scope, set)
-		m.bucket.cutBy(destination.ObjectLimits{Bytes: 1 << 20, Events: h.one(10, 100), Age: time.Minute})
-	} else {
-		h.w.stream(id, m.scope, set)
+		m.bucket = h.w.emptyBucket()
+		m.bucket.limits = destination.ObjectLimits{Bytes: 1 << 20, Events: h.one(10, 100), Age: time.Minute}
 	}
+	h.w.stream(id, m.scope, set, func(s *Stream) {
+		if objects {
+			m.bucket.receiver = h.w.dests[id]
+		}
+		s.Open = h.opener(id)
+	})
 	h.w.dests[id].set(func(r *receiver) { r.single, r.prefix, r.limits.Events = outcomes > 0, outcomes == 2, size })
 	h.mode(id, "ok")
 }
 
+// opener opens the stream's destination with the secret that it has now.
+func (h *history) opener(id sluice.StreamID) func() (destination.Destination, error) {
+	r, m := h.w.dests[id], h.models[id]
+	b, secret := m.bucket, m.secret
+	return func() (destination.Destination, error) {
+		k := &keyed{receiver: r, secret: secret}
+		r.set(func(r *receiver) { r.opened++ })
+		if b != nil {
+			return &keyedBucket{bucket: b, key: k}, nil
+		}
+		return k, nil
+	}
+}
+
 // remove deletes a stream: its last ledger is exact, and nothing of it is left.
 func (h *history) remove(id sluice.StreamID) string {
+	kept := h.w.store.Snapshot()
 	st, err := h.w.d.Remove(context.Background(), id)
 	if m := h.models[id]; err != nil || st.Ledger != m.want {
 		h.w.t.Errorf("last ledger of stream %d: got %+v (%v), want %+v", id, st.Ledger, err, m.want)
 	}
+	return h.removed(id, "remove", kept)
+}
+
+// removeBusy deletes a stream in the middle of what it does. How far it got is a
+// matter of time, yet what it counts as delivered has arrived.
+func (h *history) removeBusy(id sluice.StreamID) string {
+	if len(h.ids) < 2 {
+		return h.post()
+	}
+	m, r := h.models[id], h.conf(id)
+	r.set(func(r *receiver) { r.delay = time.Duration(h.r.IntN(1500)) * time.Millisecond })
+	h.post()
+	time.Sleep(time.Duration(h.r.IntN(2000)) * time.Millisecond)
+	m.look(h.view(id))
+	kept := h.w.store.Snapshot()
+	st, err := h.w.d.Remove(context.Background(), id)
+	r.set(func(r *receiver) { r.delay = 0 })
+	l := st.Ledger
+	if err != nil || l.Accepted != m.want.Accepted || l.Delivered < m.want.Delivered || l.Delivered > uint64(len(r.different())) {
+		h.w.t.Errorf("last ledger of stream %d: got %+v (%v), want %+v or later, %d arrived", id, l, err, m.want, len(r.different()))
+	}
+	h.w.sane(id, l)
+	return h.removed(id, "remove busy", kept)
+}
+
+// removed looks at what a removal leaves. The process may have died in the middle
+// of it: then it is repeated after the start.
+func (h *history) removed(id sluice.StreamID, how string, kept *store.Memory) string {
 	h.arrived(id)
+	if h.r.IntN(3) == 0 {
+		how += " and die"
+		h.w.stop()
+		h.w.use(kept)
+		conf := h.w.confs[id]
+		conf.Paused = true
+		h.w.confs[id] = conf
+		for _, id := range h.ids {
+			h.models[id].forget()
+		}
+		h.w.start()
+		st, err := h.w.d.Remove(context.Background(), id)
+		if err != nil || st.Ledger.Accepted != h.models[id].want.Accepted {
+			h.w.t.Errorf("last ledger of stream %d: got %+v (%v), want %d accepted", id, st.Ledger, err, h.models[id].want.Accepted)
+		}
+	}
 	delete(h.w.confs, id)
 	h.ids = slices.DeleteFunc(h.ids, func(o sluice.StreamID) bool { return o == id })
 	for _, prefix := range []string{lanePrefix, quarantinePrefix, "activity/"} {
@@ -176,7 +273,37 @@ func (h *history) remove(id sluice.StreamID) string {
 			h.w.t.Errorf("stream %d was removed, and left %s (%v)", id, rec.Key, err)
 		}
 	}
-	return fmt.Sprintf("remove: %d", id)
+	return fmt.Sprintf("%s: %d", how, id)
+}
+
+// secret has the destination want another secret while a batch of the stream is
+// under way, which is told the stream soon, or in a later act.
+func (h *history) secret(id sluice.StreamID) string {
+	m, r := h.models[id], h.conf(id)
+	switch {
+	case m.stale:
+	case h.r.IntN(3) == 0:
+		r.set(func(r *receiver) { r.secret++ })
+		m.stale = true
+		h.post()
+		return fmt.Sprintf("secret stale: %d", id)
+	default:
+		r.set(func(r *receiver) { r.delay = time.Second })
+		h.post()
+		time.Sleep(time.Duration(h.r.IntN(2000)) * time.Millisecond)
+		r.set(func(r *receiver) { r.delay, r.secret = 0, r.secret+1 })
+		time.Sleep(h.within(30))
+	}
+	h.renew(id)
+	return fmt.Sprintf("secret new: %d", id)
+}
+
+// renew tells the stream the secret that is wanted.
+func (h *history) renew(id sluice.StreamID) {
+	m := h.models[id]
+	m.stale = false
+	h.conf(id).set(func(r *receiver) { m.secret = r.secret })
+	h.change(id, func(s *Stream) { s.Open = h.opener(id) })
 }
 
 func (h *history) mode(id sluice.StreamID, mode string) {
@@ -219,7 +346,7 @@ func (h *history) rotate(id sluice.StreamID) string {
 	h.conf(id).set(func(r *receiver) { r.delay = time.Second })
 	h.post()
 	time.Sleep(wait)
-	h.w.change(id, func(*Stream) {})
+	h.change(id, func(*Stream) {})
 	h.conf(id).set(func(r *receiver) { r.delay = 0 })
 	return fmt.Sprintf("rotate: %d", id)
 }

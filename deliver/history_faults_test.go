@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"testing/synctest"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -34,7 +35,7 @@ func (f *diskFault) due(kind int64) error {
 
 // fault breaks something at random and says what.
 func (h *history) fault(id sluice.StreamID) string {
-	switch h.r.IntN(10) {
+	switch h.r.IntN(13) {
 	case 0, 1:
 		n := 1 + h.r.IntN(4)
 		h.conf(id).set(func(r *receiver) { r.glitches = n })
@@ -47,9 +48,7 @@ func (h *history) fault(id sluice.StreamID) string {
 		h.w.full.Store(false)
 		return "full store"
 	case 3:
-		h.w.mute.Store(int64(1 + h.r.IntN(3)))
-		h.post()
-		return "mute"
+		return h.muffle()
 	case 4, 5:
 		return h.damage()
 	case 6:
@@ -60,11 +59,65 @@ func (h *history) fault(id sluice.StreamID) string {
 		return "clock"
 	case 8:
 		return h.late(id)
+	case 9, 10:
+		return h.storeFails()
+	case 11:
+		return h.hang(id)
 	}
 	if h.models[id].bucket != nil {
 		return h.kill(id)
 	}
 	return h.late(id)
+}
+
+// muffle loses notices, or the answers to them.
+func (h *history) muffle() string {
+	n, how := int64(1+h.r.IntN(3)), h.pick("mute", "echo")
+	if how == "mute" {
+		h.w.mute.Store(n)
+	} else {
+		h.w.echo.Store(n)
+	}
+	h.post()
+	return how
+}
+
+// storeFails has a change of a record fail, carried out or not. A record of which
+// that is not known ends the process, and it is started again.
+func (h *history) storeFails() string {
+	kind := int64(1 + h.r.IntN(2))
+	h.w.failed.Store(true)
+	h.w.broken.arm(kind, int64(1+h.r.IntN(8)))
+	h.post()
+	time.Sleep(time.Duration(h.r.IntN(3000)) * time.Millisecond)
+	what := "store fails"
+	if kind == 2 {
+		what = "store lies"
+	}
+	h.w.broken.arm(0, 0)
+	synctest.Wait()
+	if h.w.died.Load() {
+		what += " and ends the process"
+		h.w.stop()
+		for _, id := range h.ids {
+			h.models[id].forget()
+		}
+		h.w.failed.Store(false)
+		h.w.start()
+	}
+	h.w.failed.Store(false)
+	return what
+}
+
+// hang has requests take longer than the Deliverer waits. The destination carries
+// them out all the same, some time later.
+func (h *history) hang(id sluice.StreamID) string {
+	late := h.within(60)
+	h.conf(id).set(func(r *receiver) { r.delay, r.late = time.Minute, late })
+	h.post()
+	time.Sleep(h.within(90))
+	h.conf(id).set(func(r *receiver) { r.delay, r.late = 0, 0 })
+	return fmt.Sprintf("hang: %d", id)
 }
 
 // damage makes a block of the log unreadable while the process is down. Blocks
@@ -89,7 +142,7 @@ func (h *history) damage() string {
 	b := whole[int(at*float64(len(whole)))]
 	h.w.stop()
 	if how == "lose" || !h.w.engine.Corrupt("audit", b.first, 300) {
-		b.absent = h.w.engine.Lose("audit", b.first)
+		h.w.engine.Lose("audit", b.first)
 	}
 	b.lost = true
 	for _, f := range h.facts {
@@ -117,7 +170,7 @@ func (h *history) pendingFrom() uint64 {
 // after a start.
 func (h *history) logFails() string {
 	kind := int64(h.r.IntN(3))
-	ids, b := h.w.batch(h.namespace(), h.kind(), 1+h.r.IntN(150))
+	ids, b := h.w.batch(h.namespace(), h.kind(), 1+h.r.IntN(40))
 	what, want := "log full", eventlog.ErrFull
 	if kind == 0 {
 		h.w.engine.SetCapacity(1)

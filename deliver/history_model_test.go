@@ -48,6 +48,7 @@ type entry struct {
 	filter *sluice.Filter
 	plan   uint64 // the last number of the plan that it belongs to; 0 for none
 	sure   bool   // known to be delivered although what lies before it is not
+	bad    bool   // known to be refused, likewise
 }
 
 // model is what a stream's ledger has to be, by the plainest means: the events
@@ -57,6 +58,8 @@ type model struct {
 	filter  sluice.Filter
 	paused  bool
 	mode    string // of the destination
+	secret  int    // that the stream has
+	stale   bool   // the destination wants another one
 	until   time.Time
 	over    bool      // an event came after until
 	loose   bool      // events may be tried out of order
@@ -73,14 +76,17 @@ type model struct {
 // view is what the model takes from the engine because no plain rule says it: how
 // far events were put together.
 type view struct {
-	held    bool
-	full    bool // held because the quarantine is
-	cursor  uint64
-	plan    *plan
-	beyond  map[uint64]bool // delivered
-	trimmed uint64          // retention took what is below
-	before  uint64          // the same, a step ago
-	gaps    []hole          // that were told
+	turn   bool // is under way
+	held   bool
+	full   bool // held because the quarantine is
+	cursor uint64
+	plan   *plan
+	beyond map[uint64]bool // delivered
+	// refused alone, and in quarantine once others pass
+	suspects map[uint64]bool
+	trimmed  uint64 // retention took what is below
+	before   uint64 // the same, a step ago
+	gaps     []hole // that were told
 }
 
 // took reports whether retention took an event before it was decided. When both
@@ -90,6 +96,11 @@ func (v *view) took(e *entry, paused bool) bool {
 		return e.seq < v.trimmed
 	}
 	return slices.ContainsFunc(v.gaps, func(h hole) bool { return h.First <= e.seq && e.seq <= h.Last })
+}
+
+// holds reports whether the plan that an event belongs to is still there.
+func (v *view) holds(e *entry) bool {
+	return v.plan != nil && v.plan.End.Seq == e.plan && e.seq >= v.plan.First
 }
 
 // take notes an event of the log.
@@ -110,7 +121,7 @@ func (m *model) take(f *fact) {
 func (m *model) look(v *view) {
 	for i := range m.pending {
 		e := &m.pending[i]
-		e.plan, e.sure = 0, v.beyond[e.seq]
+		e.plan, e.sure, e.bad = 0, v.beyond[e.seq], v.suspects[e.seq]
 		if v.plan != nil && e.seq <= v.plan.End.Seq {
 			e.plan = v.plan.End.Seq
 		}
@@ -135,7 +146,19 @@ func (m *model) refilter(f sluice.Filter, v *view) {
 func (m *model) forget() {
 	clear(m.asked)
 	for i := range m.pending {
-		m.pending[i].sure = false
+		m.pending[i].sure, m.pending[i].bad = false, false
+	}
+}
+
+// changed is a change of the stream: it makes a plan anew of which nothing can lie
+// in the bucket, and tries again what was refused.
+func (m *model) changed(v *view) {
+	for i := range m.pending {
+		e := &m.pending[i]
+		e.bad = false
+		if v.plan != nil && v.plan.Free && !v.turn {
+			e.plan = 0
+		}
 	}
 }
 
@@ -185,14 +208,14 @@ func (m *model) decide(id string, f fate) {
 
 // accepts reports whether the destination takes events at all.
 func (m *model) accepts() bool {
-	return !m.paused && (m.mode == "ok" || m.mode == "lenient" || m.mode == "stuck")
+	return !m.paused && !m.stale && (m.mode == "ok" || m.mode == "lenient" || m.mode == "stuck")
 }
 
 func (m *model) judge(e *entry, v *view) fate {
 	trimmed := v.took(e, m.paused)
 	gone := e.lost || trimmed
 	switch {
-	case e.plan != 0 && (m.accepts() || v.trimmed > e.plan || v.plan != nil && v.plan.End.Seq == e.plan):
+	case e.plan != 0 && (m.accepts() || v.trimmed > e.plan || v.holds(e)):
 		return m.ofPlan(e, v, gone)
 	case m.paused && !trimmed:
 		return pends
@@ -210,7 +233,7 @@ func (m *model) judge(e *entry, v *view) fate {
 		return pends
 	case m.bucket != nil:
 		return delivered
-	case e.poison() && m.mode != "lenient":
+	case e.poison() && (m.mode != "lenient" || e.bad):
 		return quarantined
 	}
 	return delivered

@@ -217,12 +217,18 @@ func (l *lines) Close() error   { return nil }
 // bucket adds a stream to a bucket that starts now.
 func (w *world) bucket(id sluice.StreamID, namespace string, change ...func(*Stream)) *bucket {
 	w.t.Helper()
-	b := &bucket{t: w.t, objects: map[string][]string{}, held: map[string]bool{}, limits: destination.ObjectLimits{Bytes: 1 << 20, Events: 100, Age: time.Minute}}
+	b := w.emptyBucket()
 	w.stream(id, namespace, append(change, func(s *Stream) {
 		b.receiver = w.dests[id]
 		s.Open = func() (destination.Destination, error) { return b, nil }
 	})...)
 	return b
+}
+
+// emptyBucket returns a bucket without a stream: its receiver has to be set.
+func (w *world) emptyBucket() *bucket {
+	return &bucket{t: w.t, objects: map[string][]string{}, held: map[string]bool{},
+		limits: destination.ObjectLimits{Bytes: 1 << 20, Events: 100, Age: time.Minute}}
 }
 
 // killer ends the process at a moment that a hook finds.

@@ -1,0 +1,102 @@
+package deliver
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sluicelog/sluice"
+)
+
+func TestStreamThatEndsBehindALoss(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.stream(1, "acme", func(s *Stream) { s.Until = time.Now().Add(time.Hour) })
+		w.post("acme", "a", 2)
+		w.expect(1, sluice.Ledger{Accepted: 2, Delivered: 2})
+		w.change(1, func(s *Stream) { s.Paused = true })
+		w.post("acme", "a", 2)
+		w.post("acme", "a", 3)
+		time.Sleep(2 * time.Hour)
+		w.post("beta", "a", 1)
+		w.post("acme", "a", 1)
+		w.expect(1, sluice.Ledger{Accepted: 7, Delivered: 2, Pending: 5})
+		w.stop()
+		if !w.engine.Lose("audit", 5) {
+			t.Fatal("no block at 5")
+		}
+		w.start()
+		w.change(1, func(s *Stream) { s.Paused = false })
+		w.expect(1, sluice.Ledger{Accepted: 7, Delivered: 4, Expired: 3})
+	})
+}
+
+func TestLossAtTheEndOfAStream(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.stream(1, "acme")
+		w.post("acme", "a", 1)
+		w.expect(1, sluice.Ledger{Accepted: 1, Delivered: 1})
+		w.change(1, func(s *Stream) { s.Paused = true })
+		w.post("acme", "a", 1)
+		w.expect(1, sluice.Ledger{Accepted: 2, Delivered: 1, Pending: 1})
+		l := w.lane(1)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		end := Start{Seq: l.rec.Cursor + 1, Total: l.rec.Total + 1}
+		l.rec.End = &end
+		at := l.lose(Start{Seq: end.Seq, Total: l.rec.Total}, hole{First: end.Seq, Last: end.Seq, Cause: "missing from the log"})
+		if at != end || l.rec.Expired != 1 {
+			t.Errorf("lane after the loss: got %+v with %d expired, want %+v with 1", at, l.rec.Expired, end)
+		}
+	})
+}
+
+func TestHoleOfOthersBeforeTheEndOfAStream(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.stream(1, "beta", func(s *Stream) {
+			s.Until, s.Paused = time.Now().Add(time.Hour), true
+			s.Filter.ExcludedEventTypes = []string{"b"}
+		})
+		w.post("acme", "a", 3)
+		w.post("acme", "a", 2)
+		w.post("beta", "b", 4)
+		time.Sleep(2 * time.Hour)
+		w.stop()
+		w.engine.Lose("audit", 1)
+		w.start()
+		w.post("acme", "a", 1) // after the end, and of no concern to the stream
+		w.post("beta", "b", 1)
+		w.change(1, func(s *Stream) { s.Paused = false })
+		w.expect(1, sluice.Ledger{Accepted: 4, Filtered: 4})
+	})
+}
+
+func TestUntilBoundsWhatAPausedStreamAccepts(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.stream(1, "acme", func(s *Stream) { s.Until, s.Paused = time.Now().Add(time.Hour), true })
+		w.post("acme", "a", 3)
+		time.Sleep(2 * time.Hour)
+		w.post("acme", "a", 4)
+		w.expect(1, sluice.Ledger{Accepted: 3, Pending: 3})
+		w.crash()
+		w.expect(1, sluice.Ledger{Accepted: 3, Pending: 3})
+		w.change(1, func(s *Stream) { s.Paused = false })
+		w.expect(1, sluice.Ledger{Accepted: 3, Delivered: 3})
+		if got := w.status(1); got != sluice.StatusDone {
+			t.Errorf("status %q, want done", got)
+		}
+	})
+}
+
+func TestReplayOfThePastIsBounded(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.post("acme", "a", 3)
+		until := time.Now()
+		time.Sleep(time.Hour)
+		w.post("acme", "a", 4)
+		w.stream(1, "acme", func(s *Stream) {
+			s.Until, s.Paused, s.Start = until, true, map[string]Start{"audit": {}}
+		})
+		w.expect(1, sluice.Ledger{Accepted: 3, Pending: 3})
+		w.change(1, func(s *Stream) { s.Paused = false })
+		w.expect(1, sluice.Ledger{Accepted: 3, Delivered: 3})
+	})
+}
