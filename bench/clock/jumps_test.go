@@ -128,7 +128,7 @@ func inspect(ctx context.Context, end oracle.End, c *Clock) (found []string, com
 			if ok && (e.Seq <= before.Seq || e.AcceptedAt.Before(before.AcceptedAt)) {
 				say("%s: %d, accepted at %v, is found after %d, accepted at %v", e.Partition, e.Seq, e.AcceptedAt, before.Seq, before.AcceptedAt)
 			}
-			if ahead := e.AcceptedAt.Sub(time.Now()); ahead > day+time.Minute || ahead < -day-time.Hour {
+			if ahead := time.Until(e.AcceptedAt); ahead > day+time.Minute || ahead < -day-time.Hour {
 				say("%s: %d was accepted at %v", e.Partition, e.Seq, e.AcceptedAt)
 			}
 			last[e.Partition] = e
