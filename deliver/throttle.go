@@ -6,9 +6,15 @@ import (
 	"time"
 )
 
-// catchUpRate is how many bytes of events a second lanes that are behind may read
-// from the log while producers are busy; alone, they are not bounded.
-const catchUpRate = 48 << 20
+// How many bytes of events a second lanes that are behind may read from the log
+// while producers are busy; alone, they are not bounded.
+const (
+	catchUpRate = 48 << 20
+	// catchUpGain is how much more than producers bring they may read, so that one
+	// lane gains on producers however fast these are. A lane that could not would
+	// be behind until its events expire.
+	catchUpGain = 1.5
+)
 
 // throttle keeps catching up from starving ingest.
 type throttle struct {
@@ -16,6 +22,7 @@ type throttle struct {
 	at     time.Time
 	raw    uint64
 	busy   bool
+	rate   float64 // bytes a second
 	tokens float64
 }
 
@@ -35,24 +42,36 @@ func (t *throttle) wait(ctx context.Context, d *Deliverer) error {
 	}
 }
 
+// delay returns how long a lane has to wait before it asks again; 0: it may read.
 func (t *throttle) delay(d *Deliverer) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := time.Now()
-	if dt := now.Sub(t.at); dt >= 50*time.Millisecond {
+	if now := time.Now(); now.Sub(t.at) >= throttlePeriod {
 		raw := uint64(0)
 		for _, p := range d.order {
 			raw += d.log.Appended(p.name)
 		}
-		const busy = 1 << 20 // bytes a second
-		t.busy = float64(raw-t.raw)/dt.Seconds() > busy
-		t.tokens = min(catchUpRate/10, t.tokens+dt.Seconds()*catchUpRate)
-		t.at, t.raw = now, raw
+		t.look(now, raw)
 	}
 	if !t.busy || t.tokens > 0 {
 		return 0
 	}
-	return min(100*time.Millisecond, time.Duration(-t.tokens/catchUpRate*float64(time.Second))+time.Millisecond)
+	return min(100*time.Millisecond, time.Duration(-t.tokens/t.rate*float64(time.Second))+time.Millisecond)
+}
+
+// throttlePeriod lies between two looks at what producers bring.
+const throttlePeriod = 50 * time.Millisecond
+
+// look notes that producers have brought raw bytes until now. The throttle is
+// locked.
+func (t *throttle) look(now time.Time, raw uint64) {
+	const busy = 1 << 20 // bytes a second
+	dt := now.Sub(t.at).Seconds()
+	ingest := float64(raw-t.raw) / dt
+	t.busy = ingest > busy
+	t.rate = max(catchUpRate, catchUpGain*ingest)
+	t.tokens = min(t.rate/10, t.tokens+dt*t.rate)
+	t.at, t.raw = now, raw
 }
 
 // used accounts for what a lane has read.
