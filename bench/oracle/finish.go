@@ -154,6 +154,10 @@ func (o *oracle) same(ctx context.Context) error {
 			continue
 		}
 		v, err := o.server.stream(ctx, s.id)
+		if isStatus(err, http.StatusNotFound) {
+			o.findings.add("%s: the stream is gone after a restart", s.spec.Name)
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -38,12 +38,7 @@ func (s *server) mayRefuse(began time.Time) bool {
 // delivered and shown meanwhile; in half of the times the server is killed and
 // starts again while the disk is full. When there is space it takes events again by
 // itself. told is a stream to which nothing else is done.
-func (o *oracle) fill(ctx context.Context, told *stream) error {
-	left := int64(reserve)
-	if o.rng.IntN(2) == 0 {
-		left = 0
-	}
-	kill := o.rng.IntN(2) == 0
+func (o *oracle) fill(ctx context.Context, told *stream, left int64, kill bool) error {
 	o.fulls++
 	o.server.full.Store(true)
 	if err := o.cfg.Space.Fill(left); err != nil {

@@ -338,6 +338,7 @@ func (o *oracle) load(ctx context.Context) error {
 	calm := o.rng.IntN(3) == 0 // the load ends before the kill
 	fail := o.rng.IntN(3) == 0 // the disk fails before the kill
 	flip := o.rng.IntN(2) == 0
+	left, killFull := int64(reserve)*int64(o.rng.IntN(2)), o.rng.IntN(2) == 0 // when the disk is to get full
 
 	posting, stop := context.WithCancel(ctx)
 	defer stop()
@@ -366,7 +367,7 @@ func (o *oracle) load(ctx context.Context) error {
 		o.act(acting)
 	})
 	if o.cfg.Space != nil {
-		if err := o.fill(ctx, told); err != nil {
+		if err := o.fill(ctx, told, left, killFull); err != nil {
 			return errors.Join(err, o.server.kill())
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/bench/mutant"
 	"github.com/sluicelog/sluice/bench/oracle"
 	"github.com/sluicelog/sluice/bench/powercut"
 )
@@ -40,7 +41,7 @@ func TestFullDisk(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	result, err := oracle.Run(t.Context(), oracle.Config{
-		Binary: build(t, nil), Dir: dir, Space: d, Cycles: *fullsFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
+		Binary: build(t), Dir: dir, Space: d, Cycles: *fullsFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
 	})
 	for _, f := range result.Findings {
 		t.Error(f)
@@ -66,9 +67,9 @@ func TestFullDiskFindsAMissingFloor(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	d := newDisk(t, dir)
-	m := mutation{"floor", "cmd/sluice/space_unix.go", []string{"return uint64(st.Bavail) * uint64(st.Bsize), nil", "return 1 << 60, nil"}}
+	edit := mutant.Edit{File: "cmd/sluice/space_unix.go", Old: "return uint64(st.Bavail) * uint64(st.Bsize), nil", New: "return 1 << 60, nil"}
 	result, err := oracle.Run(t.Context(), oracle.Config{
-		Binary: build(t, &m), Dir: dir, Space: d, Cycles: 1, Acknowledged: *eventsFlag, Seed: 2, StopAtFinding: true, Report: t.Output(),
+		Binary: build(t, edit), Dir: dir, Space: d, Cycles: 1, Acknowledged: *eventsFlag, Seed: 2, StopAtFinding: true, Report: t.Output(),
 	})
 	t.Logf("found: %v", result.Findings)
 	if result.Wrong == 0 {

@@ -54,7 +54,7 @@ func TestLogFillsDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := newGrowth(t, build(t, nil), filepath.Join(d.Path(), "data"))
+	g := newGrowth(t, build(t), filepath.Join(d.Path(), "data"))
 	err = errors.Join(g.play(t.Context()), g.process.Kill(), d.Close())
 	if err != nil {
 		words, _ := os.ReadFile(filepath.Join(filepath.Dir(g.binary), "server.log"))

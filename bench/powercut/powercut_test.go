@@ -3,19 +3,17 @@
 package powercut_test
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/bench/mutant"
 	"github.com/sluicelog/sluice/bench/oracle"
 	"github.com/sluicelog/sluice/bench/powercut"
 )
@@ -110,7 +108,7 @@ func TestPowerCuts(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	result, err := oracle.Run(t.Context(), oracle.Config{
-		Binary: build(t, nil), Dir: dir, Power: d, Cycles: *cyclesFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
+		Binary: build(t), Dir: dir, Power: d, Cycles: *cyclesFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
 	})
 	t.Logf("seed %d: %d power cuts, %d starts, %d events acknowledged, %d streams judged", seed, result.Cycles, result.Restarts, result.Acknowledged, result.Streams)
 	for _, f := range result.Findings {
@@ -133,13 +131,20 @@ func TestPowerCuts(t *testing.T) {
 // to be found out, or the power cuts would prove nothing.
 func TestPowerCutsFindAMissingSync(t *testing.T) {
 	t.Parallel()
-	for _, m := range []mutation{
-		{"log", "segment/fs.go", []string{"return dataSync(f.File) }", "return nil }"}},
-		{"control state", "sqlite/open.go", []string{"synchronous(FULL)", "synchronous(OFF)", "synchronous != 2", "synchronous != 0"}},
+	for _, m := range []struct {
+		what  string
+		edits []mutant.Edit
+	}{
+		{"log", []mutant.Edit{{File: "segment/fs.go", Old: "return dataSync(f.File) }", New: "return nil }"}}},
+		{"control state", []mutant.Edit{
+			{File: "sqlite/open.go", Old: "synchronous(FULL)", New: "synchronous(OFF)"},
+			{File: "sqlite/open.go", Old: "synchronous != 2", New: "synchronous != 0"},
+			{File: "sqlite/growth.go", Old: "info.Size() > g.size", New: "false"},
+		}},
 	} {
 		t.Run(m.what, func(t *testing.T) {
 			result, err := oracle.Run(t.Context(), oracle.Config{
-				Binary: build(t, &m), Dir: t.TempDir(), Power: newDisk(t, t.TempDir()), Cycles: 3, Acknowledged: *eventsFlag, Seed: 1, StopAtFinding: true, Report: t.Output(),
+				Binary: build(t, m.edits...), Dir: t.TempDir(), Power: newDisk(t, t.TempDir()), Cycles: 3, Acknowledged: *eventsFlag, Seed: 1, StopAtFinding: true, Report: t.Output(),
 			})
 			t.Logf("found: %v", result.Findings)
 			if result.Wrong == 0 {
@@ -149,55 +154,12 @@ func TestPowerCutsFindAMissingSync(t *testing.T) {
 	}
 }
 
-// mutation is a change of a source file: pairs of old and new texts, each of them
-// there once.
-type mutation struct {
-	what, file string
-	texts      []string
-}
-
-// build makes the server, with a mutation or without.
-func build(t *testing.T, m *mutation) string {
+// build makes the server, with changes or as it is.
+func build(t *testing.T, edits ...mutant.Edit) string {
 	t.Helper()
-	dir := t.TempDir()
-	binary := filepath.Join(dir, "sluice")
-	args := []string{"build", "-o", binary}
-	if m != nil {
-		args = append(args, "-overlay", m.overlay(t, dir))
-	}
-	cmd := exec.CommandContext(t.Context(), "go", append(args, "../../cmd/sluice")...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build the server: %v\n%s", err, out)
+	binary := filepath.Join(t.TempDir(), "sluice")
+	if err := mutant.Build(t.Context(), binary, edits); err != nil {
+		t.Fatal(err)
 	}
 	return binary
-}
-
-// overlay writes the changed file, and what makes the compiler take it.
-func (m *mutation) overlay(t *testing.T, dir string) string {
-	t.Helper()
-	original, err := filepath.Abs(filepath.Join("../..", m.file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(original)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(m.texts); i += 2 {
-		if got, want := strings.Count(string(text), m.texts[i]), 1; got != want {
-			t.Fatalf("%s: %q is there %d times, want %d", m.file, m.texts[i], got, want)
-		}
-		text = []byte(strings.Replace(string(text), m.texts[i], m.texts[i+1], 1))
-	}
-	changed, list := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json")
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, b := range map[string][]byte{changed: text, list: replace} {
-		if err := os.WriteFile(name, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return list
 }
