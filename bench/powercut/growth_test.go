@@ -289,8 +289,13 @@ func (g *growth) judge(ctx context.Context) error {
 				return fmt.Errorf("event %s arrived, and its post was refused for want of space", id)
 			}
 		}
-		if !g.has(path, "stream.resume") {
-			return errors.New("the log does not tell that the stream was resumed")
+		if err := g.await(ctx, "the log to tell of the resumption", func() error {
+			if !g.has(path, "stream.resume") {
+				return errors.New("it has not come to " + path)
+			}
+			return nil
+		}); err != nil {
+			return err
 		}
 	}
 	return nil
