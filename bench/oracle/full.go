@@ -115,8 +115,9 @@ func (o *oracle) whileFull(ctx context.Context, told *stream, left int64) error 
 		}
 	}
 	first := o.streams[0]
+	first.receiver.set(healthy) // it may have waited for its next try already
 	var v view
-	if !soon(ctx, fullTimeout, func() bool {
+	if !soon(ctx, loadTimeout, func() bool {
 		got, err := o.server.stream(ctx, first.id)
 		v = got
 		return err == nil && v.Ledger.Pending == 0
