@@ -22,7 +22,7 @@ Written by ` + "`make torture`" + `, which plays every drill below against the r
 anything that is not as promised: an acknowledged event that is neither delivered nor in a state that is told, an event that nobody sent or whose bytes
 changed, an account that does not add up, an order that was not kept, damage that is not named, a secret in a place where none belongs.
 
-What each drill does is in docs/ARCHITECTURE.md and in the package that its command names; each has mutations, servers broken on purpose, which it must find.
+What each drill does is in docs/ARCHITECTURE.md and in the package that its command names; most have mutations, servers broken on purpose, which they must find.
 
 `
 
