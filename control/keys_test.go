@@ -106,6 +106,7 @@ func TestPruneKeepsNeededKeys(t *testing.T) {
 		ring := w.Ring
 		w.Ring = lost // as when the key file was restored from an older copy
 		w.Restart()
+		w.Post("acme/web", "repo.create", 1) // a stream is held from its first try on
 		synctest.Wait()
 		if got, err := w.Service.Stream(t.Context(), w.Admin, s.ID); err != nil || len(got.Secrets) != 0 || got.Status != sluice.StatusHeld {
 			t.Errorf("a stream whose key is missing: got %s with secrets %v, error %v; want it held without any", got.Status, got.Secrets, err)
