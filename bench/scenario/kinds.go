@@ -83,7 +83,7 @@ const objectSeconds = 1
 
 func s3() Scenario {
 	return kind("s3", "objects in a bucket, requests of 100", plain(16, 100),
-		Variant{Receiver: receiver.Bucket, Destinations: toBucket}, ratio("delivered / http", 0.6, rateDelivered))
+		Variant{Receiver: receiver.Bucket, Destinations: toBucket}, ratio("delivered / http", 0.6, rateDelivered), drained(10))
 }
 
 func toBucket(address string) ([]destination, error) {

@@ -92,7 +92,7 @@ func steady() Scenario {
 		report.Measure{Name: "e2e p99 / (10 ms or 1.5 floor)", Target: "<= 1",
 			Value:   func(base, test *report.Result) float64 { return test.E2EP99 / math.Max(10, 1.5*base.E2EP99) },
 			Reached: report.AtMost(1)},
-		memory(indexed))
+		drained(10), memory(indexed))
 }
 
 // tenants returns a stream for each tenant, all to one path.
@@ -114,7 +114,7 @@ func manyTenants(name, title, spread string, measures ...report.Measure) Scenari
 
 func fiveTenants() Scenario {
 	return manyTenants("tenants-five", "10,000 streams of 10,000 tenants, five busy", corpus.FiveTenants,
-		ratio("acked / one stream", 0.85, rateAcked), ratio("delivered / one stream", 0.85, rateDelivered), memory(300))
+		ratio("acked / one stream", 0.85, rateAcked), ratio("delivered / one stream", 0.85, rateDelivered), drained(10), memory(300))
 }
 
 func zipfTenants() Scenario {
@@ -124,14 +124,14 @@ func zipfTenants() Scenario {
 
 func paused() Scenario {
 	const all = 1 + pausedStreams
-	return Scenario{Name: "paused", Title: "50 paused streams, then all resume",
+	return Scenario{Name: "paused", Title: "50 paused streams, behind by what a minute at full rate brings (a week of 13 events a second), then all resume",
 		Base: &Variant{Name: "sluice, 1 stream", Server: Sluice, Destinations: healthy(1, 1), Load: plain(16, 100)},
 		Test: &Variant{Name: "sluice, 50 paused", Server: Sluice, Destinations: healthy(all, 1), Load: plain(16, 100), Steps: pauseAndResume},
 		Measures: []report.Measure{
 			ratio("acked / without paused streams", 0.95, rateAcked),
 			{Name: "acked while catching up / before", Target: ">= 0.7", Reached: report.AtLeast(0.7),
 				Value: func(_, test *report.Result) float64 { return over(test.Extra[resumedAcked], test.Acked) }},
-			memory(indexed)}}
+			drained(10), memory(indexed)}}
 }
 
 // slowMilliseconds is how long the slow destination takes for an answer.
@@ -158,7 +158,7 @@ func deadAndSlow() Scenario {
 		Measures: []report.Measure{
 			atMost("healthy e2e p50 / all healthy", 1.1, func(r *report.Result) float64 { return r.E2EP50 }),
 			atMost("healthy e2e p99 / all healthy", 1.1, func(r *report.Result) float64 { return r.E2EP99 }),
-			memory(indexed)}}
+			drained(10), memory(indexed)}}
 }
 
 func restart() Scenario {
@@ -178,7 +178,8 @@ func disk() Scenario {
 	config.Corpus.Kind = corpus.Varied
 	s := against("disk", "disk space, varied corpus", 1, config,
 		report.Measure{Name: diskRatio, Target: "<= 0.60", Reached: report.AtMost(0.6),
-			Value: func(_, test *report.Result) float64 { return test.Extra[diskRatio] }})
+			Value: func(_, test *report.Result) float64 { return test.Extra[diskRatio] }},
+		drained(10))
 	for _, v := range []*Variant{s.Base, s.Test} {
 		v.Steps, v.Unordered = fillDisk, true
 	}

@@ -46,7 +46,8 @@ func (s *session) begin(ctx context.Context) (m start, err error) {
 	return m, err
 }
 
-// end waits until a load is delivered, at most for limit, and fills the result.
+// end waits until a load is delivered, at most for limit, and indexed, and fills the
+// result. Processor time and memory are those until then.
 func (s *session) end(ctx context.Context, m start, sent load.Result, generator *process.Process, limit time.Duration) error {
 	after, now, err := s.finish(ctx, limit)
 	if err != nil {
@@ -54,6 +55,11 @@ func (s *session) end(ctx context.Context, m start, sent load.Result, generator 
 	}
 	s.fillLoad(sent)
 	s.fillDelivery(sent, m.stats, after)
+	if s.sluice != nil && !s.variant.NoIndex {
+		if now.server, err = s.catchUp(ctx); err != nil {
+			return err
+		}
+	}
 	millions := float64(sent.Acked) / 1e6
 	s.result.CPU = (now.server.CPU - m.used.server.CPU).Seconds() / millions
 	s.result.SinkCPU = (now.sink - m.used.sink).Seconds() / millions

@@ -2,8 +2,7 @@
 // destinations, under which load, and what is to be reached.
 //
 // A scenario has a test variant and usually a base: the floor, or Sluice in a
-// simpler situation. Each round runs the base and then the test, each with fresh
-// data, a fresh sink and a fresh load generator, and only results of the same
+// simpler situation. Each round runs both, each with fresh data, a fresh sink and a fresh load generator, and only results of the same
 // round are compared, because machines drift.
 package scenario
 
@@ -11,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/sluicelog/sluice/bench/load"
@@ -174,17 +174,37 @@ func (sc *Scenario) describe(out *report.Scenario) {
 
 // Judge judges all rounds of out by what is to be reached now.
 func (sc *Scenario) Judge(out *report.Scenario) {
-	out.Judge(append(sc.Measures, none("lost or out of order", func(r *report.Result) uint64 { return r.Lost + r.Disordered }),
-		none("ledgers that are off", func(r *report.Result) uint64 { return r.LedgersOff })))
+	measures := slices.Concat(sc.Measures, []report.Measure{
+		none("lost or out of order", func(r *report.Result) uint64 { return r.Lost + r.Disordered }),
+		none("ledgers that are off", func(r *report.Result) uint64 { return r.LedgersOff })})
+	if sc.Test.Destinations != nil && slices.ContainsFunc(out.Rounds, indexFollowed) {
+		measures = append(measures, extraMeasure(indexBehind, "<= 10", report.AtMost(10)))
+	}
+	out.Judge(measures)
 }
 
-// round runs each variant once.
+// indexFollowed reports whether a round's test waited for the search index.
+func indexFollowed(r report.Round) bool {
+	if r.Test == nil {
+		return false
+	}
+	_, waited := r.Test.Extra[indexBehind]
+	return waited
+}
+
+// round runs each variant once; every other round begins with the test, so that
+// neither always has the fresher machine.
 func (sc *Scenario) round(ctx context.Context, env *Env, n int, only string, out *report.Scenario) (r report.Round, err error) {
 	r.Began = time.Now().UTC().Truncate(time.Second)
-	if r.Base, err = runOne(ctx, env, sc, sc.Base, n, only); err != nil {
+	first, second := &r.Base, &r.Test
+	one, other := sc.Base, sc.Test
+	if n%2 == 1 {
+		first, second, one, other = second, first, other, one
+	}
+	if *first, err = runOne(ctx, env, sc, one, n, only); err != nil {
 		return r, err
 	}
-	if r.Test, err = runOne(ctx, env, sc, sc.Test, n, only); err != nil {
+	if *second, err = runOne(ctx, env, sc, other, n, only); err != nil {
 		return r, err
 	}
 	out.Absent = nil
