@@ -53,7 +53,7 @@ pictures: prepare
 
 # Floor, Sluice and peers side by side, five rounds of 60 s: about 15 minutes for each
 # scenario, 8 hours in all. RUN chooses scenarios (a regular expression), SECONDS is
-# for shorter runs. Rounds are kept in out/bench, and a run that was cut off goes on
+# for shorter runs. Rounds are kept in docs/measured, and a run that was cut off goes on
 # there; the report is made of them, in docs/PERFORMANCE.md.
 bench:
 	$(GO) run ./bench $(if $(SECONDS),-seconds $(SECONDS)) -rounds $(ROUNDS) -run '$(RUN)'

@@ -2,7 +2,7 @@
 // least that can be useful, and prints how they compare with what is to be
 // reached. It needs Linux, loopback, and the Go toolchain to build Sluice.
 //
-// Results are kept in out/bench, a file for each scenario, round by round: a run
+// Results are kept in docs/measured, a file for each scenario, round by round: a run
 // that was cut off goes on where it was, and one that asks for more rounds adds
 // them. The command in bench/report/write makes docs/PERFORMANCE.md of them.
 //
@@ -71,7 +71,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	f.StringVar(&o.only, "only", "", "run only one server: "+strings.Join(scenario.Servers(), ", ")+"; nothing is kept")
 	f.StringVar(&o.sluice, "sluice", "", "binary of Sluice (default: built from ./cmd/sluice)")
 	f.StringVar(&o.dir, "dir", "", "directory for data (default: a temporary one)")
-	f.StringVar(&o.keep, "keep", filepath.Join("out", "bench"), "folder that keeps the results; \"\" is none")
+	f.StringVar(&o.keep, "keep", filepath.Join("docs", "measured"), "folder that keeps the results; \"\" is none")
 	f.StringVar(&o.profile, "profile", "", "keep CPU profiles of Sluice in this directory")
 	f.Float64Var(&o.logGiB, "log-gib", 10, "size of the log in scenario restart; 0 skips it")
 	f.Float64Var(&o.backlogGB, "backlog-gb", 20, "GB of events that wait in scenario backlog; 0 skips it")

@@ -17,7 +17,7 @@ import (
 )
 
 func main() {
-	results := flag.String("results", filepath.Join("out", "bench"), "folder of the results")
+	results := flag.String("results", filepath.Join("docs", "measured"), "folder of the results")
 	out := flag.String("o", filepath.Join("docs", "PERFORMANCE.md"), "the document with the marks")
 	charts := flag.String("charts", "charts", "folder of the charts, beside the document")
 	flag.Parse()
