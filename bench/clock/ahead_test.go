@@ -18,6 +18,7 @@ import (
 	"github.com/sluicelog/sluice/bench/drill"
 	"github.com/sluicelog/sluice/bench/fault"
 	"github.com/sluicelog/sluice/bench/mutant"
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 	"github.com/sluicelog/sluice/destination/s3/s3test"
 )
@@ -51,7 +52,7 @@ func (w *world) find(format string, args ...any) {
 func TestADayAhead(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	w := newWorld(t, sound(t))
+	w := newWorld(t, made.Binary(t))
 	w.play()
 	for _, f := range w.found {
 		t.Error(f)
@@ -69,13 +70,12 @@ func TestADayAhead(t *testing.T) {
 // TestADayAheadFindsRetentionThatGoesOn plays with a server that does not mind how
 // far the clock is ahead.
 func TestADayAheadFindsRetentionThatGoesOn(t *testing.T) {
-	mutants(t)
-	w := newWorld(t, build(t, mutant.Edit{File: "deliver/retention.go", Old: "const clockSlack = time.Hour", New: "const clockSlack = 100 * time.Hour"}))
+	w := newWorld(t, broken(t, mutant.Edit{File: "deliver/retention.go", Old: "const clockSlack = time.Hour", New: "const clockSlack = 100 * time.Hour"}))
 	w.fill(9000)
 	w.archived() // a stream that is behind is entitled to its events
 	w.clock.Set(day)
 	w.fill(9000)
-	wait(t.Context(), time.Second)
+	server.Pause(t.Context(), time.Second)
 	if w.kept(); !mention(w.found, "removed") {
 		t.Errorf("a server that took young events for old ones was not found out: %q", w.found)
 	}
@@ -121,7 +121,7 @@ func (w *world) play() {
 	w.stopped(true, w.signIn(password))
 	w.receiver.Set(drill.Mode{}) // its next try is due within seconds, not tomorrow
 	w.fill(19_000)
-	wait(ctx, time.Second) // ten looks of retention
+	server.Pause(ctx, time.Second) // ten looks of retention
 	w.kept()
 	w.valid("a session of yesterday", early, false)
 	w.allowed("a token that ended yesterday", token, false)

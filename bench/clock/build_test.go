@@ -4,12 +4,8 @@ package clock
 
 import (
 	"flag"
-	"fmt"
-	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/sluicelog/sluice/bench/mutant"
@@ -31,53 +27,16 @@ func soon() []mutant.Edit {
 	}
 }
 
-// build builds the server with a clock, and with a defect or several.
-func build(t *testing.T, defects ...mutant.Edit) string {
+// broken builds a server with a clock and a defect, unless mutants are not asked for.
+func broken(t *testing.T, defects ...mutant.Edit) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "sluice")
-	if err := Build(t.Context(), binary, append(defects, soon()...)...); err != nil {
-		t.Fatal(err)
-	}
-	return binary
-}
-
-// mutants skips a test of a broken server unless the flag asks for it: each takes
-// a build.
-func mutants(t *testing.T) {
-	t.Helper()
-	if !*mutantFlag {
-		t.Skip("servers broken on purpose are played with -mutants, as make torture does")
-	}
-	t.Parallel()
+	return mutant.Broken(t, *mutantFlag, Edits(append(defects, soon()...)...), Flag)
 }
 
 // made is the server without a defect, which all tests share.
-var made struct {
-	once   sync.Once
-	binary string
-	err    error
-}
+var made = mutant.Shared{Edits: Edits(soon()...), Flags: []string{Flag}}
 
-func sound(t *testing.T) string {
-	t.Helper()
-	made.once.Do(func() { made.err = Build(t.Context(), made.binary, soon()...) })
-	if made.err != nil {
-		t.Fatal(made.err)
-	}
-	return made.binary
-}
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "sluice-clock-server-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	made.binary = filepath.Join(dir, "sluice")
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { made.Run(m) }
 
 func newClock(t *testing.T) *Clock {
 	t.Helper()
@@ -91,14 +50,6 @@ func newClock(t *testing.T) *Clock {
 		}
 	})
 	return c
-}
-
-// seed returns what the flag says, or a new one.
-func seed() uint64 {
-	if *seedFlag != 0 {
-		return *seedFlag
-	}
-	return rand.Uint64()
 }
 
 // mention reports whether one of the findings has some words in it.

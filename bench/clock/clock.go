@@ -4,14 +4,13 @@
 // administrator, a bad time server or a machine that wakes up sets it: by a day
 // ahead, and back. What Go measures durations with stays as it is, as in life.
 //
-// The server is the real one with one file more (see [Build]): the program changes
+// The server is the real one with one file more (see [Edits]): the program changes
 // its own function behind time.Now when it starts, so that it adds an offset, and
 // reads the offset from a file that it shares with the drill. So every package
 // sees the same wrong time, those of others included.
 package clock
 
 import (
-	"context"
 	_ "embed"
 	"fmt"
 	"os"
@@ -66,9 +65,12 @@ func (c *Clock) Now() time.Time { return time.Now().Round(0).Add(c.Ahead()) }
 //go:embed testdata/shift_amd64.go.txt
 var shift string
 
-// Build builds the server with a clock that can be set, and with other edits. It
-// does not start without Env.
-func Build(ctx context.Context, binary string, edits ...mutant.Edit) error {
-	edits = append([]mutant.Edit{{File: "cmd/sluice/drill_clock.go", New: shift}}, edits...)
-	return mutant.Build(ctx, binary, edits, "-ldflags=-checklinkname=0")
+// Edits gives the server a clock that can be set, besides other edits. It is built
+// with Flag, and does not start without Env.
+func Edits(others ...mutant.Edit) []mutant.Edit {
+	return append([]mutant.Edit{{File: "cmd/sluice/drill_clock.go", New: shift}}, others...)
 }
+
+// Flag is what go build needs for the edits: the linker is to let a function of
+// another package be named.
+const Flag = "-ldflags=-checklinkname=0"

@@ -17,6 +17,7 @@ import (
 	"github.com/sluicelog/sluice/bench/fault"
 	"github.com/sluicelog/sluice/bench/mutant"
 	"github.com/sluicelog/sluice/bench/oracle"
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 )
 
@@ -27,7 +28,7 @@ const day = 24 * time.Hour
 // is killed meanwhile.
 func TestJumpsUnderLoad(t *testing.T) {
 	t.Parallel()
-	result, jumps := jump(t, sound(t), seed(), *cyclesFlag)
+	result, jumps := jump(t, made.Binary(t), fault.Seed(t, *seedFlag), *cyclesFlag)
 	for _, f := range result.Findings {
 		t.Error(f)
 	}
@@ -39,9 +40,8 @@ func TestJumpsUnderLoad(t *testing.T) {
 // TestJumpsFindTimesThatGoBack plays with a server that takes the wall clock as it
 // is.
 func TestJumpsFindTimesThatGoBack(t *testing.T) {
-	mutants(t)
 	c := newClock(t)
-	s := drill.NewServer(t, build(t, mutant.Edit{File: "eventlog/partition.go", Old: "if t.Before(p.accepted) {", New: "if false {"}))
+	s := drill.NewServer(t, broken(t, mutant.Edit{File: "eventlog/partition.go", Old: "if t.Before(p.accepted) {", New: "if false {"}))
 	s.Env = append(s.Env, c.Env())
 	s.Start()
 	p := drill.NewProducer(t, s)
@@ -49,7 +49,7 @@ func TestJumpsFindTimesThatGoBack(t *testing.T) {
 	c.Set(-day)
 	p.Post(t.Context(), 50)
 	drill.Await(t, "a time of acceptance that goes back", func(ctx context.Context) error {
-		if found, _ := inspect(ctx, oracle.End{Address: s.URL(), Token: drill.AdminToken}, c); !mention(found, "is found after") {
+		if found, _ := inspect(ctx, oracle.End{Address: s.URL(), Token: server.AdminToken}, c); !mention(found, "is found after") {
 			return fmt.Errorf("not found out: %q", found)
 		}
 		return nil
@@ -79,7 +79,7 @@ func jump(t *testing.T, binary string, seed uint64, cycles int) (oracle.Result, 
 			for ctx.Err() == nil {
 				c.Set([]time.Duration{0, day, -day, 50 * time.Minute, 0, day}[rng.IntN(6)])
 				jumps.Add(1)
-				wait(ctx, time.Duration(rng.IntN(100))*time.Millisecond)
+				server.Pause(ctx, time.Duration(rng.IntN(100))*time.Millisecond)
 			}
 		},
 		Inspect: func(ctx context.Context, end oracle.End) []string {
@@ -161,13 +161,3 @@ func inspect(ctx context.Context, end oracle.End, c *Clock) (found []string, com
 // maxMinutes bounds the minutes of activity: those of four clocks, of a run that
 // lasts some minutes.
 const maxMinutes = 120
-
-// wait waits for d or for the end of ctx.
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}

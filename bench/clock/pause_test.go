@@ -25,7 +25,7 @@ import (
 func TestPausePastRetention(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	w := newPause(t, sound(t))
+	w := newPause(t, made.Binary(t))
 	w.play()
 	for _, f := range w.found {
 		t.Error(f)
@@ -43,8 +43,7 @@ func TestPausePastRetention(t *testing.T) {
 // TestPausePastRetentionFindsAWrongRange plays with a server whose gaps begin one
 // event too early.
 func TestPausePastRetentionFindsAWrongRange(t *testing.T) {
-	mutants(t)
-	w := newPause(t, build(t, mutant.Edit{File: "deliver/gap.go", Old: "	l.rec.Expired += n\n", New: "	l.rec.Expired += n\n	first--\n"}))
+	w := newPause(t, broken(t, mutant.Edit{File: "deliver/gap.go", Old: "	l.rec.Expired += n\n", New: "	l.rec.Expired += n\n	first--\n"}))
 	if w.play(); len(w.found) == 0 {
 		t.Error("a gap with a wrong range was not found out")
 	}

@@ -130,7 +130,7 @@ func (w *world) postMeanwhile() (stop func()) {
 	return func() {
 		cancel()
 		w.do("answer every post", func(context.Context) error {
-			if w.process.Ended() {
+			if w.Ended() {
 				return notYetf("it has died")
 			}
 			return nil

@@ -55,10 +55,7 @@ func (d *deed) String() string { return fmt.Sprintf("%s:%d, %s", d.point, d.arri
 
 // TestCrashPoints lets the server die at points.
 func TestCrashPoints(t *testing.T) {
-	seed := *seedFlag
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
+	seed := fault.Seed(t, *seedFlag)
 	list := choose(rand.New(rand.NewPCG(seed, 0)))
 	binary := *binaryFlag
 	if binary == "" {
@@ -143,7 +140,7 @@ func perform(t *testing.T, binary string, d deed) *world {
 	w := newWorld(t, binary, d.point, d.arrival, d.play.flags)
 	if d.play.before != nil {
 		d.play.before(w)
-		if w.process != nil {
+		if w.Running() {
 			w.stop()
 		}
 		w.arm()
@@ -173,7 +170,7 @@ func (w *world) awaitDeath(arrival int) {
 	}
 	for begin := time.Now(); !w.died; time.Sleep(pollEvery) {
 		switch {
-		case w.process.Ended():
+		case w.Ended():
 			w.buried("when nothing was asked")
 			w.start()
 		case time.Since(begin) > wait && arrival == 1:
@@ -191,7 +188,7 @@ func (w *world) afterwards(warns []string) {
 	w.quiet("the life after the crash", warns)
 	w.stop()
 	w.armed = false // the death may have come while it stopped
-	if w.process == nil {
+	if !w.Running() {
 		w.start()
 	}
 	w.settle()

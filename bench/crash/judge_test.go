@@ -1,14 +1,41 @@
 package crash
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 )
+
+const producerToken = "crash-producer-token-0123456789"
+
+// Bounds of patience.
+const (
+	patience  = server.Patience
+	pollEvery = 15 * time.Millisecond
+)
+
+// complaints returns the lines of this life that are warnings or worse.
+func (w *world) complaints() (out []string) {
+	for line := range bytes.Lines(w.LifeLog()) {
+		if bytes.Contains(line, []byte("level=WARN")) || bytes.Contains(line, []byte("level=ERROR")) {
+			out = append(out, string(bytes.TrimSpace(line)))
+		}
+	}
+	return out
+}
+
+// notYet says in its own words what is waited for.
+type notYet string
+
+func (e notYet) Error() string { return string(e) }
+
+func notYetf(format string, args ...any) error { return notYet(fmt.Sprintf(format, args...)) }
 
 func isStatus(err error, status int) bool {
 	e, ok := errors.AsType[*client.Error](err)
@@ -47,7 +74,7 @@ func (w *world) settle() {
 
 // exact compares every ledger and every receiver with the book.
 func (w *world) exact(ctx context.Context) error {
-	list, err := w.admin.Streams(ctx, nil)
+	list, err := w.Admin.Streams(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -164,7 +191,7 @@ func (w *world) judgeOwn(ctx context.Context) error {
 			want[fmt.Sprintf("stream.delete %d", s.id)] = 1
 		}
 	}
-	tokens, err := w.admin.Tokens(ctx)
+	tokens, err := w.Admin.Tokens(ctx)
 	if err != nil {
 		return err
 	}

@@ -29,10 +29,7 @@ func TestCrashUnderLoad(t *testing.T) {
 	if *cyclesFlag == 0 {
 		t.Skip("the oracle kills at random moments in every test; with -cycles it does so at points")
 	}
-	seed := *seedFlag
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
+	seed := fault.Seed(t, *seedFlag)
 	binary := *binaryFlag
 	if binary == "" {
 		binary = build(t)

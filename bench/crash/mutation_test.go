@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/bench/mutant"
 )
 
 // TestBrokenServersAreFound plays deaths of servers that are broken in one place
@@ -18,14 +19,14 @@ func TestBrokenServersAreFound(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, play, point string
-		edit              edit
+		edit              mutant.Edit
 	}{
 		{"what is appended again is stored again", "streams", "outbox.told",
-			edit{"eventlog/duplicate.go", "if same {", "if same && len(v.found) > 99 {"}},
+			mutant.Edit{File: "eventlog/duplicate.go", Old: "if same {", New: "if same && len(v.found) > 99 {"}},
 		{"what a crash left of closing a file stays", "files", "footer.written",
-			edit{"segment/load.go", "if unfinished && !newest {", "if unfinished && !newest && p == nil {"}},
+			mutant.Edit{File: "segment/load.go", Old: "if unfinished && !newest {", New: "if unfinished && !newest && p == nil {"}},
 		{"a stream keeps the names that it had", "streams", "stream.renamed",
-			edit{"control/record.go", "(rule != ruleName || r.nameClaim() == value)", "(rule != ruleName || value != \"\")"}},
+			mutant.Edit{File: "control/record.go", Old: "(rule != ruleName || r.nameClaim() == value)", New: "(rule != ruleName || value != \"\")"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=TestCrashPoints$", "-binary", build(t, c.edit), "-play", c.play, "-point", c.point)

@@ -30,14 +30,14 @@ const password = "a-password-of-some-length"
 func (w *world) user(name string) {
 	w.Helper()
 	w.do("make a user", func(ctx context.Context) error {
-		list, err := w.admin.Users(ctx)
+		list, err := w.Admin.Users(ctx)
 		for i := range list {
 			if list[i].Name == name {
 				return nil
 			}
 		}
 		if err == nil {
-			_, err = w.admin.CreateUser(ctx, client.UserSpec{Name: name, Password: password})
+			_, err = w.Admin.CreateUser(ctx, client.UserSpec{Name: name, Password: password})
 		}
 		return err
 	})
@@ -45,7 +45,7 @@ func (w *world) user(name string) {
 
 // form posts a form of the pages and returns the cookie that it sets.
 func (w *world) form(ctx context.Context, path string, values url.Values, cookie *http.Cookie) (*http.Cookie, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.port.Address+path, strings.NewReader(values.Encode()))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL()+path, strings.NewReader(values.Encode()))
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (w *world) signOut(cookie *http.Cookie) {
 func (w *world) me(cookie *http.Cookie, want int) {
 	w.Helper()
 	w.do("ask who it is", func(ctx context.Context) error {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.port.Address+"/api/v1/me", http.NoBody)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.URL()+"/api/v1/me", http.NoBody)
 		if err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func (w *world) me(cookie *http.Cookie, want int) {
 // revoke ends a token, which worked and then must not work any more.
 func (w *world) revoke(name, text string) {
 	w.Helper()
-	c := w.client(w.T, text)
+	c := w.client(text)
 	body := w.book.make(post{count: 3})
 	w.do("post with the second token", func(ctx context.Context) error {
 		_, err := c.PostEvents(ctx, body, "")
@@ -126,7 +126,7 @@ func (w *world) revoke(name, text string) {
 	w.do("revoke a token", func(ctx context.Context) error {
 		id, err := w.tokenNamed(ctx, name)
 		if err == nil && id != "" {
-			err = w.admin.RevokeToken(ctx, id)
+			err = w.Admin.RevokeToken(ctx, id)
 		}
 		return err
 	})

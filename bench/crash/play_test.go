@@ -73,7 +73,7 @@ func fillFiles(w *world) {
 		w.post(post{count: 60, size: 24 << 10, audit: true})
 	}
 	w.await("that old files are removed", func(context.Context) error {
-		if files, err := filepath.Glob(filepath.Join(w.data, "log", "audit", "*.seg")); err != nil || len(files) > 3 {
+		if files, err := filepath.Glob(filepath.Join(w.Data, "log", "audit", "*.seg")); err != nil || len(files) > 3 {
 			return notYetf("there are %d (%v)", len(files), err)
 		}
 		return nil
@@ -88,7 +88,7 @@ func refuse(w *world) {
 	w.await("that bad events are quarantined", w.exact)
 	var list []client.Quarantined
 	w.do("list the quarantine", func(ctx context.Context) (err error) {
-		list, err = w.admin.Quarantine(ctx, s.id, 0)
+		list, err = w.Admin.Quarantine(ctx, s.id, 0)
 		return err
 	})
 	if len(list) != 4 {
@@ -97,7 +97,7 @@ func refuse(w *world) {
 	s.mu.Lock()
 	s.tolerant[list[0].ID] = true
 	s.mu.Unlock()
-	again := func(ctx context.Context) error { return w.leave(ctx, s, list[0], w.admin.Redeliver) }
+	again := func(ctx context.Context) error { return w.leave(ctx, s, list[0], w.Admin.Redeliver) }
 	died := w.died
 	w.do("redeliver an event", again)
 	w.await("that it is delivered", func(ctx context.Context) error {
@@ -109,13 +109,13 @@ func refuse(w *world) {
 		return err
 	})
 	s.dropped[list[1].ID] = true
-	w.do("give an event up", func(ctx context.Context) error { return w.leave(ctx, s, list[1], w.admin.Drop) })
+	w.do("give an event up", func(ctx context.Context) error { return w.leave(ctx, s, list[1], w.Admin.Drop) })
 }
 
 // leave has an event leave the quarantine, if it is there: who is asked may have
 // died before the answer.
 func (w *world) leave(ctx context.Context, s *stream, q client.Quarantined, act func(context.Context, sluice.StreamID, client.QuarantineAct) (int, error)) error {
-	list, err := w.admin.Quarantine(ctx, s.id, 0)
+	list, err := w.Admin.Quarantine(ctx, s.id, 0)
 	if err != nil || !slices.ContainsFunc(list, func(o client.Quarantined) bool { return o.EventRef == q.EventRef }) {
 		return err
 	}
@@ -130,22 +130,22 @@ func turnKeys(w *world) {
 	}
 	var before client.SealingKeys
 	w.do("list the keys", func(ctx context.Context) (err error) {
-		before, err = w.admin.SealingKeys(ctx)
+		before, err = w.Admin.SealingKeys(ctx)
 		return err
 	})
 	w.do("make a new key", func(ctx context.Context) error {
-		_, err := w.admin.RotateKeys(ctx)
+		_, err := w.Admin.RotateKeys(ctx)
 		return err
 	})
 	w.await("that everything is sealed anew", func(ctx context.Context) error {
-		keys, err := w.admin.SealingKeys(ctx)
+		keys, err := w.Admin.SealingKeys(ctx)
 		if err == nil && (keys.Pending > 0 || keys.Current == before.Current || keys.Values != before.Values) {
 			err = notYetf("keys are %+v, were %+v", keys, before)
 		}
 		return err
 	})
 	w.do("remove old keys", func(ctx context.Context) error {
-		keys, err := w.admin.PruneKeys(ctx)
+		keys, err := w.Admin.PruneKeys(ctx)
 		if err == nil && len(keys.Keys) != 1 {
 			err = notYetf("keys are %+v", keys)
 		}
@@ -184,7 +184,7 @@ func findAll(w *world) {
 	w.await("that a search finds everything", func(ctx context.Context) error {
 		found, after := 0, ""
 		for {
-			page, err := w.admin.FindEvents(ctx, client.EventQuery{Namespace: "acme", Limit: 100, After: after})
+			page, err := w.Admin.FindEvents(ctx, client.EventQuery{Namespace: "acme", Limit: 100, After: after})
 			if isStatus(err, 503) {
 				return notYetf("%v", err)
 			}
@@ -213,7 +213,7 @@ func damageIndex(w *world) {
 	fillIndex(w)
 	w.settle()
 	w.stop()
-	files, err := filepath.Glob(filepath.Join(w.data, "index", "*.db"))
+	files, err := filepath.Glob(filepath.Join(w.Data, "index", "*.db"))
 	if err != nil || len(files) == 0 {
 		w.Fatalf("no index is there (%v)", err)
 	}
@@ -238,19 +238,19 @@ func loseEvents(w *world) {
 	s := w.http("to acme", "acme")
 	w.create(s)
 	w.settle()
-	w.do("pause", func(ctx context.Context) error { return w.admin.PauseStream(ctx, s.id) })
+	w.do("pause", func(ctx context.Context) error { return w.Admin.PauseStream(ctx, s.id) })
 	for range 6 {
 		w.post(post{count: 60, size: 24 << 10, audit: true})
 	}
 	w.await("that a file is closed", func(ctx context.Context) error {
-		list, err := w.admin.Streams(ctx, nil)
+		list, err := w.Admin.Streams(ctx, nil)
 		if err == nil && (list[0].Ledger.Pending > 0 || len(w.told()) == 0) {
 			err = notYetf("%+v", list[0].Ledger)
 		}
 		return err
 	})
 	w.stop()
-	files, err := filepath.Glob(filepath.Join(w.data, "log", "audit", "*.seg"))
+	files, err := filepath.Glob(filepath.Join(w.Data, "log", "audit", "*.seg"))
 	if err != nil || len(files) < 3 {
 		w.Fatalf("files: got %v (%v), want 3 or more", files, err)
 	}
@@ -262,9 +262,9 @@ func loseEvents(w *world) {
 // tellGap resumes the stream: what is lost is told once.
 func tellGap(w *world) {
 	s := w.streams[1]
-	w.do("resume", func(ctx context.Context) error { return w.admin.ResumeStream(ctx, s.id) })
+	w.do("resume", func(ctx context.Context) error { return w.Admin.ResumeStream(ctx, s.id) })
 	w.await("that the gap is told", func(ctx context.Context) error {
-		v, err := w.admin.Stream(ctx, s.id)
+		v, err := w.Admin.Stream(ctx, s.id)
 		if err == nil && (v.Ledger.Expired == 0 || v.Ledger.Pending > 0) {
 			err = notYetf("%+v", v.Ledger)
 		}

@@ -134,7 +134,7 @@ func (s *stream) some() error {
 func (w *world) create(s *stream) {
 	w.Helper()
 	w.do("create "+s.spec.Name, func(ctx context.Context) error {
-		list, err := w.admin.Streams(ctx, nil)
+		list, err := w.Admin.Streams(ctx, nil)
 		if err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func (w *world) create(s *stream) {
 				return nil
 			}
 		}
-		made, err := w.admin.CreateStream(ctx, s.spec)
+		made, err := w.Admin.CreateStream(ctx, s.spec)
 		s.id = made.ID
 		return err
 	})
@@ -156,7 +156,7 @@ func (w *world) rename(s *stream, name string) {
 	w.Helper()
 	s.spec.Name = name
 	w.do("rename to "+name, func(ctx context.Context) error {
-		_, err := w.admin.UpdateStream(ctx, s.id, json.RawMessage(`{"name":"`+name+`"}`))
+		_, err := w.Admin.UpdateStream(ctx, s.id, json.RawMessage(`{"name":"`+name+`"}`))
 		return err
 	})
 }
@@ -165,7 +165,7 @@ func (w *world) rename(s *stream, name string) {
 func (w *world) remove(s *stream) {
 	w.Helper()
 	w.do("delete "+s.spec.Name, func(ctx context.Context) error {
-		err := w.admin.DeleteStream(ctx, s.id)
+		err := w.Admin.DeleteStream(ctx, s.id)
 		if isStatus(err, http.StatusNotFound) {
 			return nil // the answer was lost
 		}

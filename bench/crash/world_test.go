@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 	"github.com/sluicelog/sluice/failpoint"
 )
@@ -15,11 +17,10 @@ import (
 // world is a server, its receivers, and what is known of both without asking.
 type world struct {
 	*testing.T
-	*server
+	*server.Server
 	death    string // what SLUICE_FAILPOINT says, once
 	armed    bool   // the life that dies has begun
 	died     bool
-	admin    *client.Client
 	producer *client.Client
 	book     *book
 	streams  []*stream // the first takes everything
@@ -28,14 +29,30 @@ type world struct {
 // newWorld makes a world whose server will die at an arrival.
 func newWorld(t *testing.T, binary string, p failpoint.Point, arrival int, flags []string) *world {
 	t.Helper()
-	w := &world{T: t, server: newServer(t, binary, flags), death: fmt.Sprintf("%s:%d", p, arrival), book: newBook()}
-	w.admin, w.producer = w.client(t, adminToken), w.client(t, producerToken)
+	dir := t.TempDir()
+	s, err := server.New(server.Config{Binary: binary, Data: filepath.Join(dir, "data"), Log: filepath.Join(dir, "server.log"), Args: flags})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{T: t, Server: s, death: fmt.Sprintf("%s:%d", p, arrival), book: newBook()}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the server said:\n%s", w.words(0))
+			t.Logf("the server said:\n%s", s.Log())
 		}
+		_ = s.Close() // it is over
 	})
+	w.producer = w.client(producerToken)
 	return w
+}
+
+func (w *world) client(token string) *client.Client {
+	w.Helper()
+	c, err := w.Client(token)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(c.Close)
+	return c
 }
 
 // begin starts the server, a token and the first stream.
@@ -54,33 +71,23 @@ func (w *world) arm() { w.armed = true }
 // may die before that.
 func (w *world) start() {
 	w.Helper()
-	death := ""
+	var env []string
 	if w.armed && !w.died {
-		death = w.death
+		env = []string{"SLUICE_FAILPOINT=" + w.death}
 	}
-	if err := w.launch(w.Context(), death); err != nil {
+	switch err := w.Server.Start(w.Context(), env...); {
+	case errors.Is(err, server.ErrEnded):
+		w.buried("while it started")
+		w.start()
+	case err != nil:
 		w.Fatal(err)
-	}
-	for begin := time.Now(); ; {
-		switch err := w.admin.Ready(w.Context()); {
-		case err == nil:
-			return
-		case w.process.Ended():
-			w.buried("while it started")
-			w.start()
-			return
-		case time.Since(begin) > patience:
-			w.Fatalf("the server was not ready within %v: %v", patience, err)
-		}
-		time.Sleep(pollEvery)
 	}
 }
 
 // buried notes that the process has ended. It may do so once.
 func (w *world) buried(when string) {
 	w.Helper()
-	_ = w.process.Kill() // it has ended
-	w.process = nil
+	_ = w.Kill() // it has ended
 	if !w.armed || w.died {
 		w.Fatalf("the server ended by itself %s", when)
 	}
@@ -90,14 +97,13 @@ func (w *world) buried(when string) {
 // stop ends the process as an operator would. It may die on the way.
 func (w *world) stop() {
 	w.Helper()
-	if w.process.Ended() {
+	if w.Ended() {
 		w.buried("before it was stopped")
 		return
 	}
-	if err := w.process.Stop(); err != nil {
+	if err := w.Stop(); err != nil {
 		w.Error(err)
 	}
-	w.process = nil
 }
 
 // do tries until there is an answer: a server that has died is started again.
@@ -110,7 +116,7 @@ func (w *world) do(what string, try func(context.Context) error) {
 		if err == nil {
 			return
 		}
-		if w.process.Ended() {
+		if w.Ended() {
 			w.buried("when asked to " + what)
 			w.start()
 			continue
@@ -136,14 +142,14 @@ func (w *world) token(name, text string) {
 		if id, err := w.tokenNamed(ctx, name); err != nil || id != "" {
 			return err
 		}
-		_, err := w.admin.CreateToken(ctx, client.TokenSpec{Kind: client.Producer, Name: name, Token: text})
+		_, err := w.Admin.CreateToken(ctx, client.TokenSpec{Kind: client.Producer, Name: name, Token: text})
 		return err
 	})
 }
 
 // tokenNamed returns the id of a token, "" when there is none of that name.
 func (w *world) tokenNamed(ctx context.Context, name string) (client.TokenID, error) {
-	list, err := w.admin.Tokens(ctx)
+	list, err := w.Admin.Tokens(ctx)
 	for _, t := range list {
 		if t.Name == name {
 			return t.ID, nil

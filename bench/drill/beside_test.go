@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicelog/sluice/bench/drill"
 	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 )
 
@@ -28,7 +29,7 @@ const (
 func TestDeadAndSlowDestinations(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	w := beside(t, sound(t), seed(t), *killsFlag)
+	w := beside(t, made.Binary(t), fault.Seed(t, *seedFlag), *killsFlag)
 	for _, f := range w.found {
 		t.Error(f)
 	}
@@ -79,11 +80,11 @@ func beside(t *testing.T, binary string, seed uint64, kills int) *neighbours {
 	}
 	for range kills {
 		stop := background(t, w.producer)
-		pause(t.Context(), time.Duration(300+rng.IntN(500))*time.Millisecond)
+		server.Pause(t.Context(), time.Duration(300+rng.IntN(500))*time.Millisecond)
 		stop()
 		w.timely()
 		stop = background(t, w.producer)
-		pause(t.Context(), time.Duration(200+rng.IntN(300))*time.Millisecond)
+		server.Pause(t.Context(), time.Duration(200+rng.IntN(300))*time.Millisecond)
 		w.server.Kill()
 		stop()
 		w.server.Start()
@@ -117,7 +118,7 @@ func (w *neighbours) timely() {
 			w.found = append(w.found, fmt.Sprintf("a healthy destination has not got everything after %v beside a dead and a slow one", inTime))
 			return
 		}
-		pause(w.t.Context(), 10*time.Millisecond)
+		server.Pause(w.t.Context(), 10*time.Millisecond)
 	}
 	drill.Await(w.t, "the account of the dead destination", func(ctx context.Context) error {
 		v, err := w.server.Admin.Stream(ctx, w.dead.ID)

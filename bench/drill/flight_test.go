@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicelog/sluice/bench/drill"
 	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 )
 
@@ -21,7 +22,7 @@ import (
 func TestChangesInFlight(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	w := flown(t, sound(t), seed(t), *roundsFlag)
+	w := flown(t, made.Binary(t), fault.Seed(t, *seedFlag), *roundsFlag)
 	for _, f := range w.found {
 		t.Error(f)
 	}
@@ -99,7 +100,7 @@ func (w *flight) round() {
 		r.Set(modes[w.rng.IntN(len(modes))])
 	}
 	stop := background(t, w.producer)
-	pause(t.Context(), 100*time.Millisecond) // for batches to be in flight
+	server.Pause(t.Context(), 100*time.Millisecond) // for batches to be in flight
 	deeds := []func(){w.rotateToken, w.rotateKeys, w.changeFilter, w.pauseAndResume, func() { w.remove(doomed) }}
 	w.rng.Shuffle(len(deeds), func(i, j int) { deeds[i], deeds[j] = deeds[j], deeds[i] })
 	killAt := w.rng.IntN(2 * len(deeds)) // half of the rounds have none
@@ -110,7 +111,7 @@ func (w *flight) round() {
 			w.kills++
 			w.server.Start()
 		}
-		pause(t.Context(), time.Duration(w.rng.IntN(60))*time.Millisecond)
+		server.Pause(t.Context(), time.Duration(w.rng.IntN(60))*time.Millisecond)
 	}
 	for _, r := range []*drill.Receiver{w.rotating, w.filtering, w.pausing} {
 		r.Set(drill.Mode{})
@@ -126,7 +127,7 @@ func (w *flight) round() {
 func (w *flight) rotateToken() {
 	w.tokens++
 	w.rotating.Demand("Authorization: " + w.bearer())
-	pause(w.t.Context(), time.Duration(w.rng.IntN(40))*time.Millisecond)
+	server.Pause(w.t.Context(), time.Duration(w.rng.IntN(40))*time.Millisecond)
 	w.patch(w.rotating, map[string]any{"config": map[string]any{"url": w.rotating.URL(), "format": "ndjson", "headers": []any{w.header()}}})
 }
 
@@ -167,9 +168,9 @@ func (w *flight) pauseAndResume() {
 		w.find("pause: %v", err)
 	}
 	w.pausing.Set(drill.Mode{})
-	pause(ctx, 200*time.Millisecond)
+	server.Pause(ctx, 200*time.Millisecond)
 	before := w.pausing.Held().Arrivals
-	pause(ctx, 200*time.Millisecond)
+	server.Pause(ctx, 200*time.Millisecond)
 	if after := w.pausing.Held().Arrivals; after != before {
 		w.find("a paused stream has delivered %d events", after-before)
 	}

@@ -4,9 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -25,60 +22,18 @@ var (
 )
 
 // made is the server without a defect, which all drills share.
-var made struct {
-	once   sync.Once
-	binary string
-	err    error
-}
+var made = mutant.Shared{}
 
-func sound(t *testing.T) string {
-	t.Helper()
-	made.once.Do(func() { made.err = mutant.Build(t.Context(), made.binary, nil) })
-	if made.err != nil {
-		t.Fatal(made.err)
-	}
-	return made.binary
-}
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	dir, err := os.MkdirTemp("", "sluice-drill-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	made.binary = filepath.Join(dir, "sluice")
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { made.Run(m) }
 
 // broken builds a server with a defect, unless mutants are not asked for.
 func broken(t *testing.T, edits ...mutant.Edit) string {
 	t.Helper()
-	if !*mutantFlag {
-		t.Skip("servers broken on purpose are played with -mutants, as make torture does")
-	}
-	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "sluice")
-	if err := mutant.Build(t.Context(), binary, edits); err != nil {
-		t.Fatal(err)
-	}
-	return binary
+	return mutant.Broken(t, *mutantFlag, edits)
 }
 
 // refusedIsDelivered lets the server take every try for a success.
 var refusedIsDelivered = mutant.Edit{File: "deliver/step.go", Old: "	res := d.call(ctx, l, dest, b)\n", New: "	res := d.call(ctx, l, dest, b)\n	res.Err = nil\n"}
-
-// seed returns what the flag says, or a new one.
-func seed(t *testing.T) uint64 {
-	s := *seedFlag
-	if s == 0 {
-		s = rand.Uint64()
-	}
-	t.Logf("seed %d", s)
-	return s
-}
 
 // background posts until stop is called, which waits until the last request is
 // complete or cannot be.
@@ -140,13 +95,4 @@ func median(list []time.Duration) time.Duration {
 	}
 	list = slices.Sorted(slices.Values(list))
 	return list[len(list)/2]
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

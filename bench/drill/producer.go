@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 )
 
@@ -112,7 +113,7 @@ func (p *Producer) Post(ctx context.Context, count int) {
 func (p *Producer) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		p.request(ctx, p.Acked(), 1+p.Acked()%60)
-		wait(ctx, 5*time.Millisecond)
+		server.Pause(ctx, 5*time.Millisecond)
 	}
 }
 
@@ -138,7 +139,7 @@ func (p *Producer) request(ctx context.Context, first, count int) {
 			p.note("%d events from %d on were refused: %v", count, first, err)
 			return
 		}
-		wait(ctx, 10*time.Millisecond)
+		server.Pause(ctx, 10*time.Millisecond)
 	}
 }
 
@@ -146,14 +147,4 @@ func (p *Producer) note(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wrong = append(p.wrong, fmt.Sprintf(format, args...))
-}
-
-// wait waits for d or for the end of ctx.
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/sluicelog/sluice/bench/drill"
 	"github.com/sluicelog/sluice/bench/fault"
 	"github.com/sluicelog/sluice/bench/mutant"
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 	"github.com/sluicelog/sluice/destination/s3/s3test"
 )
@@ -34,7 +35,7 @@ const bucket = "drill"
 func TestRestoredBackup(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	found, events, lost := restored(t, sound(t))
+	found, events, lost := restored(t, made.Binary(t))
 	for _, f := range found {
 		t.Error(f)
 	}
@@ -86,11 +87,11 @@ func restored(t *testing.T, binary string) (found []string, events, lost int) {
 	backup := filepath.Join(t.TempDir(), "backup")
 	stop := background(t, p)
 	for range 2 { // the second one takes what is new
-		pause(t.Context(), 200*time.Millisecond)
+		server.Pause(t.Context(), 200*time.Millisecond)
 		events = p.Acked()
 		run(t, binary, "backup", "--data", s.Data, "--to", backup, "--with-key")
 	}
-	pause(t.Context(), 300*time.Millisecond)
+	server.Pause(t.Context(), 300*time.Millisecond)
 	stop()
 	s.Kill()
 	lost = p.Acked() - events

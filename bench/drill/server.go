@@ -16,37 +16,16 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/sluicelog/sluice/bench/process"
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 )
 
-// AdminToken is the administrator's token of every server here.
-const AdminToken = "drill-administrator-token-0123456789"
-
-// Bounds of patience.
-const (
-	patience  = 60 * time.Second
-	pollEvery = 10 * time.Millisecond
-)
-
-// A Server is the process under judgement, at the same address in every life. Its
+// A Server is a server in a test, which it fails when something goes wrong. Its
 // methods are called by the goroutine of the test.
 type Server struct {
-	Binary string
-	Data   string
-	Args   []string // besides those that every server here has
-	Env    []string // as Args
-	Admin  *client.Client
-	// Lives counts the starts, Slowest is the longest from a start to readiness.
-	Lives   int
-	Slowest time.Duration
-
-	t       testing.TB
-	port    *process.Port
-	log     *os.File
-	process *process.Process // nil when it does not run
+	*server.Server
+	t testing.TB
 }
 
 // NewServer returns a server that does not run yet. It is killed when the test
@@ -54,39 +33,40 @@ type Server struct {
 func NewServer(t testing.TB, binary string, args ...string) *Server {
 	t.Helper()
 	dir := t.TempDir()
-	held, err := process.HoldPort()
+	inner, err := server.New(server.Config{Binary: binary, Data: filepath.Join(dir, "data"), Log: filepath.Join(dir, "server.log"), Args: args})
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.Create(filepath.Join(dir, "server.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &Server{Binary: binary, Data: filepath.Join(dir, "data"), Args: args, Env: []string{"SLUICE_REQUEST_LIMIT=0"}, t: t, port: held, log: log}
-	s.Admin = s.Client(AdminToken)
+	s := &Server{inner, t}
 	t.Cleanup(func() {
-		if s.process != nil {
-			_ = s.process.Kill() // it is over; it may have ended with the test's context
-		}
 		if t.Failed() {
-			t.Logf("the server's log:\n%s", tail(s.Log()))
+			s.keepLog()
 		}
-		_ = log.Close()
-		_ = held.Release()
+		_ = s.Close() // it is over; it may have ended with the test's context
 	})
 	return s
+}
+
+// keepLog shows the end of the log and keeps all of it.
+func (s *Server) keepLog() {
+	log := s.Log()
+	f, err := os.CreateTemp("", "sluice-drill-*.log")
+	if err != nil {
+		s.t.Log(err)
+		return
+	}
+	_, _ = f.Write(log) // it is for people only
+	_ = f.Close()
+	s.t.Logf("the server's log is kept in %s; its end:\n%s", f.Name(), tail(log))
 }
 
 // tail returns the end of a log.
 func tail(log []byte) []byte { return log[max(0, len(log)-8000):] }
 
-// URL returns where the server is.
-func (s *Server) URL() string { return "http://" + s.port.Address }
-
 // Client returns a client of the server.
 func (s *Server) Client(token string) *client.Client {
 	s.t.Helper()
-	c, err := client.New(client.Config{Server: s.URL(), Token: token})
+	c, err := s.Server.Client(token)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -97,67 +77,40 @@ func (s *Server) Client(token string) *client.Client {
 // Launch starts the process and does not wait for it.
 func (s *Server) Launch() {
 	s.t.Helper()
-	p, err := process.Start(s.t.Context(), process.Spec{
-		Path: s.Binary,
-		Args: append([]string{"serve", "--data", s.Data, "--listen", s.port.Address, "--allow-private-destinations", "--segment-size", "4MiB"}, s.Args...),
-		Env:  append([]string{"SLUICE_ADMIN_TOKEN=" + AdminToken}, s.Env...),
-		Log:  s.log,
-	})
-	if err != nil {
+	if err := s.Server.Launch(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}
-	s.process = p
-	s.Lives++
 }
 
 // Start starts the process and waits until it is ready.
 func (s *Server) Start() {
 	s.t.Helper()
-	begin := time.Now()
-	s.Launch()
-	Await(s.t, "the server to be ready", func(ctx context.Context) error {
-		if s.process.Ended() {
-			s.t.Fatalf("the server ended while it started:\n%s", tail(s.Log()))
-		}
-		return s.Admin.Ready(ctx)
-	})
-	s.Slowest = max(s.Slowest, time.Since(begin))
+	if err := s.Server.Start(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // Kill ends the process with SIGKILL. One that had ended by itself fails the test.
 func (s *Server) Kill() {
 	s.t.Helper()
-	s.end(func(p *process.Process) error { return p.Kill() })
+	s.end(s.Server.Kill)
 }
 
 // Stop ends the process as an operator would.
 func (s *Server) Stop() {
 	s.t.Helper()
-	s.end(func(p *process.Process) error { return p.Stop() })
+	s.end(s.Server.Stop)
 }
 
-func (s *Server) end(how func(*process.Process) error) {
+func (s *Server) end(how func() error) {
 	s.t.Helper()
-	if s.process == nil {
-		return
-	}
-	ended := s.process.Ended()
-	if err := how(s.process); err != nil {
+	ended := s.Ended()
+	if err := how(); err != nil {
 		s.t.Error(err)
 	}
-	if s.process = nil; ended {
-		s.t.Errorf("the server had ended by itself:\n%s", tail(s.Log()))
+	if ended {
+		s.t.Error("the server had ended by itself")
 	}
-	s.Admin.Close()
-}
-
-// Log returns what the server has logged in all its lives.
-func (s *Server) Log() []byte {
-	text, err := os.ReadFile(s.log.Name())
-	if err != nil {
-		s.t.Error(err)
-	}
-	return text
 }
 
 // Get reads a page or an answer as the administrator.
@@ -166,7 +119,7 @@ func (s *Server) Get(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Authorization", "Bearer "+AdminToken)
+	r.Header.Set("Authorization", "Bearer "+server.AdminToken)
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return nil, err
@@ -200,33 +153,17 @@ func (s *Server) Metric(ctx context.Context, name string) (float64, error) {
 // Await tries again until try returns nil, for a minute.
 func Await(t testing.TB, what string, try func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	var last error // before patience ended
-	for {
-		err := try(ctx)
-		switch {
-		case err == nil:
-			return
-		case ctx.Err() == nil:
-			last = err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("waited %v for %s: %v", patience, what, last)
-		}
+	if err := server.Await(t.Context(), server.Patience, what, try); err != nil {
+		t.Fatal(err)
 	}
 }
 
 // Descriptors counts the files and connections that the process has open.
 func (s *Server) Descriptors() int {
 	s.t.Helper()
-	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.process.ID()))
+	n, err := s.OpenFiles()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return len(list)
+	return n
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/sluicelog/sluice/bench/drill"
 	"github.com/sluicelog/sluice/bench/fault"
 	"github.com/sluicelog/sluice/bench/mutant"
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 )
 
@@ -22,7 +23,7 @@ import (
 func TestRestartStorm(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	st := storm(t, sound(t), seed(t), *startsFlag)
+	st := storm(t, made.Binary(t), fault.Seed(t, *seedFlag), *startsFlag)
 	for _, f := range st.found {
 		t.Error(f)
 	}
@@ -92,12 +93,12 @@ func storm(t *testing.T, binary string, seed uint64, starts int) *stormed {
 			began := time.Now()
 			s.Start()
 			st.took = append(st.took, time.Since(began))
-			pause(t.Context(), time.Duration(rng.IntN(100))*time.Millisecond)
+			server.Pause(t.Context(), time.Duration(rng.IntN(100))*time.Millisecond)
 			continue
 		}
 		s.Launch()
 		st.early++
-		pause(t.Context(), time.Duration(rng.IntN(rng.IntN(500)+1))*time.Millisecond)
+		server.Pause(t.Context(), time.Duration(rng.IntN(rng.IntN(500)+1))*time.Millisecond)
 	}
 	st.end(s, rng)
 	s.Start()

@@ -20,6 +20,7 @@ import (
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/bench/drill"
 	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 )
 
@@ -83,7 +84,7 @@ func TestUpgrade(t *testing.T) {
 func upgraded(t *testing.T, path string) (found []string, events int) {
 	t.Helper()
 	find := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
-	s := drill.NewServer(t, sound(t), "--existing")
+	s := drill.NewServer(t, made.Binary(t), "--existing")
 	fx := unpack(t, path, s.Data)
 	s.Start()
 	for name, k := range fx.Streams {
@@ -191,7 +192,7 @@ func TestMakeFixture(t *testing.T) {
 	fx.Before = p.Acked()
 	p.Post(t.Context(), 50)
 	settled(t, s, healthy, refusing)
-	pause(t.Context(), 2*time.Second) // for what is told of the streams
+	server.Pause(t.Context(), 2*time.Second) // for what is told of the streams
 	settled(t, s, healthy, refusing)
 	fx.Acked = p.Acked()
 	s.Stop()

@@ -12,6 +12,7 @@ package fault
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +52,17 @@ type Record struct {
 type Count struct {
 	Name  string `json:"name"`
 	Count int64  `json:"count"`
+}
+
+// Seed returns the seed that a flag gives, or a new one where the flag is 0, and
+// logs it.
+func Seed(t testing.TB, flag uint64) uint64 {
+	t.Helper()
+	if flag == 0 {
+		flag = rand.Uint64()
+	}
+	t.Logf("seed %d", flag)
+	return flag
 }
 
 // maxFindings bounds what a record tells; the drill's own output has all.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,12 +13,17 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/bench/drill"
+	"github.com/sluicelog/sluice/bench/mutant"
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 )
 
+const producerToken = "five-producer-token-0123456789"
+
 // world is the server, its destinations and the books.
 type world struct {
-	server    *server
+	server    *drill.Server
 	receivers []*receiver
 	streams   map[string]sluice.StreamID // by kind
 	book      *book
@@ -48,9 +52,9 @@ func playFive(t *testing.T) *world {
 	for _, start := range []func(*testing.T, *book) *receiver{webhooks, collector, hub, bucket, google} {
 		w.receivers = append(w.receivers, start(t, w.book))
 	}
-	w.server = newServer(t)
+	w.server = drill.NewServer(t, mutant.Test(t, nil))
 	defer w.explain(t)
-	w.server.start(t)
+	w.server.Start()
 	w.configure(t)
 	for i, r := range w.receivers {
 		w.trouble(t, i, r)
@@ -68,11 +72,11 @@ func playFive(t *testing.T) *world {
 // configure makes a token and, after a check, the streams.
 func (w *world) configure(t *testing.T) {
 	t.Helper()
-	admin := w.server.admin
+	admin := w.server.Admin
 	if _, err := admin.CreateToken(t.Context(), client.TokenSpec{Kind: client.Producer, Namespace: namespace, Token: producerToken}); err != nil {
 		t.Fatal(err)
 	}
-	w.producer = &producer{client: w.server.client(t, producerToken), book: w.book}
+	w.producer = &producer{client: w.server.Client(producerToken), book: w.book}
 	for _, r := range w.receivers {
 		spec, err := r.stream()
 		if err != nil {
@@ -108,7 +112,7 @@ func (w *world) trouble(t *testing.T, turn int, r *receiver) {
 		w.phases++
 		from, to := len(w.requests)*(w.phases-1)/share, len(w.requests)*w.phases/share
 		w.producer.post(t.Context(), w.requests[from:to], early)
-		await(t, fmt.Sprintf("%s to feel %v", r.kind, f), func(ctx context.Context) error { return w.felt(ctx, t, r, f, since) })
+		drill.Await(t, fmt.Sprintf("%s to feel %v", r.kind, f), func(ctx context.Context) error { return w.felt(ctx, t, r, f, since) })
 		if f == hang {
 			w.others(t, r)
 		}
@@ -123,7 +127,7 @@ func (w *world) others(t *testing.T, but *receiver) {
 	t.Helper()
 	for _, r := range w.receivers {
 		if r != but {
-			await(t, fmt.Sprintf("%s to have everything while %s fails", r.kind, but.kind), func(ctx context.Context) error { return w.idle(ctx, r) })
+			drill.Await(t, fmt.Sprintf("%s to have everything while %s fails", r.kind, but.kind), func(ctx context.Context) error { return w.idle(ctx, r) })
 		}
 	}
 }
@@ -133,11 +137,11 @@ func (w *world) felt(ctx context.Context, t *testing.T, r *receiver, f fault, si
 	if f != refuse {
 		if r.felt() == 0 {
 			w.poke(t, r)
-			return notYet("no connection has met it")
+			return errors.New("no connection has met it")
 		}
 		return nil
 	}
-	list, err := w.server.admin.Attempts(ctx, w.streams[r.kind], 20)
+	list, err := w.server.Admin.Attempts(ctx, w.streams[r.kind], 20)
 	if err != nil {
 		return err
 	}
@@ -146,15 +150,15 @@ func (w *world) felt(ctx context.Context, t *testing.T, r *receiver, f fault, si
 			return nil
 		}
 	}
-	return notYet("no attempt has failed")
+	return errors.New("no attempt has failed")
 }
 
 // kill kills the server and starts it again.
 func (w *world) kill(t *testing.T) {
 	t.Helper()
-	w.server.kill(t)
+	w.server.Kill()
 	w.kills++
-	w.server.start(t)
+	w.server.Start()
 }
 
 // poke makes a stream that waits for its next try deliver at once, as an owner
@@ -162,7 +166,7 @@ func (w *world) kill(t *testing.T) {
 func (w *world) poke(t *testing.T, r *receiver) {
 	t.Helper()
 	id := w.streams[r.kind]
-	s, err := w.server.admin.Stream(t.Context(), id)
+	s, err := w.server.Admin.Stream(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +174,7 @@ func (w *world) poke(t *testing.T, r *receiver) {
 	if s.Status == sluice.StatusActive {
 		return
 	}
-	if err := errors.Join(w.server.admin.PauseStream(t.Context(), id), w.server.admin.ResumeStream(t.Context(), id)); err != nil {
+	if err := errors.Join(w.server.Admin.PauseStream(t.Context(), id), w.server.Admin.ResumeStream(t.Context(), id)); err != nil {
 		t.Fatalf("poke %s: %v", r.kind, err)
 	}
 }
@@ -184,7 +188,7 @@ func (w *world) back(t *testing.T, r *receiver) {
 	r.set(t, pass)
 	w.poke(t, r)
 	poked := time.Now()
-	await(t, r.kind+" to come back", func(ctx context.Context) error {
+	drill.Await(t, r.kind+" to come back", func(ctx context.Context) error {
 		err := w.idle(ctx, r)
 		if err != nil && time.Since(poked) > pokeEvery {
 			w.poke(t, r)
@@ -196,13 +200,13 @@ func (w *world) back(t *testing.T, r *receiver) {
 
 // idle returns nil when a stream is active and nothing waits for it.
 func (w *world) idle(ctx context.Context, r *receiver) error {
-	s, err := w.server.admin.Stream(ctx, w.streams[r.kind])
+	s, err := w.server.Admin.Stream(ctx, w.streams[r.kind])
 	if err != nil {
 		return err
 	}
 	w.look(r, &s)
 	if s.Ledger.Pending > 0 || s.Status != sluice.StatusActive {
-		return notYet("%s is %s: %+v, health %s", r.kind, s.Status, s.Ledger, s.Health)
+		return fmt.Errorf("%s is %s: %+v, health %s", r.kind, s.Status, s.Ledger, s.Health)
 	}
 	return nil
 }
@@ -242,7 +246,7 @@ func (w *world) settle(t *testing.T) {
 	if got := w.book.acknowledged(); got != events {
 		t.Fatalf("acknowledged: got %d, want %d", got, events)
 	}
-	await(t, "ledgers and receivers to be exact", func(ctx context.Context) error {
+	drill.Await(t, "ledgers and receivers to be exact", func(ctx context.Context) error {
 		for _, r := range w.receivers {
 			if r.refresh == nil {
 				continue
@@ -262,7 +266,7 @@ func (w *world) settle(t *testing.T) {
 
 // exact compares one ledger and one receiver with the books.
 func (w *world) exact(ctx context.Context, r *receiver) error {
-	s, err := w.server.admin.Stream(ctx, w.streams[r.kind])
+	s, err := w.server.Admin.Stream(ctx, w.streams[r.kind])
 	if err != nil {
 		return err
 	}
@@ -273,7 +277,7 @@ func (w *world) exact(ctx context.Context, r *receiver) error {
 		want.Delivered, want.Quarantined = want.Accepted, 0
 	}
 	if s.Ledger != want {
-		return notYet("%s is %s: got %+v, want %+v", r.kind, s.Status, s.Ledger, want)
+		return fmt.Errorf("%s is %s: got %+v, want %+v", r.kind, s.Status, s.Ledger, want)
 	}
 	wrong, example := 0, ""
 	judge := func(id string, good bool) {
@@ -289,7 +293,7 @@ func (w *world) exact(ctx context.Context, r *receiver) error {
 		judge(id, (r.shelf.has(id) > 0) == r.tolerant.Load())
 	}
 	if wrong > 0 || missing > 0 {
-		return notYet("%s has %d events too often, too seldom or although it refused them, for example %s %d times; %d are nowhere",
+		return fmt.Errorf("%s has %d events too often, too seldom or although it refused them, for example %s %d times; %d are nowhere",
 			r.kind, wrong, example, r.shelf.has(example), missing)
 	}
 	return nil
@@ -299,7 +303,7 @@ func (w *world) exact(ctx context.Context, r *receiver) error {
 // secrets where none may be.
 func (w *world) judge(t *testing.T) {
 	t.Helper()
-	secrets := []string{adminToken, producerToken}
+	secrets := []string{server.AdminToken, producerToken}
 	for _, r := range w.receivers {
 		w.judgeQuarantine(t, r)
 		secrets = append(secrets, r.hidden...)
@@ -307,21 +311,21 @@ func (w *world) judge(t *testing.T) {
 			secrets = append(secrets, value)
 		}
 	}
-	lookFor(t, "the server's log", w.server.words(t), append(secrets, canary))
+	lookFor(t, "the server's log", w.server.Log(), append(secrets, canary))
 	for _, r := range w.receivers {
 		lookFor(t, "what the API says about failures of "+r.kind, w.troubles(t, r), append(secrets, canary))
 	}
-	w.server.sealed(t, secrets)
+	sealed(t, w.server.Data, secrets)
 }
 
 // troubles returns what the API says about a stream's failures.
 func (w *world) troubles(t *testing.T, r *receiver) []byte {
 	t.Helper()
-	s, err := w.server.admin.Stream(t.Context(), w.streams[r.kind])
+	s, err := w.server.Admin.Stream(t.Context(), w.streams[r.kind])
 	if err != nil {
 		t.Fatal(err)
 	}
-	attempts, err := w.server.admin.Attempts(t.Context(), w.streams[r.kind], 200)
+	attempts, err := w.server.Admin.Attempts(t.Context(), w.streams[r.kind], 200)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +338,7 @@ func (w *world) troubles(t *testing.T, r *receiver) []byte {
 
 func (w *world) judgeQuarantine(t *testing.T, r *receiver) {
 	t.Helper()
-	list, err := w.server.admin.Quarantine(t.Context(), w.streams[r.kind], 1000)
+	list, err := w.server.Admin.Quarantine(t.Context(), w.streams[r.kind], 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +375,7 @@ func (w *world) redeliver(t *testing.T) {
 			continue
 		}
 		r.tolerant.Store(true)
-		got, err := w.server.admin.Redeliver(t.Context(), w.streams[r.kind], client.QuarantineAct{All: true})
+		got, err := w.server.Admin.Redeliver(t.Context(), w.streams[r.kind], client.QuarantineAct{All: true})
 		if err != nil || got != want {
 			t.Errorf("%s: redeliver: got %d events and %v, want %d", r.kind, got, err, want)
 		}
@@ -392,20 +396,10 @@ func (w *world) report(t *testing.T) {
 	}
 }
 
-// explain tells what was found, and keeps the server's log when something was.
+// explain tells what was found.
 func (w *world) explain(t *testing.T) {
 	t.Helper()
 	if words, count := w.book.findings(); count > 0 {
 		t.Errorf("%d findings:\n%s", count, words)
 	}
-	if !t.Failed() {
-		return
-	}
-	f, err := os.CreateTemp("", "sluice-five-*.log")
-	if err != nil {
-		return
-	}
-	_, _ = f.Write(w.server.words(t)) // it is for people only
-	_ = f.Close()
-	t.Logf("the server's log is kept in %s", f.Name())
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 )
 
@@ -52,7 +53,7 @@ func (p *producer) complete(ctx context.Context, r request) {
 		got, err := p.client.PostEvents(ctx, body, r.key)
 		var e *client.Error
 		if errors.As(err, &e) && e.Temporary() {
-			pause(ctx, max(e.RetryAfter, pollEvery))
+			server.Pause(ctx, max(e.RetryAfter, 20*time.Millisecond))
 			continue
 		}
 		switch {
@@ -68,15 +69,5 @@ func (p *producer) complete(ctx context.Context, r request) {
 			p.book.acknowledge(r.count)
 		}
 		return
-	}
-}
-
-// pause waits for d or for the end of ctx.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }

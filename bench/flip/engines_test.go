@@ -9,9 +9,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
+
+	"github.com/sluicelog/sluice/bench/mutant"
 )
 
 // All is played by this program again, built without the race detector, with which
@@ -75,7 +76,7 @@ func TestMain(m *testing.M) {
 }
 
 // run has a child play, with mutations or without.
-func (o order) run(t *testing.T, m ...mutation) *tally {
+func (o order) run(t *testing.T, m ...mutant.Edit) *tally {
 	t.Helper()
 	text, err := json.Marshal(o)
 	if err != nil {
@@ -84,7 +85,11 @@ func (o order) run(t *testing.T, m ...mutation) *tally {
 	binary := filepath.Join(t.TempDir(), "flip.test")
 	args := []string{"test", "-c", "-o", binary}
 	if len(m) > 0 {
-		args = append(args, "-overlay", overlay(t, m))
+		list, err := mutant.Overlay(t.TempDir(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "-overlay", list)
 	}
 	if out, err := exec.CommandContext(t.Context(), "go", append(args, ".")...).CombinedOutput(); err != nil {
 		t.Fatalf("build the drill: %v\n%s", err, out)
@@ -188,40 +193,4 @@ func (s *sample) untouched() error {
 		}
 	}
 	return nil
-}
-
-// mutation is a change of a source file: a text that is there once, and another.
-type mutation struct{ file, before, after string }
-
-// overlay writes changed files, and what makes the compiler take them.
-func overlay(t *testing.T, all []mutation) string {
-	t.Helper()
-	dir := t.TempDir()
-	replace := map[string]string{}
-	for i, m := range all {
-		original, err := filepath.Abs(filepath.Join("../..", m.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := os.ReadFile(original)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, want := strings.Count(string(text), m.before), 1; got != want {
-			t.Fatalf("%s: %q is there %d times, want %d", m.file, m.before, got, want)
-		}
-		replace[original] = filepath.Join(dir, fmt.Sprint(i, ".go"))
-		if err := os.WriteFile(replace[original], []byte(strings.Replace(string(text), m.before, m.after, 1)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	list, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(path, list, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

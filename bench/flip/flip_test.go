@@ -5,12 +5,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/bench/mutant"
 )
 
 var (
@@ -45,10 +45,7 @@ func folder(t *testing.T) string {
 func TestFlips(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	o := order{Sample: folder(t), Binary: filepath.Join(t.TempDir(), "sluice"), Seed: *seedFlag, Seeds: *seedsFlag, Servers: *serverFlag, Kinds: kinds()}
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", o.Binary, "../../cmd/sluice").CombinedOutput(); err != nil {
-		t.Fatalf("build the server: %v\n%s", err, out)
-	}
+	o := order{Sample: folder(t), Binary: mutant.Test(t, nil), Seed: *seedFlag, Seeds: *seedsFlag, Servers: *serverFlag, Kinds: kinds()}
 	c := o.run(t)
 	t.Logf("regions %v; refused %v; the server started on %d, and refused %d, which were restored", c.Regions, c.Refused, c.Served.Started, c.Served.Restored)
 	for _, f := range c.Findings {
@@ -86,9 +83,9 @@ func (o order) findsMissingChecksum(t *testing.T) {
 	t.Helper()
 	o.Seed, o.Seeds, o.Servers, o.Kinds = 1, 60, 0, []string{logKind}
 	c := o.run(t,
-		mutation{"eventlog/block.go", "if Checksum(stored) != f.CRC {", "if false {"},
-		mutation{"eventlog/read.go", "if Checksum(rest[:f.Stored]) != f.CRC {", "if false {"},
-		mutation{"eventlog/header.go", "if Checksum(rest[:f.Stored]) != f.CRC {", "if false {"},
+		mutant.Edit{File: "eventlog/block.go", Old: "if Checksum(stored) != f.CRC {", New: "if false {"},
+		mutant.Edit{File: "eventlog/read.go", Old: "if Checksum(rest[:f.Stored]) != f.CRC {", New: "if false {"},
+		mutant.Edit{File: "eventlog/header.go", Old: "if Checksum(rest[:f.Stored]) != f.CRC {", New: "if false {"},
 	)
 	if len(c.Findings) == 0 {
 		t.Error("a program that does not compare the checksums of blocks was not found out")

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/index"
 	"github.com/sluicelog/sluice/search"
 	"github.com/sluicelog/sluice/sqlite"
@@ -74,10 +75,10 @@ func (st *state) makeIndex(ctx context.Context) error {
 
 // whole waits until the index says that it has all events.
 func (x *indexer) whole(ctx context.Context) error {
-	return await(ctx, "the index", func() error {
+	return server.Await(ctx, server.Patience, "the index", func(ctx context.Context) error {
 		states := x.service.Status(ctx)
 		if slices.ContainsFunc(states, func(s search.Status) bool { return s.State != search.StateFollowing || s.Lag > 0 || s.Problem != "" }) {
-			return fmt.Errorf("%w: %+v", errNotYet, states)
+			return fmt.Errorf("%+v", states)
 		}
 		return nil
 	})
@@ -111,13 +112,14 @@ func judgeIndex(ctx context.Context, f *flip, dir string) error {
 		err = x.whole(ctx)
 	}
 	if err == nil {
-		err = await(ctx, "whole answers", func() error {
-			err := x.judge(ctx, f.state)
-			if err == nil && x.unsure {
-				err = errNotYet
+		var wrong error
+		err = server.Await(ctx, server.Patience, "whole answers", func(ctx context.Context) error {
+			if wrong = x.judge(ctx, f.state); wrong == nil && x.unsure {
+				return errors.New("they are not")
 			}
-			return err
+			return nil
 		})
+		err = errors.Join(err, wrong)
 	}
 	return errors.Join(err, x.close())
 }

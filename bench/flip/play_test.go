@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 )
 
@@ -39,16 +40,16 @@ func (s *source) serve(ctx context.Context, sample *sample, o *order) (out serve
 }
 
 func (s *source) round(ctx context.Context, f *flip, out *served) error {
-	srv, err := newServer(s.binary, filepath.Join(s.dir, "served"))
+	srv, err := newSubject(s.binary, filepath.Join(s.dir, "served"))
 	if err != nil {
 		return err
 	}
 	r := &round{source: s, flip: f, served: out, server: srv, after: fmt.Sprintf("after-%d", f.seed)}
-	err = errors.Join(r.play(ctx), srv.close())
+	err = errors.Join(r.play(ctx), srv.Close())
 	if err != nil && len(out.Findings) < 5 {
-		fmt.Fprintf(os.Stderr, "what the server wrote:\n%s\n", srv.words.String())
+		fmt.Fprintf(os.Stderr, "what the server wrote:\n%s\n", srv.LifeLog())
 	}
-	return errors.Join(err, os.RemoveAll(srv.data))
+	return errors.Join(err, os.RemoveAll(srv.Data), os.Remove(srv.Config.Log))
 }
 
 // round is one flip under the server.
@@ -56,13 +57,13 @@ type round struct {
 	source *source
 	flip   *flip
 	served *served
-	server *server
+	server subject
 	after  string          // begins the ids of events that are posted after the flip
 	lost   map[string]bool // ids of events that it costs
 }
 
 func (r *round) play(ctx context.Context) error {
-	f, dir := r.flip, r.server.data
+	f, dir := r.flip, r.server.Data
 	if err := f.state.copyOf(dir, f.file, ""); err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func (r *round) play(ctx context.Context) error {
 // verified holds that `sluice log verify` names what a flip has hit in the log, and
 // nothing when it has hit none of it.
 func (r *round) verified(ctx context.Context) error {
-	words, err := r.server.command(ctx, "log", "verify", "--data", r.server.data)
+	words, err := r.server.command(ctx, "log", "verify", "--data", r.server.Data)
 	if named := err != nil && strings.Contains(words, "DAMAGE"); named != (r.flip.kind == logKind) {
 		return fmt.Errorf("log verify: %v\n%s", err, words)
 	}
@@ -101,29 +102,29 @@ func (r *round) verified(ctx context.Context) error {
 // start starts the server; where it refuses to, it does what it is told to.
 func (r *round) start(ctx context.Context) error {
 	if r.flip.kind == snapshotKind {
-		if err := ruin(filepath.Join(r.server.data, controlFile)); err != nil {
+		if err := ruin(filepath.Join(r.server.Data, controlFile)); err != nil {
 			return err
 		}
 	}
-	err := r.server.start(ctx)
+	err := r.server.Start(ctx)
 	if err == nil && r.flip.kind != snapshotKind {
 		r.served.Started++
 		return nil
 	}
-	if !errors.Is(err, errRefused) {
+	if !errors.Is(err, server.ErrEnded) {
 		return fmt.Errorf("start: %w", err)
 	}
-	words := r.server.words.String()
+	words := string(r.server.LifeLog())
 	switch r.flip.kind {
 	case controlKind, walKind, snapshotKind:
-		if !strings.Contains(words, "sluice control restore --data "+r.server.data) {
+		if !strings.Contains(words, "sluice control restore --data "+r.server.Data) {
 			return fmt.Errorf("the server refuses to start and does not say what to do:\n%s", words)
 		}
-		if words, err := r.server.command(ctx, "control", "restore", "--data", r.server.data); err != nil {
+		if words, err := r.server.command(ctx, "control", "restore", "--data", r.server.Data); err != nil {
 			return fmt.Errorf("control restore: %w\n%s", err, words)
 		}
 	case keyKind:
-		path := filepath.Join(r.server.data, keyFile)
+		path := filepath.Join(r.server.Data, keyFile)
 		if !strings.Contains(words, path) {
 			return fmt.Errorf("the server refuses to start and does not name the key file:\n%s", words)
 		}
@@ -133,7 +134,7 @@ func (r *round) start(ctx context.Context) error {
 	default:
 		return fmt.Errorf("the server refuses to start:\n%s", words)
 	}
-	if err := r.server.start(ctx); err != nil {
+	if err := r.server.Start(ctx); err != nil {
 		return fmt.Errorf("start after that was done: %w", err)
 	}
 	r.served.Restored++
@@ -154,7 +155,7 @@ func ruin(path string) error {
 
 // goOn resumes the stream that is behind, and posts.
 func (r *round) goOn(ctx context.Context) error {
-	streams, err := r.server.admin.Streams(ctx, nil)
+	streams, err := r.server.Admin.Streams(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -163,7 +164,7 @@ func (r *round) goOn(ctx context.Context) error {
 	}
 	for _, v := range streams {
 		if v.Name == behind {
-			err = r.server.admin.ResumeStream(ctx, v.ID)
+			err = r.server.Admin.ResumeStream(ctx, v.ID)
 		}
 	}
 	if err != nil {
@@ -224,7 +225,7 @@ func (r *round) quarantine(ctx context.Context, v *client.Stream) error {
 			}
 		}
 	}
-	list, err := r.server.admin.Quarantine(ctx, v.ID, 0)
+	list, err := r.server.Admin.Quarantine(ctx, v.ID, 0)
 	if err != nil {
 		return err
 	}
@@ -249,7 +250,7 @@ func (r *round) told(ctx context.Context, streams []client.Stream, expired uint6
 		}
 	}
 	name, b := r.flip.block()
-	return await(ctx, "the event that names the gap", func() error {
+	return server.Await(ctx, server.Patience, "the event that names the gap", func(context.Context) error {
 		sum := uint64(0)
 		r.source.receiver.mu.Lock()
 		defer r.source.receiver.mu.Unlock()
@@ -274,7 +275,7 @@ func (r *round) told(ctx context.Context, streams []client.Stream, expired uint6
 			sum += d.Events
 		}
 		if sum != expired {
-			return fmt.Errorf("%w: the log tells of %d expired events, the ledger of %d", errNotYet, sum, expired)
+			return fmt.Errorf("the log tells of %d expired events, the ledger of %d", sum, expired)
 		}
 		return nil
 	})

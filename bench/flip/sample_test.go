@@ -82,11 +82,11 @@ func (s *source) make(ctx context.Context) (err error) {
 		return err
 	}
 	data := filepath.Join(s.dir, "data")
-	srv, err := newServer(s.binary, data)
+	srv, err := newSubject(s.binary, data)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, srv.close()) }()
+	defer func() { err = errors.Join(err, srv.Close()) }()
 	w := &writer{server: srv, receiver: s.receiver, random: rand.New(rand.NewPCG(1, 1))}
 	for _, step := range []struct {
 		what string
@@ -95,24 +95,24 @@ func (s *source) make(ctx context.Context) (err error) {
 		{"start", srv.start},
 		{"make streams", w.streams},
 		{"post", func(ctx context.Context) error { return w.post(ctx, 40) }},
-		{"stop", func(context.Context) error { return srv.stop() }},
+		{"stop", func(context.Context) error { return srv.Stop() }},
 		{"age the snapshot", func(context.Context) error { return age(data) }},
 		{"start again", srv.start},
-		{"rotate keys", func(ctx context.Context) error { _, err := srv.admin.RotateKeys(ctx); return err }},
+		{"rotate keys", func(ctx context.Context) error { _, err := srv.Admin.RotateKeys(ctx); return err }},
 		{"post again", func(ctx context.Context) error { return w.post(ctx, 30) }},
 		{"deliver", func(ctx context.Context) error { _, err := srv.settled(ctx); return err }},
-		{"stop again", func(context.Context) error { return srv.stop() }},
+		{"stop again", func(context.Context) error { return srv.Stop() }},
 		{"copy", func(context.Context) error { return copyAll(data, filepath.Join(s.dir, stopped)) }},
 		{"start a third time", srv.start},
 		{"post more", func(ctx context.Context) error { return w.post(ctx, 6) }},
-		{"kill", func(context.Context) error { return srv.kill() }},
+		{"kill", func(context.Context) error { return srv.Kill() }},
 		{"move", func(context.Context) error { return os.Rename(data, filepath.Join(s.dir, killed)) }},
 		{"note the address", func(context.Context) error {
 			return os.WriteFile(filepath.Join(s.dir, "receiver"), []byte(s.receiver.address), 0o600)
 		}},
 	} {
 		if err := step.do(ctx); err != nil {
-			return fmt.Errorf("%s: %w\n%s", step.what, err, srv.words.String())
+			return fmt.Errorf("%s: %w\n%s", step.what, err, srv.LifeLog())
 		}
 	}
 	return nil
@@ -130,7 +130,7 @@ func age(data string) error {
 
 // writer makes what is in the sample.
 type writer struct {
-	server   *server
+	server   subject
 	receiver *receiver
 	random   *rand.Rand
 	made     int
@@ -153,7 +153,7 @@ func (w *writer) streams(ctx context.Context) error {
 			return err
 		}
 		spec.Kind, spec.Start, spec.Config = "http", "earliest", text
-		if _, err := w.server.admin.CreateStream(ctx, spec); err != nil {
+		if _, err := w.server.Admin.CreateStream(ctx, spec); err != nil {
 			return fmt.Errorf("create %s: %w", spec.Name, err)
 		}
 	}

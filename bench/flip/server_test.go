@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,100 +11,35 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"time"
 
-	"github.com/sluicelog/sluice/bench/process"
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 )
 
-const (
-	adminToken = "flip-administrator-token-0123456789"
-	patience   = 60 * time.Second
-	pollEvery  = 5 * time.Millisecond
-)
+// subject is the server that plays with a sample.
+type subject struct{ *server.Server }
 
-// server is the server itself, on a folder of data.
-type server struct {
-	binary, data string
-	port         *process.Port
-	process      *process.Process
-	words        bytes.Buffer // what it has written to standard error; to be read when it has ended
-	admin        *client.Client
+// newSubject returns a server on a folder, which does not run yet. Its log lies
+// beside the folder.
+func newSubject(binary, data string) (subject, error) {
+	s, err := server.New(server.Config{Binary: binary, Data: data, Log: data + ".log"})
+	return subject{s}, err
 }
 
-func newServer(binary, data string) (*server, error) {
-	port, err := process.HoldPort()
-	if err != nil {
-		return nil, err
-	}
-	s := &server{binary: binary, data: data, port: port}
-	if s.admin, err = client.New(client.Config{Server: "http://" + port.Address, Token: adminToken}); err != nil {
-		return nil, errors.Join(err, port.Release())
-	}
-	return s, nil
-}
-
-func (s *server) close() error {
-	s.admin.Close()
-	return errors.Join(s.kill(), s.port.Release())
-}
-
-// start starts the server and waits until it is ready: nil, or until it has ended:
-// [errRefused].
-func (s *server) start(ctx context.Context) error {
-	var err error
-	s.words.Reset()
-	s.process, err = process.Start(ctx, process.Spec{
-		Path: s.binary,
-		Args: []string{"serve", "--data", s.data, "--listen", s.port.Address, "--allow-private-destinations", "--segment-size", "4MiB"},
-		Env:  []string{"SLUICE_ADMIN_TOKEN=" + adminToken, "SLUICE_REQUEST_LIMIT=0"},
-		Log:  &s.words,
-	})
-	if err != nil {
-		return err
-	}
-	return await(ctx, "the server to be ready", func() error {
-		if s.process.Ended() {
-			if err := s.kill(); err != nil {
-				return err
-			}
-			return errRefused
-		}
-		if err := s.admin.Ready(ctx); err != nil {
-			return fmt.Errorf("%w: %w", errNotYet, err)
-		}
-		return nil
-	})
-}
-
-// errRefused says that the server ended instead of starting.
-var errRefused = errors.New("the server does not start")
-
-func (s *server) stop() error {
-	p := s.process
-	s.process = nil
-	return p.Stop()
-}
-
-func (s *server) kill() error {
-	if s.process == nil {
-		return nil
-	}
-	p := s.process
-	s.process = nil
-	return p.Kill()
-}
+// start starts the server and waits until it is ready, or until it has ended:
+// [server.ErrEnded].
+func (s subject) start(ctx context.Context) error { return s.Start(ctx) }
 
 // command runs another command of the program to its end.
-func (s *server) command(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, s.binary, args...)
+func (s subject) command(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, s.Binary, args...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
 
 // post has events accepted, in one request.
-func (s *server) post(ctx context.Context, events ...string) error {
-	got, err := s.admin.PostEvents(ctx, []byte(strings.Join(events, "\n")), "")
+func (s subject) post(ctx context.Context, events ...string) error {
+	got, err := s.Admin.PostEvents(ctx, []byte(strings.Join(events, "\n")), "")
 	if err == nil && got.Accepted != len(events) {
 		err = fmt.Errorf("%d of %d events accepted", got.Accepted, len(events))
 	}
@@ -113,43 +47,21 @@ func (s *server) post(ctx context.Context, events ...string) error {
 }
 
 // settled waits until nothing that may be delivered is pending any more.
-func (s *server) settled(ctx context.Context) ([]client.Stream, error) {
+func (s subject) settled(ctx context.Context) ([]client.Stream, error) {
 	var streams []client.Stream
-	err := await(ctx, "deliveries", func() error {
+	err := server.Await(ctx, server.Patience, "deliveries", func(ctx context.Context) error {
 		var err error
-		if streams, err = s.admin.Streams(ctx, nil); err != nil {
+		if streams, err = s.Admin.Streams(ctx, nil); err != nil {
 			return err
 		}
 		for _, v := range streams {
 			if v.Active && v.Ledger.Pending > 0 {
-				return fmt.Errorf("%w: %s is %s: %+v", errNotYet, v.Name, v.Status, v.Ledger)
+				return fmt.Errorf("%s is %s: %+v", v.Name, v.Status, v.Ledger)
 			}
 		}
 		return nil
 	})
 	return streams, err
-}
-
-// errNotYet says that it is worth to try again.
-var errNotYet = errors.New("not yet")
-
-// await calls try until it answers something else than [errNotYet].
-func await(ctx context.Context, what string, try func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for {
-		err := try()
-		if !errors.Is(err, errNotYet) {
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w", what, err)
-		}
-	}
 }
 
 // receiver is the destination of all streams: the path of a request is the name of

@@ -36,7 +36,7 @@ func Build(ctx context.Context, binary string, edits []Edit, flags ...string) er
 			return err
 		}
 		defer os.RemoveAll(dir)
-		list, err := overlay(root, dir, edits)
+		list, err := Overlay(dir, edits)
 		if err != nil {
 			return err
 		}
@@ -50,8 +50,13 @@ func Build(ctx context.Context, binary string, edits []Edit, flags ...string) er
 	return nil
 }
 
-// overlay writes the changed files into dir, and the list of them that go build takes.
-func overlay(root, dir string, edits []Edit) (list string, err error) {
+// Overlay writes the changed files into dir, and the list of them that the flag
+// -overlay of go build takes.
+func Overlay(dir string, edits []Edit) (list string, err error) {
+	root, err := findRoot()
+	if err != nil {
+		return "", err
+	}
 	texts := map[string]string{}
 	for _, e := range edits {
 		path := filepath.Join(root, filepath.FromSlash(e.File))

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+
+	"github.com/sluicelog/sluice/bench/server"
 )
 
 // conns counts the connections of a receiver.
@@ -38,7 +40,7 @@ func (c *conns) note(conn net.Conn, state http.ConnState) {
 // written. A connection of our own comes after all of its connections; each of
 // those is closed when its last request was dealt with.
 func (r *receiver) quiet(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, server.Patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.server.URL, nil)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/sluicelog/sluice/bench/server"
 )
 
 // finish completes every request, heals every receiver, waits until all is
@@ -24,11 +26,11 @@ func (o *oracle) finish(ctx context.Context) error {
 			if try == 100 {
 				return errors.New("a request that was not answered cannot be completed")
 			}
-			pause(ctx, 20*time.Millisecond)
+			server.Pause(ctx, 20*time.Millisecond)
 		}
 		p.client.CloseIdleConnections()
 	}
-	acting, cancel := context.WithTimeout(ctx, readyTimeout)
+	acting, cancel := context.WithTimeout(ctx, server.Patience)
 	defer cancel()
 	if p := o.named(pausing); p.paused {
 		o.due("resume", func(ctx context.Context) error { return o.setActive(ctx, p, true) })
@@ -60,7 +62,7 @@ func (o *oracle) inspect(ctx context.Context) {
 	if o.cfg.Inspect == nil {
 		return
 	}
-	end := End{Address: o.server.url(""), Token: adminToken, Events: int(o.streams[0].final.Accepted)}
+	end := End{Address: o.server.URL(), Token: server.AdminToken, Events: int(o.streams[0].final.Accepted)}
 	for _, s := range o.streams {
 		if s.alive() {
 			end.Streams = append(end.Streams, s.id)
@@ -102,13 +104,13 @@ func (o *oracle) settle(ctx context.Context) error {
 			return nil
 		} else {
 			calm = true
-			pause(patience, calmFor)
+			server.Pause(patience, calmFor)
 		}
 		if patience.Err() != nil {
 			o.findings.add("not everything was delivered and told (%v) within %v of the end: %s", o.told(), settleTimeout, open)
 			return nil
 		}
-		pause(patience, 20*time.Millisecond)
+		server.Pause(patience, 20*time.Millisecond)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/sluicelog/sluice/bench/server"
 )
 
 // Space is a disk that somebody else fills.
@@ -29,7 +31,7 @@ const (
 )
 
 // mayRefuse reports whether a post that began at a time may be answered with 507.
-func (s *server) mayRefuse(began time.Time) bool {
+func (s *subject) mayRefuse(began time.Time) bool {
 	return s.full.Load() || began.UnixNano() < s.emptied.Load()+int64(noticed)
 }
 
@@ -89,14 +91,12 @@ func (o *oracle) restartFull(ctx context.Context, left int64) (refused bool, err
 		return false, err
 	}
 	answers := soon(ctx, fullTimeout, func() bool {
-		refused = o.server.process.Ended()
+		refused = o.server.Ended()
 		return refused || o.server.call(ctx, http.MethodGet, "/healthz", nil, nil) == nil
 	})
 	switch {
 	case refused && left == 0:
-		err = o.server.process.Kill() // it has ended
-		o.server.process = nil
-		return true, errors.Join(err, o.quiet(ctx))
+		return true, errors.Join(o.server.Kill(), o.quiet(ctx))
 	case !answers, refused:
 		return false, errors.Join(fmt.Errorf("the server does not answer (it ended: %v)", refused), o.server.kill())
 	}
@@ -142,7 +142,7 @@ func soon(ctx context.Context, d time.Duration, f func() bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	for !f() {
-		if pause(ctx, 10*time.Millisecond); ctx.Err() != nil {
+		if server.Pause(ctx, 10*time.Millisecond); ctx.Err() != nil {
 			return false
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/sluicelog/sluice/bench/server"
 )
 
 // watchEvery is how often ledgers are looked at under load.
@@ -49,7 +51,7 @@ func (o *oracle) watched() []watched {
 func (o *oracle) watch(ctx context.Context, list []watched) {
 	for ctx.Err() == nil {
 		_, _ = o.look(ctx, list) // the server may have been killed
-		pause(ctx, watchEvery)
+		server.Pause(ctx, watchEvery)
 	}
 }
 

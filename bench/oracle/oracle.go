@@ -33,6 +33,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicelog/sluice/bench/server"
 )
 
 // Config says what to do.
@@ -111,7 +113,6 @@ type Result struct {
 
 // Bounds of patience.
 const (
-	readyTimeout  = time.Minute
 	loadTimeout   = 60 * time.Second
 	settleTimeout = 3 * time.Minute
 )
@@ -120,7 +121,7 @@ type oracle struct {
 	cfg      Config
 	rng      *rand.Rand
 	books    *books
-	server   *server
+	server   *subject
 	findings *findings
 	journal  *journal
 	trace    *trace
@@ -155,10 +156,10 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		return Result{}, err
 	}
 	defer o.trace.close()
-	if o.server, err = newServer(cfg); err != nil {
+	if o.server, err = newSubject(cfg); err != nil {
 		return Result{}, err
 	}
-	defer o.server.close()
+	defer func() { _ = errors.Join(o.server.kill(), o.server.Close()) }() // it is over
 	defer func() {
 		for _, s := range o.streams {
 			s.receiver.close()
@@ -235,7 +236,7 @@ const dying = 500 * time.Millisecond
 
 // dies waits for the death of a server that is to die, and reports whether it came.
 func (o *oracle) dies(ctx context.Context, patience time.Duration) bool {
-	for begin := time.Now(); o.server.death != "" && ctx.Err() == nil && time.Since(begin) < patience; pause(ctx, 5*time.Millisecond) {
+	for begin := time.Now(); o.server.death != "" && ctx.Err() == nil && time.Since(begin) < patience; server.Pause(ctx, 5*time.Millisecond) {
 		if o.server.dead() {
 			return true
 		}
@@ -273,7 +274,7 @@ func (o *oracle) killEarly(ctx context.Context) error {
 		if err := o.server.launch(ctx); err != nil {
 			return err
 		}
-		pause(ctx, time.Duration(o.rng.IntN(80))*time.Millisecond)
+		server.Pause(ctx, time.Duration(o.rng.IntN(80))*time.Millisecond)
 		return o.kill(ctx)
 	}
 	if err := o.start(ctx); err != nil {
@@ -377,13 +378,13 @@ func (o *oracle) load(ctx context.Context) error {
 	if calm {
 		stop()
 	}
-	pause(ctx, linger)
+	server.Pause(ctx, linger)
 	at := o.books.now()
 	var err error
 	if fail && o.cfg.Power != nil {
 		o.failures++
 		err = o.server.fail()
-		pause(ctx, linger)
+		server.Pause(ctx, linger)
 	}
 	if o.dies(ctx, dying) {
 		o.deaths++
@@ -394,16 +395,6 @@ func (o *oracle) load(ctx context.Context) error {
 	<-deeds
 	o.ended(at)
 	return errors.Join(err, o.quiet(ctx))
-}
-
-// pause waits for d or for the end of ctx.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
 
 func (o *oracle) result() Result {

@@ -3,15 +3,13 @@ package oracle
 import (
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/bench/mutant"
 )
 
 var (
@@ -26,12 +24,9 @@ const shortCycles = 3
 // TestOracleKillCycles kills the server again and again under load and compares
 // what became of every event. With -short it does so three times.
 func TestOracleKillCycles(t *testing.T) {
-	cycles, seed := *cyclesFlag, *seedFlag
+	cycles, seed := *cyclesFlag, fault.Seed(t, *seedFlag)
 	if testing.Short() {
 		cycles = min(cycles, shortCycles)
-	}
-	if seed == 0 {
-		seed = rand.Uint64()
 	}
 	dir, err := os.MkdirTemp("", "sluice-oracle-")
 	if err != nil {
@@ -95,10 +90,5 @@ func build(t *testing.T) string {
 	if *binaryFlag != "" {
 		return *binaryFlag
 	}
-	binary := filepath.Join(t.TempDir(), "sluice")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/sluice")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build the server: %v\n%s", err, out)
-	}
-	return binary
+	return mutant.Test(t, nil)
 }

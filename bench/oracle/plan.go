@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/sluicelog/sluice/bench/server"
 )
 
 // setUp starts the server for the first time and makes tokens and streams, one
@@ -65,7 +67,7 @@ func (o *oracle) awaitCreated(ctx context.Context, s *stream, from *int) error {
 
 // awaitOwn waits until the first receiver has got an own event about a stream.
 func (o *oracle) awaitOwn(ctx context.Context, kind string, id int64) error {
-	patience, cancel := context.WithTimeout(ctx, readyTimeout)
+	patience, cancel := context.WithTimeout(ctx, server.Patience)
 	defer cancel()
 	for {
 		for _, e := range o.streams[0].receiver.shelf().own {
@@ -74,9 +76,9 @@ func (o *oracle) awaitOwn(ctx context.Context, kind string, id int64) error {
 			}
 		}
 		if patience.Err() != nil {
-			return fmt.Errorf("%s of stream %d was not delivered within %v", kind, id, readyTimeout)
+			return fmt.Errorf("%s of stream %d was not delivered within %v", kind, id, server.Patience)
 		}
-		pause(patience, 2*time.Millisecond)
+		server.Pause(patience, 2*time.Millisecond)
 	}
 }
 
@@ -142,7 +144,7 @@ func (o *oracle) act(ctx context.Context) {
 			err = nil // it would be refused again
 		}
 		if err != nil {
-			pause(ctx, 20*time.Millisecond)
+			server.Pause(ctx, 20*time.Millisecond)
 			continue
 		}
 		o.deeds = o.deeds[1:]

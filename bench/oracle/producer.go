@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/sluicelog/sluice/bench/server"
 )
 
 // maxRequest is the most events in a request.
@@ -48,7 +50,7 @@ type answer struct {
 var errUnanswered = errors.New("no answer")
 
 // run posts until ctx ends. A request under way is waited for.
-func (p *producer) run(ctx context.Context, s *server) {
+func (p *producer) run(ctx context.Context, s *subject) {
 	p.client = newClient()
 	defer p.client.CloseIdleConnections()
 	for ctx.Err() == nil {
@@ -56,10 +58,10 @@ func (p *producer) run(ctx context.Context, s *server) {
 			p.next()
 		}
 		if !p.complete(s) {
-			pause(ctx, 20*time.Millisecond)
+			server.Pause(ctx, 20*time.Millisecond)
 			continue
 		}
-		pause(ctx, time.Duration(p.rng.IntN(12))*time.Millisecond)
+		server.Pause(ctx, time.Duration(p.rng.IntN(12))*time.Millisecond)
 	}
 }
 
@@ -114,7 +116,7 @@ func (p *producer) encode(list []number) ([]byte, bool) {
 }
 
 // complete posts the open request once and reports whether it has an answer now.
-func (p *producer) complete(s *server) bool {
+func (p *producer) complete(s *subject) bool {
 	p.attempts++
 	before := p.books.marks()
 	got, err := p.post(s)
@@ -149,10 +151,10 @@ func (p *producer) complete(s *server) bool {
 }
 
 // post sends the open request.
-func (p *producer) post(s *server) (answer, error) {
+func (p *producer) post(s *subject) (answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url("/api/v1/events"), bytes.NewReader(p.body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL()+"/api/v1/events", bytes.NewReader(p.body))
 	if err != nil {
 		return answer{}, err
 	}

@@ -8,32 +8,20 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"time"
 
-	"github.com/sluicelog/sluice/bench/process"
+	"github.com/sluicelog/sluice/bench/server"
 )
 
-const adminToken = "oracle-administrator-token-0123456789abcdef"
-
-// segmentSize is the smallest there is, so that segments are closed and begun all the time.
-const segmentSize = "4MiB"
-
-// server is the process under judgement. Its life is in the hands of one
+// subject is the server under judgement. Its life is in the hands of one
 // goroutine; it may be called by several.
-type server struct {
-	binary  string
-	data    string
-	port    *process.Port // the same in every life, as a real one has
-	log     *os.File
-	client  *http.Client
-	process *process.Process // nil when it does not run
-	power   Power            // nil for none
-	env     []string         // besides what every life has
-	failed  atomic.Bool      // the disk failed in this life
+type subject struct {
+	*server.Server
+	client *http.Client
+	power  Power       // nil for none
+	failed atomic.Bool // the disk failed in this life
 	// death is where a server that is launched now is to end itself: see
 	// [Config.Death]. "" for nowhere.
 	death   string
@@ -42,15 +30,7 @@ type server struct {
 	refused atomic.Int64 // posts that were answered with 507, while that was right
 }
 
-func newServer(cfg Config) (*server, error) {
-	log, err := os.OpenFile(filepath.Join(cfg.Dir, "server.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	port, err := process.HoldPort()
-	if err != nil {
-		return nil, errors.Join(err, log.Close())
-	}
+func newSubject(cfg Config) (*subject, error) {
 	dir := cfg.Dir
 	switch {
 	case cfg.Power != nil:
@@ -58,104 +38,81 @@ func newServer(cfg Config) (*server, error) {
 	case cfg.Space != nil:
 		dir = cfg.Space.Path()
 	}
-	return &server{binary: cfg.Binary, data: filepath.Join(dir, "data"), port: port, log: log, client: newClient(), power: cfg.Power, env: cfg.Env}, nil
+	s, err := server.New(server.Config{Binary: cfg.Binary, Data: filepath.Join(dir, "data"), Log: filepath.Join(cfg.Dir, "server.log"), Env: cfg.Env})
+	return &subject{Server: s, client: newClient(), power: cfg.Power}, err
 }
 
 func newClient() *http.Client {
 	return &http.Client{Timeout: loadTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
 }
 
-func (s *server) url(path string) string { return "http://" + s.port.Address + path }
-
 // launch starts the process and does not wait for it.
-func (s *server) launch(ctx context.Context) error {
+func (s *subject) launch(ctx context.Context) error {
 	s.failed.Store(false)
-	env := append([]string{"SLUICE_ADMIN_TOKEN=" + adminToken, "SLUICE_REQUEST_LIMIT=0"}, s.env...)
-	if s.death != "" {
-		env = append(env, "SLUICE_FAILPOINT="+s.death)
+	return s.Launch(ctx, s.fate()...)
+}
+
+// start starts the process and waits until it is ready.
+func (s *subject) start(ctx context.Context) error {
+	s.failed.Store(false)
+	err := s.Start(ctx, s.fate()...)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, server.ErrEnded) && s.death != "":
+		err = errDied
 	}
-	p, err := process.Start(ctx, process.Spec{
-		Path: s.binary,
-		Args: []string{"serve", "--data", s.data, "--listen", s.port.Address, "--allow-private-destinations",
-			"--segment-size", segmentSize},
-		Env: env,
-		Log: s.log,
-	})
-	s.process = p
-	return err
+	return errors.Join(err, s.cut())
+}
+
+// fate tells a server that is to end itself where.
+func (s *subject) fate() []string {
+	if s.death == "" {
+		return nil
+	}
+	return []string{"SLUICE_FAILPOINT=" + s.death}
 }
 
 // errDied says that the server died where it was to die, before it was ready.
 var errDied = errors.New("the server died while it started")
 
 // dead reports whether a server has died where it was to die.
-func (s *server) dead() bool { return s.death != "" && s.process != nil && s.process.Ended() }
-
-// start starts the process and waits until it is ready.
-func (s *server) start(ctx context.Context) error {
-	if err := s.launch(ctx); err != nil {
-		return err
-	}
-	patience, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	for {
-		err := s.call(patience, http.MethodGet, "/readyz", nil, nil)
-		if err == nil {
-			return nil
-		}
-		if s.dead() {
-			return errors.Join(errDied, s.kill())
-		}
-		if s.process.Ended() {
-			return errors.Join(errors.New("the server ended while it started"), s.kill())
-		}
-		if patience.Err() != nil {
-			return errors.Join(fmt.Errorf("the server was not ready within %v: %w", readyTimeout, err), s.kill())
-		}
-		pause(patience, 3*time.Millisecond)
-	}
-}
+func (s *subject) dead() bool { return s.death != "" && s.Ended() }
 
 // kill ends the process with SIGKILL, and takes the power from its disk. It is an
 // error when it had ended by itself, unless its disk had failed or it was to die.
-func (s *server) kill() error {
-	if s.process == nil {
+func (s *subject) kill() error {
+	if !s.Running() {
 		return nil
 	}
-	ended := s.process.Ended() && !s.failed.Load() && s.death == ""
-	err := s.process.Kill()
-	s.process = nil
+	ended := s.Ended() && !s.failed.Load() && s.death == ""
+	err := s.Kill()
 	s.client.CloseIdleConnections()
 	if ended {
 		err = errors.Join(err, errors.New("the server ended by itself"))
 	}
-	if s.power != nil {
-		err = errors.Join(err, s.power.Cut(context.Background()))
+	return errors.Join(err, s.cut())
+}
+
+// cut takes the power from the disk, when it may.
+func (s *subject) cut() error {
+	if s.power == nil {
+		return nil
 	}
-	return err
+	return s.power.Cut(context.Background())
 }
 
 // fail lets every write of the server fail from now on. It may end by itself then.
-func (s *server) fail() error {
+func (s *subject) fail() error {
 	s.failed.Store(true)
 	return s.power.Fail()
 }
 
 // stop ends the process as an operator would.
-func (s *server) stop() error {
-	if s.process == nil {
-		return nil
-	}
-	err := s.process.Stop()
-	s.process = nil
+func (s *subject) stop() error {
+	err := s.Stop()
 	s.client.CloseIdleConnections()
 	return err
-}
-
-func (s *server) close() {
-	_ = s.kill() // it is over
-	_ = s.log.Close()
-	_ = s.port.Release()
 }
 
 // statusError is an answer that is not 2xx.
@@ -173,7 +130,7 @@ func isStatus(err error, status int) bool {
 
 // call makes a request as administrator and decodes the answer into out. An
 // error that is no [statusError] leaves open whether the request took effect.
-func (s *server) call(ctx context.Context, method, path string, in, out any) error {
+func (s *subject) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -182,11 +139,11 @@ func (s *server) call(ctx context.Context, method, path string, in, out any) err
 		}
 		body = bytes.NewReader(b)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, s.url(path), body)
+	r, err := http.NewRequestWithContext(ctx, method, s.URL()+path, body)
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Authorization", "Bearer "+adminToken)
+	r.Header.Set("Authorization", "Bearer "+server.AdminToken)
 	resp, err := s.client.Do(r)
 	if err != nil {
 		return err
@@ -243,12 +200,12 @@ type view struct {
 	} `json:"health"`
 }
 
-func (s *server) stream(ctx context.Context, id int64) (view, error) {
+func (s *subject) stream(ctx context.Context, id int64) (view, error) {
 	var v view
 	return v, s.call(ctx, http.MethodGet, fmt.Sprintf("/api/v1/streams/%d", id), nil, &v)
 }
 
-func (s *server) list(ctx context.Context) ([]view, error) {
+func (s *subject) list(ctx context.Context) ([]view, error) {
 	var v struct {
 		Streams []view `json:"streams"`
 	}

@@ -5,7 +5,6 @@ package powercut_test
 import (
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,13 +34,10 @@ func TestFullDisk(t *testing.T) {
 		record.Skipped = err.Error()
 		fault.Keep(t, record)
 	}
-	dir, seed := t.TempDir(), *seedFlag
+	dir, seed := t.TempDir(), fault.Seed(t, *seedFlag)
 	d := newDisk(t, dir)
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
 	result, err := oracle.Run(t.Context(), oracle.Config{
-		Binary: build(t), Dir: dir, Space: d, Cycles: *fullsFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
+		Binary: mutant.Test(t, nil), Dir: dir, Space: d, Cycles: *fullsFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
 	})
 	for _, f := range result.Findings {
 		t.Error(f)
@@ -69,7 +65,7 @@ func TestFullDiskFindsAMissingFloor(t *testing.T) {
 	d := newDisk(t, dir)
 	edit := mutant.Edit{File: "cmd/sluice/space_unix.go", Old: "return uint64(st.Bavail) * uint64(st.Bsize), nil", New: "return 1 << 60, nil"}
 	result, err := oracle.Run(t.Context(), oracle.Config{
-		Binary: build(t, edit), Dir: dir, Space: d, Cycles: 1, Acknowledged: *eventsFlag, Seed: 2, StopAtFinding: true, Report: t.Output(),
+		Binary: mutant.Test(t, []mutant.Edit{edit}), Dir: dir, Space: d, Cycles: 1, Acknowledged: *eventsFlag, Seed: 2, StopAtFinding: true, Report: t.Output(),
 	})
 	t.Logf("found: %v", result.Findings)
 	if result.Wrong == 0 {

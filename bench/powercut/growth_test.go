@@ -13,7 +13,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -22,17 +21,15 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/bench/fault"
+	"github.com/sluicelog/sluice/bench/mutant"
 	"github.com/sluicelog/sluice/bench/powercut"
-	"github.com/sluicelog/sluice/bench/process"
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 )
 
 var retentionFlag = flag.Bool("retention", false, "when the log has filled the disk, wait until retention gives space back, some two minutes")
 
-const (
-	growthToken = "growth-administrator-token-0123456789"
-	smallDisk   = 128 << 20 // bytes: some 40 MiB of log above the floor
-)
+const smallDisk = 128 << 20 // bytes: some 40 MiB of log above the floor
 
 // TestLogFillsDisk lets the log itself fill the disk, which retention may not empty
 // since a stream is paused. When that goes on, retention gives the space back, and
@@ -54,10 +51,10 @@ func TestLogFillsDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := newGrowth(t, build(t), filepath.Join(d.Path(), "data"))
-	err = errors.Join(g.play(t.Context()), g.process.Kill(), d.Close())
+	g := newGrowth(t, server.Config{Binary: mutant.Test(t, nil), Data: filepath.Join(d.Path(), "data"), Log: filepath.Join(dir, "server.log"), Args: []string{"--retention-bytes-audit", "12MiB"}})
+	err = errors.Join(g.play(t.Context()), g.Kill(), d.Close())
 	if err != nil {
-		words, _ := os.ReadFile(filepath.Join(filepath.Dir(g.binary), "server.log"))
+		words := g.Log()
 		t.Errorf("%v\nthe server's last words: %s", err, words[max(0, len(words)-3000):])
 		record.Findings = []string{err.Error()}
 	}
@@ -69,11 +66,7 @@ func TestLogFillsDisk(t *testing.T) {
 
 // growth is the server with its two streams, and what is known of events.
 type growth struct {
-	binary, data string
-	port         *process.Port
-	log          *os.File
-	process      *process.Process
-	admin        *client.Client
+	*server.Server
 	receiver     *httptest.Server
 	paused, busy sluice.StreamID
 
@@ -85,25 +78,17 @@ type growth struct {
 	got map[string]map[string]bool // ids, types and their targets by path
 }
 
-func newGrowth(t *testing.T, binary, data string) *growth {
+func newGrowth(t *testing.T, c server.Config) *growth {
 	t.Helper()
-	g := &growth{binary: binary, data: data, acked: map[string]bool{}, never: map[string]bool{}, got: map[string]map[string]bool{"/busy": {}, "/paused": {}}}
+	g := &growth{acked: map[string]bool{}, never: map[string]bool{}, got: map[string]map[string]bool{"/busy": {}, "/paused": {}}}
 	var err error
-	if g.port, err = process.HoldPort(); err != nil {
-		t.Fatal(err)
-	}
-	if g.log, err = os.Create(filepath.Join(filepath.Dir(binary), "server.log")); err != nil {
-		t.Fatal(err)
-	}
-	if g.admin, err = client.New(client.Config{Server: "http://" + g.port.Address, Token: growthToken}); err != nil {
+	if g.Server, err = server.New(c); err != nil {
 		t.Fatal(err)
 	}
 	g.receiver = httptest.NewServer(http.HandlerFunc(g.receive))
 	t.Cleanup(func() {
 		g.receiver.Close()
-		g.admin.Close()
-		_ = g.log.Close()
-		_ = g.port.Release()
+		_ = g.Close() // it is over
 	})
 	return g
 }
@@ -132,38 +117,20 @@ func (g *growth) has(path, id string) bool {
 	return g.got[path][id]
 }
 
-// start starts the server and waits until it answers.
-func (g *growth) start(ctx context.Context) (err error) {
-	g.process, err = process.Start(ctx, process.Spec{
-		Path: g.binary,
-		Args: []string{"serve", "--data", g.data, "--listen", g.port.Address, "--allow-private-destinations", "--segment-size", "4MiB", "--retention-bytes-audit", "12MiB"},
-		Env:  []string{"SLUICE_ADMIN_TOKEN=" + growthToken, "SLUICE_REQUEST_LIMIT=0"}, Log: g.log,
-	})
-	if err != nil {
+// start starts the server and waits until it answers: it is not ready on a full disk.
+func (g *growth) start(ctx context.Context) error {
+	if err := g.Launch(ctx); err != nil {
 		return err
 	}
-	return g.await(ctx, "the server to answer", func() error {
-		_, err := g.admin.Streams(ctx, nil)
+	return await(ctx, "the server to answer", func(ctx context.Context) error {
+		_, err := g.Admin.Streams(ctx, nil)
 		return err
 	})
 }
 
-// await calls try until it returns nil.
-func (g *growth) await(ctx context.Context, what string, try func() error) error {
-	const patience = 200 * time.Second // retention looks each minute
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		err := try()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w", what, err)
-		}
-	}
+// await tries again until try returns nil, for long: retention looks each minute.
+func await(ctx context.Context, what string, try func(context.Context) error) error {
+	return server.Await(ctx, 200*time.Second, what, try)
 }
 
 // post posts events that no compression makes smaller. It reports whether they were
@@ -180,7 +147,7 @@ func (g *growth) post(ctx context.Context) (full bool, err error) {
 		ids = append(ids, fmt.Sprintf("g%d", g.made))
 		fmt.Fprintf(&body, `{"id":"g%d","event_type":"user.add","entity_path":"acme/web","noise":"%s"}`+"\n", g.made, hex.EncodeToString(noise))
 	}
-	_, err = g.admin.PostEvents(ctx, []byte(body.String()), "")
+	_, err = g.Admin.PostEvents(ctx, []byte(body.String()), "")
 	fate := g.acked
 	if e, ok := errors.AsType[*client.Error](err); ok && e.Status == http.StatusInsufficientStorage {
 		fate, full, err = g.never, true, nil
@@ -205,17 +172,17 @@ func (g *growth) play(ctx context.Context) error {
 	if err := g.whileFull(ctx, "before"); err != nil {
 		return err
 	}
-	if err := errors.Join(g.process.Kill(), g.start(ctx)); err != nil {
+	if err := errors.Join(g.Kill(), g.start(ctx)); err != nil {
 		return err
 	}
 	if err := g.whileFull(ctx, "after"); err != nil {
 		return fmt.Errorf("after a kill: %w", err)
 	}
-	if err := g.admin.ResumeStream(ctx, g.paused); err != nil {
+	if err := g.Admin.ResumeStream(ctx, g.paused); err != nil {
 		return fmt.Errorf("resume: %w", err)
 	}
 	if *retentionFlag {
-		if err := g.await(ctx, "events to be accepted again", func() error {
+		if err := await(ctx, "events to be accepted again", func(ctx context.Context) error {
 			full, err := g.post(ctx)
 			if full {
 				err = errors.New("507")
@@ -232,7 +199,7 @@ func (g *growth) streams(ctx context.Context) error {
 	for path, id := range map[string]*sluice.StreamID{"/busy": &g.busy, "/paused": &g.paused} {
 		active := path == "/busy"
 		config := fmt.Sprintf(`{"url":"%s%s","format":"ndjson"}`, g.receiver.URL, path)
-		v, err := g.admin.CreateStream(ctx, client.StreamSpec{Name: path[1:], Kind: "http", Config: json.RawMessage(config), Start: "earliest", Active: &active})
+		v, err := g.Admin.CreateStream(ctx, client.StreamSpec{Name: path[1:], Kind: "http", Config: json.RawMessage(config), Start: "earliest", Active: &active})
 		if err != nil {
 			return err
 		}
@@ -247,14 +214,14 @@ func (g *growth) whileFull(ctx context.Context, name string) error {
 	if full, err := g.post(ctx); err != nil || !full {
 		return fmt.Errorf("a post on a full disk is not refused (%v)", err)
 	}
-	if _, err := g.admin.FindEvents(ctx, client.EventQuery{Limit: 1}); err != nil {
+	if _, err := g.Admin.FindEvents(ctx, client.EventQuery{Limit: 1}); err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
-	token, err := g.admin.CreateToken(ctx, client.TokenSpec{Kind: "producer", Name: name})
+	token, err := g.Admin.CreateToken(ctx, client.TokenSpec{Kind: "producer", Name: name})
 	if err != nil {
 		return fmt.Errorf("change: %w", err)
 	}
-	return g.await(ctx, "deliveries", func() error {
+	return await(ctx, "deliveries", func(ctx context.Context) error {
 		if !g.has("/busy", fmt.Sprintf("token.create %v", token.ID)) {
 			return fmt.Errorf("the creation of token %v has not arrived", token.ID)
 		}
@@ -264,7 +231,7 @@ func (g *growth) whileFull(ctx context.Context, name string) error {
 
 // delivered holds that a stream has delivered everything.
 func (g *growth) delivered(ctx context.Context, id sluice.StreamID, path string) error {
-	v, err := g.admin.Stream(ctx, id)
+	v, err := g.Admin.Stream(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -281,7 +248,7 @@ func (g *growth) delivered(ctx context.Context, id sluice.StreamID, path string)
 
 func (g *growth) judge(ctx context.Context) error {
 	for path, id := range map[string]sluice.StreamID{"/busy": g.busy, "/paused": g.paused} {
-		if err := g.await(ctx, "deliveries", func() error { return g.delivered(ctx, id, path) }); err != nil {
+		if err := await(ctx, "deliveries", func(ctx context.Context) error { return g.delivered(ctx, id, path) }); err != nil {
 			return err
 		}
 		for id := range g.never {
@@ -289,7 +256,7 @@ func (g *growth) judge(ctx context.Context) error {
 				return fmt.Errorf("event %s arrived, and its post was refused for want of space", id)
 			}
 		}
-		if err := g.await(ctx, "the log to tell of the resumption", func() error {
+		if err := await(ctx, "the log to tell of the resumption", func(ctx context.Context) error {
 			if !g.has(path, "stream.resume") {
 				return errors.New("it has not come to " + path)
 			}

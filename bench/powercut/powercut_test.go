@@ -5,7 +5,6 @@ package powercut_test
 import (
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -99,16 +98,13 @@ func TestPowerCuts(t *testing.T) {
 		record.Skipped, record.Command = err.Error(), "go test ./bench/powercut"
 		fault.Keep(t, record)
 	}
-	dir, seed := *dirFlag, *seedFlag
+	dir, seed := *dirFlag, fault.Seed(t, *seedFlag)
 	if dir == "" {
 		dir = t.TempDir()
 	}
 	d := newDisk(t, dir)
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
 	result, err := oracle.Run(t.Context(), oracle.Config{
-		Binary: build(t), Dir: dir, Power: d, Cycles: *cyclesFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
+		Binary: mutant.Test(t, nil), Dir: dir, Power: d, Cycles: *cyclesFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
 	})
 	t.Logf("seed %d: %d power cuts, %d starts, %d events acknowledged, %d streams judged", seed, result.Cycles, result.Restarts, result.Acknowledged, result.Streams)
 	for _, f := range result.Findings {
@@ -144,7 +140,7 @@ func TestPowerCutsFindAMissingSync(t *testing.T) {
 	} {
 		t.Run(m.what, func(t *testing.T) {
 			result, err := oracle.Run(t.Context(), oracle.Config{
-				Binary: build(t, m.edits...), Dir: t.TempDir(), Power: newDisk(t, t.TempDir()), Cycles: 3, Acknowledged: *eventsFlag, Seed: 1, StopAtFinding: true, Report: t.Output(),
+				Binary: mutant.Test(t, m.edits), Dir: t.TempDir(), Power: newDisk(t, t.TempDir()), Cycles: 3, Acknowledged: *eventsFlag, Seed: 1, StopAtFinding: true, Report: t.Output(),
 			})
 			t.Logf("found: %v", result.Findings)
 			if result.Wrong == 0 {
@@ -152,14 +148,4 @@ func TestPowerCutsFindAMissingSync(t *testing.T) {
 			}
 		})
 	}
-}
-
-// build makes the server, with changes or as it is.
-func build(t *testing.T, edits ...mutant.Edit) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "sluice")
-	if err := mutant.Build(t.Context(), binary, edits); err != nil {
-		t.Fatal(err)
-	}
-	return binary
 }
