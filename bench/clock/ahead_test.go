@@ -197,8 +197,7 @@ func (w *world) failing() {
 	})
 }
 
-// stopped waits until retention stopped or went on, and looks whether the page
-// and the log say so.
+// stopped waits until retention stopped or went on, and the log and the page say so.
 func (w *world) stopped(want bool, session *http.Cookie) {
 	w.t.Helper()
 	words, number := "retention goes on", 0.0
@@ -210,11 +209,11 @@ func (w *world) stopped(want bool, session *http.Cookie) {
 		if err == nil && got != number {
 			err = fmt.Errorf("sluice_retention_stopped is %v", got)
 		}
+		if err == nil && !bytes.Contains(w.server.LifeLog(), []byte(words)) {
+			err = fmt.Errorf("the log does not say %q", words)
+		}
 		return err
 	})
-	if !bytes.Contains(w.server.Log(), []byte(words)) {
-		w.find("the log does not say %q", words)
-	}
 	page := w.page("/-/instance/system", session)
 	if got := strings.Contains(page, "Retention has stopped"); got != want {
 		w.find("that retention has stopped is on the page: %v, want %v: %.200s", got, want, page)

@@ -157,16 +157,17 @@ func perform(t *testing.T, binary string, d deed) *world {
 	return w
 }
 
-// waitFor is how long the server may take to die when nothing happens any more.
-const waitFor = 6 * time.Second
+// lateFor is how long to wait for a later arrival when nothing happens any more: it
+// need not come.
+const lateFor = 1500 * time.Millisecond
 
 // awaitDeath waits for a server that is to die at what it does by itself. A first
 // arrival that never comes is an error.
 func (w *world) awaitDeath(arrival int) {
 	w.Helper()
-	wait := waitFor
+	wait := patience
 	if arrival > 1 {
-		wait /= 4
+		wait = lateFor
 	}
 	for begin := time.Now(); !w.died; time.Sleep(pollEvery) {
 		switch {

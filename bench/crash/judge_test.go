@@ -50,7 +50,7 @@ func (w *world) await(what string, try func(context.Context) error) {
 	w.do("see "+what, func(ctx context.Context) error {
 		err := try(ctx)
 		switch _, waiting := errors.AsType[notYet](err); {
-		case waiting && time.Since(begin) > patience/2:
+		case waiting && time.Since(begin) > patience:
 			w.Fatalf("%s: %v", what, err)
 		case err == nil && !calm:
 			calm = true

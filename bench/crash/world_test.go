@@ -121,7 +121,7 @@ func (w *world) do(what string, try func(context.Context) error) {
 			w.start()
 			continue
 		}
-		if w.refused(err) || time.Since(begin) > patience {
+		if w.refused(err) || time.Since(begin) > 2*patience { // await gives up before
 			w.Fatalf("cannot %s: %v", what, err)
 		}
 		time.Sleep(pollEvery)

@@ -168,11 +168,16 @@ func (w *flight) pauseAndResume() {
 		w.find("pause: %v", err)
 	}
 	w.pausing.Set(drill.Mode{})
-	server.Pause(ctx, 200*time.Millisecond)
-	before := w.pausing.Held().Arrivals
-	server.Pause(ctx, 200*time.Millisecond)
-	if after := w.pausing.Held().Arrivals; after != before {
-		w.find("a paused stream has delivered %d events", after-before)
+	err := server.Await(ctx, server.Patience, "a paused stream to rest", func(ctx context.Context) error {
+		before := w.pausing.Held().Arrivals
+		server.Pause(ctx, 200*time.Millisecond)
+		if after := w.pausing.Held().Arrivals; after != before {
+			return fmt.Errorf("it has delivered %d events in 200 ms", after-before)
+		}
+		return nil
+	})
+	if err != nil {
+		w.find("%v", err)
 	}
 	if err := w.server.Admin.ResumeStream(ctx, w.pausing.ID); err != nil {
 		w.find("resume: %v", err)
@@ -254,9 +259,7 @@ func tellsDeletion(witness, r *drill.Receiver) *told {
 // end judges what became of everything.
 func (w *flight) end() {
 	acked := w.producer.Acked()
-	for _, r := range []*drill.Receiver{w.witness, w.rotating, w.pausing} {
-		w.found = append(w.found, whole(w.t, w.server, r, acked)...)
-	}
+	w.found = append(w.found, whole(w.t, w.server, acked, w.witness, w.rotating, w.pausing)...)
 	refused := w.rotating.Held().Refused
 	w.producer.Post(w.t.Context(), 50)
 	w.found = append(w.found, settled(w.t, w.server, w.rotating)...)

@@ -2,6 +2,7 @@ package drill_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sluicelog/sluice/bench/drill"
 	"github.com/sluicelog/sluice/bench/mutant"
+	"github.com/sluicelog/sluice/bench/server"
 )
 
 var (
@@ -72,19 +74,33 @@ func settled(t *testing.T, s *drill.Server, list ...*drill.Receiver) (found []st
 	return found
 }
 
-// whole compares a stream that wants everything of its namespace with what arrived.
-func whole(t *testing.T, s *drill.Server, r *drill.Receiver, acked int) (found []string) {
+// whole waits until streams that want everything of their namespace have it: what
+// the server tells about itself may still be on its way. It returns what is wrong in
+// the end.
+func whole(t *testing.T, s *drill.Server, acked int, list ...*drill.Receiver) (found []string) {
 	t.Helper()
-	v, err := s.Admin.Stream(t.Context(), r.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	held, l := r.Held(), v.Ledger
-	if missing := r.Missing(0, acked); len(missing) > 0 {
-		found = append(found, fmt.Sprintf("%s: lost: events %v and maybe more of %d", r.Name, missing, acked))
-	}
-	if !l.Balanced() || l.Expired+l.Quarantined+l.Filtered > 0 || l.Delivered != uint64(held.Events+held.Own) {
-		found = append(found, fmt.Sprintf("%s: the ledger is wrong: got %+v, and %d events and %d of the server's own arrived", r.Name, l, held.Events, held.Own))
+	err := server.Await(t.Context(), server.Patience, "whole streams", func(ctx context.Context) error {
+		found = nil
+		for _, r := range list {
+			v, err := s.Admin.Stream(ctx, r.ID)
+			if err != nil {
+				return err
+			}
+			held, l := r.Held(), v.Ledger
+			if missing := r.Missing(0, acked); len(missing) > 0 {
+				found = append(found, fmt.Sprintf("%s: lost: events %v and maybe more of %d", r.Name, missing, acked))
+			}
+			if !l.Balanced() || l.Expired+l.Quarantined+l.Filtered > 0 || l.Delivered != uint64(held.Events+held.Own) {
+				found = append(found, fmt.Sprintf("%s: the ledger is wrong: got %+v, and %d events and %d of the server's own arrived", r.Name, l, held.Events, held.Own))
+			}
+		}
+		if len(found) > 0 {
+			return errors.New(found[0])
+		}
+		return nil
+	})
+	if err != nil && len(found) == 0 {
+		found = []string{err.Error()}
 	}
 	return found
 }

@@ -62,6 +62,10 @@ var _ = func() bool {
 	}
 }
 
+// slack is how much slower starts may become by chance: a few are compared in a short
+// run, on a machine that does much else.
+const slack = 2 * time.Second
+
 // stormed is what was done and seen.
 type stormed struct {
 	seed                        uint64
@@ -107,15 +111,13 @@ func storm(t *testing.T, binary string, seed uint64, starts int) *stormed {
 	behind.Set(drill.Mode{})
 	st.found = append(st.found, settled(t, s, healthy, behind)...)
 	st.events = p.Acked()
-	for _, r := range []*drill.Receiver{healthy, behind} {
-		st.found = append(st.found, whole(t, s, r, st.events)...)
-	}
+	st.found = append(st.found, whole(t, s, st.events, healthy, behind)...)
 	st.found = append(st.found, p.Wrong()...)
 	st.compare("open descriptors", descriptors, s.Descriptors(), 40)
 	st.compare("files", files, count(t, s.Data), 8)
 	st.compare("bytes of control.db", size, weigh(t, filepath.Join(s.Data, "control.db")), 1<<20)
 	half := len(st.took) / 2
-	if first, last := median(st.took[:half]), median(st.took[half:]); last > 3*first+200*time.Millisecond {
+	if first, last := median(st.took[:half]), median(st.took[half:]); last > 3*first+slack {
 		st.found = append(st.found, fmt.Sprintf("starts became slower: %v at first, %v at last", first, last))
 	}
 	return st

@@ -21,10 +21,9 @@ type Space interface {
 }
 
 const (
-	fullTimeout = 20 * time.Second // for what a full disk may not delay for long
 	// noticed is how long the server may take events when the disk is full for them,
 	// and refuse them when there is space again.
-	noticed = 3 * time.Second
+	noticed = 10 * time.Second
 	// reserve is what is left for control state when the disk is full for events: less
 	// than the least floor that the server takes.
 	reserve = 40 << 20
@@ -72,7 +71,7 @@ func (o *oracle) fill(ctx context.Context, told *stream, left int64, kill bool) 
 		}
 	}
 	_, acked := o.books.totals()
-	if err := o.books.await(ctx, acked+o.cfg.Acknowledged/4, fullTimeout); err != nil {
+	if err := o.books.await(ctx, acked+o.cfg.Acknowledged/4, loadTimeout); err != nil {
 		o.findings.add("no events are accepted although there is space again: %v", err)
 	}
 	return nil
@@ -90,7 +89,7 @@ func (o *oracle) restartFull(ctx context.Context, left int64) (refused bool, err
 	if err := o.server.launch(ctx); err != nil {
 		return false, err
 	}
-	answers := soon(ctx, fullTimeout, func() bool {
+	answers := soon(ctx, loadTimeout, func() bool {
 		refused = o.server.Ended()
 		return refused || o.server.call(ctx, http.MethodGet, "/healthz", nil, nil) == nil
 	})
@@ -152,7 +151,7 @@ func soon(ctx context.Context, d time.Duration, f func() bool) bool {
 // awaitUpdates waits until the log has told every change of a stream.
 func (o *oracle) awaitUpdates(ctx context.Context, s *stream) error {
 	told := 0
-	if soon(ctx, fullTimeout, func() bool {
+	if soon(ctx, loadTimeout, func() bool {
 		told = 0
 		for _, e := range o.streams[0].receiver.shelf().own {
 			if e.Type == "stream.update" && e.about(s.id) {
