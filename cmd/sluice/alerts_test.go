@@ -19,8 +19,11 @@ func TestAlerts(t *testing.T) {
 		t.Fatal("bin/testservers/promrules is missing: run scripts/prepare, which builds it")
 	}
 	data := filepath.Join(t.TempDir(), "data")
-	stopped(t, startServer(t, data, http.DefaultClient))
-	shown := metricNames(t, startServer(t, data, http.DefaultClient))
+	first := startServer(t, data, http.DefaultClient)
+	fresh := metricsOf(t, first)
+	stopped(t, first)
+	again := startServer(t, data, http.DefaultClient)
+	shown := metricNames(t, again)
 
 	rules := filepath.Join("..", "..", "contrib", "prometheus", "sluice.rules.yml")
 	out, err := exec.CommandContext(t.Context(), program, rules).CombinedOutput()
@@ -40,11 +43,36 @@ func TestAlerts(t *testing.T) {
 	}
 	for _, name := range named {
 		name = strings.TrimSuffix(name, "_bucket")
-		if !shown[name] {
+		if !shown[name] && name != "up" { // Prometheus' own
 			t.Errorf("no metric is called %s", name)
 		}
 	}
 	testRefusedRules(t, program, rules)
+	testFiring(t, program, rules, fresh, metricsOf(t, again))
+}
+
+// testFiring: a dead server, one that no job watches, one without a snapshot and one
+// whose snapshot is old are told of, and a healthy one is not.
+func testFiring(t *testing.T, program, rules, fresh, again string) {
+	t.Helper()
+	const up, down = "up{job=\"sluice\",instance=\"a\"} 1\n", "up{job=\"sluice\",instance=\"a\"} 0\n"
+	old := regexp.MustCompile(`(?m)^(sluice_control_snapshot_timestamp_seconds) .*`).ReplaceAllString(again, "$1 1.7e9")
+	space := regexp.MustCompile(`(?m)^sluice_space_free_bytes .*`) // that of the machine does not matter
+	for _, test := range []struct{ name, samples, want string }{
+		{"healthy", up + again, ""},
+		{"dead", down, "SluiceDown"},
+		{"not watched", again, "SluiceDown"},
+		{"no snapshot", up + fresh, "SluiceSnapshotOld"},
+		{"old snapshot", up + old, "SluiceSnapshotOld"},
+		{"not ready", up + strings.Replace(again, "\nsluice_ready 1", "\nsluice_ready 0", 1), "SluiceNotReady"},
+	} {
+		cmd := exec.CommandContext(t.Context(), program, rules, "firing")
+		cmd.Stdin = strings.NewReader(space.ReplaceAllString(test.samples, "sluice_space_free_bytes 1e15"))
+		out, err := cmd.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != test.want {
+			t.Errorf("%s: got alerts %q (%v), want %q", test.name, got, err, test.want)
+		}
+	}
 }
 
 // metricNames returns the names of a server's metrics.
