@@ -74,7 +74,7 @@ func TestStreamTimes(t *testing.T) {
 	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
 		at := tabPath + "/new?kind=http"
 		time.Sleep(time.Hour)
-		form := with(b.get(200, at, "More settings", "Never pass over an event").form(t, at), "config.url", "https://siem.example.com/", "do", "save")
+		form := with(b.get(200, at, "More settings", "Wait for an event that keeps failing").form(t, at), "config.url", "https://siem.example.com/", "do", "save")
 		for _, c := range []struct {
 			entered []string
 			want    string

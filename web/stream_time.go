@@ -26,7 +26,7 @@ const (
 )
 
 // strictLabel is what the checkbox of strict streams says.
-const strictLabel = "Never pass over an event"
+const strictLabel = "Wait for an event that keeps failing"
 
 // readTimes reads the fields. Those that the form has not are as they are stored.
 func (e *entry) readTimes(form url.Values, st *control.Stream) {

@@ -24,18 +24,24 @@ func seen() map[string][]string {
 		"The disk is full":                   {`no_space`, "\n507\n", `sluice_space_low 1`, `1 accepted`},
 		"The key file is lost":               {`the key file drill/sluice.key is missing`, `MISSING from the key file`, `1  +acme +http +held `, `Changed stream 1`, `\d  +current`},
 		"The sealing key was seen by others": {`current`, "\n1\n"},
+		damagedControl:                       {`control-\d+T\d+Z\.db`, `sluice control restore --data drill`, `1  +acme +http +paused +3 +0 +0 +3 `, "\nno such token\n"},
 		"A destination is gone for days":     {`failing`, `refused`, `active`, `1  +acme +http +active +\d+ +[1-9]`},
 	}
 }
 
-// TestDrills carries out every drill of docs/drills.md as it stands there, with real
-// servers.
+// damagedControl is the drill of docs/operations.md.
+const damagedControl = "When control.db is damaged"
+
+// TestDrills carries out every drill of docs/drills.md, and that of
+// docs/operations.md, as it stands there, with real servers.
 func TestDrills(t *testing.T) {
 	t.Parallel()
 	setup, drills := readDrills(t, filepath.Join("..", "..", "docs", "drills.md"))
+	_, operations := readDrills(t, filepath.Join("..", "..", "docs", "operations.md"))
+	drills[damagedControl] = operations[damagedControl]
 	for name, want := range seen() {
 		if drills[name] == "" {
-			t.Errorf("docs/drills.md has no drill %q", name)
+			t.Errorf("there is no drill %q", name)
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -97,8 +103,8 @@ func carryOut(t *testing.T, setup, commands string) string {
 	if err := os.WriteFile(filepath.Join(bin, "sluice"), []byte(program), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	setup = strings.ReplaceAll(setup, "127.0.0.1:8097", freeAddress(t))
-	cmd := exec.CommandContext(t.Context(), "bash", "-c", "trap 'kill -9 $(jobs -p) 2>/dev/null' EXIT\n"+setup+commands+"echo END\n")
+	script := strings.ReplaceAll(setup+commands, "127.0.0.1:8097", freeAddress(t))
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", "trap 'kill -9 $(jobs -p) 2>/dev/null' EXIT\n"+script+"echo END\n")
 	cmd.Dir = t.TempDir()
 	cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}
 	out, err := cmd.CombinedOutput()

@@ -55,7 +55,7 @@ func (f *streamFlags) addCommon(fs *flag.FlagSet) {
 	fs.Var(listValue{&f.filter.ExcludedEventTypes}, "exclude-event-type", "no events of this `TYPE`; may be repeated")
 	fs.Var(listValue{&f.filter.Namespaces}, "filter-namespace", "only events of this `NAMESPACE` and below; may be repeated")
 	fs.StringVar(&f.spec.Until, "until", "", "end with the last event accepted before this `TIME`")
-	fs.BoolVar(&f.spec.Strict, "strict", false, "never pass over an event that alone keeps failing")
+	fs.BoolVar(&f.spec.Strict, "strict", false, "wait for an event that alone keeps failing, instead of setting it aside after an hour; what the destination refuses as such is set aside even so")
 }
 
 // build returns the stream that the flags describe.
