@@ -53,7 +53,6 @@ type history struct {
 	small   bool // quarantines are
 	retains bool // old events go
 	trace   []string
-	failed  bool
 }
 
 // span is a block of the log.
@@ -68,19 +67,23 @@ func TestRandomHistories(t *testing.T) {
 		playHistory(t, *seed)
 		return
 	}
-	all := tally{began: time.Now()}
+	var all tally
+	fault.Keep(t, all.record)
 	t.Run("all", func(t *testing.T) {
 		workers := uint64(runtime.GOMAXPROCS(0))
 		for n := range workers {
 			t.Run(fmt.Sprintf("of %d", workers), func(t *testing.T) {
 				t.Parallel()
 				for s := *from + n; s < *from+uint64(*seeds); s += workers {
-					t.Run(strconv.FormatUint(s, 10), func(t *testing.T) { all.add(s, playHistory(t, s)) })
+					t.Run(strconv.FormatUint(s, 10), func(t *testing.T) {
+						h := newHistory(s)
+						defer all.add(t, s, h) // a history that fails ends this goroutine
+						h.play(t, s)
+					})
 				}
 			})
 		}
 	})
-	fault.Keep(t, all.record())
 }
 
 // TestASeedIsOneHistory holds that what a failing seed did can be seen again.
@@ -93,10 +96,20 @@ func TestASeedIsOneHistory(t *testing.T) {
 	}
 }
 
+func newHistory(s uint64) *history {
+	return &history{r: rand.New(rand.NewPCG(s, 1)), models: map[sluice.StreamID]*model{}, known: map[string]*fact{}, next: 1}
+}
+
 func playHistory(t *testing.T, s uint64) *history {
-	h := &history{r: rand.New(rand.NewPCG(s, 1)), models: map[sluice.StreamID]*model{}, known: map[string]*fact{}, next: 1}
+	h := newHistory(s)
+	h.play(t, s)
+	return h
+}
+
+func (h *history) play(t *testing.T, s uint64) {
 	synctest.Test(t, func(t *testing.T) {
 		h.begin(t, s)
+		defer h.end(t, s) // also of one that ends with a Fatal
 		for range 12 {
 			h.step()
 			if t.Failed() {
@@ -106,14 +119,16 @@ func playHistory(t *testing.T, s uint64) *history {
 		if !t.Failed() {
 			h.finish()
 		}
-		h.failed = t.Failed()
-		if h.failed {
-			t.Logf("history %d:\n%s", s, strings.Join(h.trace, "\n"))
-			t.Logf("play it again with: go test ./deliver -run TestRandomHistories -args -seed %d", s)
-		}
-		h.w.stop()
 	})
-	return h
+}
+
+// end tells how a history that failed went, and lets its goroutines end.
+func (h *history) end(t *testing.T, s uint64) {
+	if t.Failed() {
+		t.Logf("history %d:\n%s", s, strings.Join(h.trace, "\n"))
+		t.Logf("play it again with: go test ./deliver -run TestRandomHistories -args -seed %d", s)
+	}
+	h.w.stop()
 }
 
 // begin makes a world of the seed's own kind.

@@ -69,11 +69,23 @@ func jump(t *testing.T, binary string, seed uint64, cycles int) (oracle.Result, 
 		}
 	})
 	t.Logf("seed %d, data in %s", seed, dir)
-	began := time.Now()
 	c := newClock(t)
 	var jumps, compared atomic.Int64
+	var result oracle.Result
+	fault.Keep(t, func() fault.Record {
+		return fault.Record{
+			Drill:   "Clock jumps",
+			What:    "The server's wall clock is set a day ahead and back, several times a second, under load and between its lives; it is killed meanwhile. Compared: every event, every ledger, the times of acceptance, what the search finds, and the minutes of activity.",
+			Command: "go test ./bench/clock -run TestJumpsUnderLoad -args -cycles " + fmt.Sprint(cycles) + " -seed " + fmt.Sprint(seed),
+			Seeds:   fmt.Sprint(seed),
+			Faults:  []fault.Count{{Name: "jumps", Count: jumps.Load()}, {Name: "kills", Count: int64(result.Cycles)}, {Name: "starts", Count: int64(result.Restarts)}},
+			Judged: []fault.Count{{Name: "events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)},
+				{Name: "times of acceptance", Count: compared.Load()}},
+			Findings: result.With(err),
+		}
+	})
 	rng := rand.New(rand.NewPCG(seed, 1))
-	result, err := oracle.Run(t.Context(), oracle.Config{
+	result, err = oracle.Run(t.Context(), oracle.Config{
 		Binary: binary, Dir: dir, Cycles: cycles, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(), Env: []string{c.Env()}, Untimed: true,
 		Disturb: func(ctx context.Context) {
 			for ctx.Err() == nil {
@@ -92,16 +104,6 @@ func jump(t *testing.T, binary string, seed uint64, cycles int) (oracle.Result, 
 	if err != nil {
 		t.Error(err)
 	}
-	fault.Keep(t, fault.Record{
-		Drill:   "Clock jumps",
-		What:    "The server's wall clock is set a day ahead and back, several times a second, under load and between its lives; it is killed meanwhile. Compared: every event, every ledger, the times of acceptance, what the search finds, and the minutes of activity.",
-		Command: "go test ./bench/clock -run TestJumpsUnderLoad -args -cycles " + fmt.Sprint(cycles) + " -seed " + fmt.Sprint(seed),
-		Seeds:   fmt.Sprint(seed),
-		Faults:  []fault.Count{{Name: "jumps", Count: jumps.Load()}, {Name: "kills", Count: int64(result.Cycles)}, {Name: "starts", Count: int64(result.Restarts)}},
-		Judged: []fault.Count{{Name: "events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)},
-			{Name: "times of acceptance", Count: compared.Load()}},
-		Findings: result.Findings, Began: began, Seconds: time.Since(began).Seconds(),
-	})
 	return result, jumps.Load()
 }
 

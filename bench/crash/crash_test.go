@@ -61,11 +61,21 @@ func TestCrashPoints(t *testing.T) {
 	if binary == "" {
 		binary = build(t)
 	}
-	began := time.Now()
-	var late, judged atomic.Int64
+	var late, judged, played atomic.Int64
 	var mu sync.Mutex
 	var found []string
 	points := map[failpoint.Point]bool{}
+	fault.Keep(t, func() fault.Record {
+		return fault.Record{
+			Drill:   "Crash points",
+			What:    "The server ends itself with SIGKILL at a named line: before and after each write, sync, commit, cursor move, send, upload and write of a key. The next start, its ledgers, receivers, names, tokens and keys are compared with what was posted and done.",
+			Command: fmt.Sprintf("go test ./bench/crash -run TestCrashPoints -args -all -arrivals %d -seed %d", *arrivalsFlag, seed), Seeds: fmt.Sprint(seed),
+			Faults: []fault.Count{{Name: "points", Count: int64(len(points))}, {Name: "crashes", Count: played.Load() - late.Load()},
+				{Name: "later arrivals that did not come", Count: late.Load()}},
+			Judged:   []fault.Count{{Name: "plays", Count: played.Load()}, {Name: "events", Count: judged.Load()}},
+			Findings: found,
+		}
+	})
 	next := make(chan deed, len(list))
 	for _, d := range list {
 		points[d.point] = true
@@ -76,6 +86,7 @@ func TestCrashPoints(t *testing.T) {
 	for range *workersFlag {
 		wg.Go(func() {
 			for d := range next {
+				played.Add(1)
 				if !t.Run(d.String(), func(t *testing.T) {
 					w := perform(t, binary, d)
 					judged.Add(int64(len(w.book.events)))
@@ -91,15 +102,6 @@ func TestCrashPoints(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	fault.Keep(t, fault.Record{
-		Drill:   "Crash points",
-		What:    "The server ends itself with SIGKILL at a named line: before and after each write, sync, commit, cursor move, send, upload and write of a key. The next start, its ledgers, receivers, names, tokens and keys are compared with what was posted and done.",
-		Command: fmt.Sprintf("go test ./bench/crash -run TestCrashPoints -args -all -arrivals %d -seed %d", *arrivalsFlag, seed), Seeds: fmt.Sprint(seed),
-		Faults: []fault.Count{{Name: "points", Count: int64(len(points))}, {Name: "crashes", Count: int64(len(list)) - late.Load()},
-			{Name: "later arrivals that did not come", Count: late.Load()}},
-		Judged: []fault.Count{{Name: "plays", Count: int64(len(list))}, {Name: "events", Count: judged.Load()}},
-		Began:  began, Seconds: time.Since(began).Seconds(), Findings: found,
-	})
 }
 
 // choose returns the deaths to play: with -all every point in every play that

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"github.com/sluicelog/sluice/bench/fault"
 	"github.com/sluicelog/sluice/bench/oracle"
@@ -30,15 +29,26 @@ func TestCrashUnderLoad(t *testing.T) {
 		t.Skip("the oracle kills at random moments in every test; with -cycles it does so at points")
 	}
 	seed := fault.Seed(t, *seedFlag)
+	var result oracle.Result
+	var err error
+	fault.Keep(t, func() fault.Record {
+		return fault.Record{
+			Drill:   "Crash points under load",
+			What:    "The oracle of the drill of kills, with servers that end themselves at a named line under load.",
+			Command: fmt.Sprintf("go test ./bench/crash -run TestCrashUnderLoad -args -cycles %d -seed %d", *cyclesFlag, seed), Seeds: fmt.Sprint(seed),
+			Faults:   []fault.Count{{Name: "crashes at a point", Count: int64(result.Deaths)}, {Name: "kills, for the point did not come", Count: int64(result.Cycles - min(result.Deaths, result.Cycles))}},
+			Judged:   []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}},
+			Findings: result.With(err),
+		}
+	})
 	binary := *binaryFlag
 	if binary == "" {
 		binary = build(t)
 	}
 	random := rand.New(rand.NewPCG(seed, 1))
 	points := underLoad()
-	began, dir := time.Now(), t.TempDir()
-	result, err := oracle.Run(t.Context(), oracle.Config{
-		Binary: binary, Dir: dir, Cycles: *cyclesFlag, Acknowledged: 400, Seed: seed, Report: t.Output(),
+	result, err = oracle.Run(t.Context(), oracle.Config{
+		Binary: binary, Dir: t.TempDir(), Cycles: *cyclesFlag, Acknowledged: 400, Seed: seed, Report: t.Output(),
 		Death: func(int) string {
 			p := points[random.IntN(len(points))].String()
 			if *pointFlag != "" {
@@ -47,19 +57,7 @@ func TestCrashUnderLoad(t *testing.T) {
 			return fmt.Sprintf("%s:%d", p, 1+random.IntN(1<<random.IntN(6)))
 		},
 	})
-	findings := result.Findings
-	if err != nil {
-		findings = append(findings, err.Error())
-	}
-	for _, f := range findings {
+	for _, f := range result.With(err) {
 		t.Error(f)
 	}
-	fault.Keep(t, fault.Record{
-		Drill:   "Crash points under load",
-		What:    "The oracle of the drill of kills, with servers that end themselves at a named line under load.",
-		Command: fmt.Sprintf("go test ./bench/crash -run TestCrashUnderLoad -args -cycles %d -seed %d", *cyclesFlag, seed), Seeds: fmt.Sprint(seed),
-		Faults: []fault.Count{{Name: "crashes at a point", Count: int64(result.Deaths)}, {Name: "kills, for the point did not come", Count: int64(result.Cycles - min(result.Deaths, result.Cycles))}},
-		Judged: []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}},
-		Began:  began, Seconds: time.Since(began).Seconds(), Findings: findings,
-	})
 }

@@ -28,12 +28,16 @@ const (
 // and has to get everything, too.
 func TestDeadAndSlowDestinations(t *testing.T) {
 	t.Parallel()
-	began := time.Now()
-	w := beside(t, made.Binary(t), fault.Seed(t, *seedFlag), *killsFlag)
+	w := &neighbours{t: t, seed: fault.Seed(t, *seedFlag)}
+	fault.Keep(t, w.record)
+	w.play(made.Binary(t), *killsFlag)
 	for _, f := range w.found {
 		t.Error(f)
 	}
-	fault.Keep(t, fault.Record{
+}
+
+func (w *neighbours) record() fault.Record {
+	return fault.Record{
 		Drill:   "Dead and slow destinations",
 		What:    "One destination breaks every connection and one answers slowly, beside 18 healthy ones, and the server is killed. Compared: whether the healthy ones have everything meanwhile, and how soon, what the dead one's account says meanwhile, and each event at all of them after it has come back.",
 		Command: fmt.Sprintf("go test ./bench/drill -run TestDeadAndSlow -args -kills %d -seed %d", *killsFlag, w.seed),
@@ -41,15 +45,15 @@ func TestDeadAndSlowDestinations(t *testing.T) {
 		Faults:  []fault.Count{{Name: "kills", Count: int64(*killsFlag)}, {Name: "dead destinations", Count: 1}, {Name: "slow destinations", Count: 1}},
 		Judged: []fault.Count{{Name: "events", Count: int64(w.producer.Acked())}, {Name: "streams", Count: healthyStreams + 2},
 			{Name: "ms until the healthy had everything, at most", Count: w.slowest.Milliseconds()}},
-		Findings: w.found, Began: began, Seconds: time.Since(began).Seconds(),
-	})
+		Findings: w.found,
+	}
 }
 
 // TestDeadAndSlowFindsAnEarlyCursor plays with a server that takes refused events
 // for delivered ones.
 func TestDeadAndSlowFindsAnEarlyCursor(t *testing.T) {
-	w := beside(t, broken(t, refusedIsDelivered), 1, 1)
-	if len(w.found) == 0 {
+	w := &neighbours{t: t, seed: 1}
+	if w.play(broken(t, refusedIsDelivered), 1); len(w.found) == 0 {
 		t.Error("a server that takes refused events for delivered ones was not found out")
 	}
 }
@@ -66,10 +70,12 @@ type neighbours struct {
 	found      []string
 }
 
-func beside(t *testing.T, binary string, seed uint64, kills int) *neighbours {
+// play is the whole drill.
+func (w *neighbours) play(binary string, kills int) {
+	t := w.t
 	t.Helper()
-	w := &neighbours{t: t, seed: seed, server: drill.NewServer(t, binary), dead: drill.NewReceiver(t, "dead"), slow: drill.NewReceiver(t, "slow")}
-	rng := rand.New(rand.NewPCG(seed, 3))
+	w.server, w.dead, w.slow = drill.NewServer(t, binary), drill.NewReceiver(t, "dead"), drill.NewReceiver(t, "slow")
+	rng := rand.New(rand.NewPCG(w.seed, 3))
 	w.server.Start()
 	w.producer = drill.NewProducer(t, w.server)
 	for i := range healthyStreams {
@@ -99,7 +105,6 @@ func beside(t *testing.T, binary string, seed uint64, kills int) *neighbours {
 	w.found = append(w.found, settled(t, w.server, all...)...)
 	w.found = append(w.found, whole(t, w.server, w.producer.Acked(), all...)...)
 	w.found = append(w.found, w.producer.Wrong()...)
-	return w
 }
 
 // timely waits until the healthy have everything, at most so long, and looks at the

@@ -85,8 +85,12 @@ func Continue(s *Server, token string, acked int) *Producer {
 	return &Producer{Token: token, client: s.Client(token), acked: acked}
 }
 
-// Acked returns how many events were acknowledged.
+// Acked returns how many events were acknowledged: none by a producer that was not
+// made yet.
 func (p *Producer) Acked() int {
+	if p == nil {
+		return 0
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.acked

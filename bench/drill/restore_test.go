@@ -34,32 +34,46 @@ const bucket = "drill"
 // backup, and judges what became of every event that was acknowledged before.
 func TestRestoredBackup(t *testing.T) {
 	t.Parallel()
-	began := time.Now()
-	found, events, lost := restored(t, made.Binary(t))
-	for _, f := range found {
+	var d restoration
+	fault.Keep(t, d.record)
+	d.play(t, made.Binary(t))
+	for _, f := range d.found {
 		t.Error(f)
 	}
-	fault.Keep(t, fault.Record{
+}
+
+// restoration is what was done and seen.
+type restoration struct {
+	events int // acknowledged before the backup began
+	lost   int // acknowledged after that
+	found  []string
+}
+
+func (d *restoration) find(list []string) { d.found = append(d.found, list...) }
+
+func (d *restoration) record() fault.Record {
+	return fault.Record{
 		Drill:    "Restored backups",
 		What:     "A server is backed up while events come and streams deliver, fail, wait for objects and are paused; then it is killed, its data are thrown away and the backup takes their place. Compared: each event that was acknowledged before the backup began, at every stream; every ledger; the keys of objects.",
 		Command:  "go test ./bench/drill -run TestRestoredBackup",
-		Faults:   []fault.Count{{Name: "lost data folders", Count: 1}, {Name: "events lost with it, acknowledged after the backup", Count: int64(lost)}},
-		Judged:   []fault.Count{{Name: "events", Count: int64(events)}, {Name: "streams", Count: 5}},
-		Findings: found, Began: began, Seconds: time.Since(began).Seconds(),
-	})
+		Faults:   []fault.Count{{Name: "lost data folders", Count: 1}, {Name: "events lost with it, acknowledged after the backup", Count: int64(d.lost)}},
+		Judged:   []fault.Count{{Name: "events", Count: int64(d.events)}, {Name: "streams", Count: 5}},
+		Findings: d.found,
+	}
 }
 
 // TestRestoredBackupFindsAnOldIdentity plays with a restoration that leaves the log
 // its identity: objects then collide with those of the lost log.
 func TestRestoredBackupFindsAnOldIdentity(t *testing.T) {
-	found, _, _ := restored(t, broken(t, mutant.Edit{File: "cmd/sluice/restore.go", Old: "	v.ID = newLogID().String()\n", New: ""}))
-	if len(found) == 0 {
+	var d restoration
+	d.play(t, broken(t, mutant.Edit{File: "cmd/sluice/restore.go", Old: "	v.ID = newLogID().String()\n", New: ""}))
+	if len(d.found) == 0 {
 		t.Error("a restored log with the identity of the lost one was not found out")
 	}
 }
 
-// restored plays and returns what is wrong.
-func restored(t *testing.T, binary string) (found []string, events, lost int) {
+// play is the whole drill.
+func (d *restoration) play(t *testing.T, binary string) {
 	t.Helper()
 	s := drill.NewServer(t, binary)
 	s.Start()
@@ -71,7 +85,7 @@ func restored(t *testing.T, binary string) (found []string, events, lost int) {
 	all.Create(s, client.StreamSpec{Start: "earliest"}, nil)
 	archive := newArchive(t, s)
 	p.Post(t.Context(), 500)
-	found = append(found, settled(t, s, healthy, failing, paused, all)...)
+	d.find(settled(t, s, healthy, failing, paused, all))
 	drill.Await(t, "the first objects", func(context.Context) error {
 		if len(archive.keys(t)) == 0 {
 			return errors.New("there are none")
@@ -88,13 +102,13 @@ func restored(t *testing.T, binary string) (found []string, events, lost int) {
 	stop := background(t, p)
 	for range 2 { // the second one takes what is new
 		server.Pause(t.Context(), 200*time.Millisecond)
-		events = p.Acked()
+		d.events = p.Acked()
 		run(t, binary, "backup", "--data", s.Data, "--to", backup, "--with-key")
 	}
 	server.Pause(t.Context(), 300*time.Millisecond)
 	stop()
 	s.Kill()
-	lost = p.Acked() - events
+	d.lost = p.Acked() - d.events
 	before := archive.keys(t)
 	if err := os.RemoveAll(s.Data); err != nil {
 		t.Fatal(err)
@@ -109,13 +123,13 @@ func restored(t *testing.T, binary string) (found []string, events, lost int) {
 	}
 	from := p.Acked()
 	p.Post(t.Context(), 500)
-	found = append(found, settled(t, s, healthy, failing, paused, all)...)
-	found = append(found, p.Wrong()...)
+	d.find(settled(t, s, healthy, failing, paused, all))
+	d.find(p.Wrong())
 	for _, r := range []*drill.Receiver{healthy, failing, paused, all} {
-		found = append(found, compare(t, s, r, events, from, p.Acked())...)
+		d.find(compare(t, s, r, d.events, from, p.Acked()))
 	}
-	found = append(found, counted(t, s, all)...)
-	return append(found, archive.compare(t, s, before, events)...), events, lost
+	d.find(counted(t, s, all))
+	d.find(archive.compare(t, s, before, d.events))
 }
 
 // compare looks whether a receiver has what was acknowledged before the backup and

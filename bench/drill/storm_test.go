@@ -22,12 +22,16 @@ import (
 // take longer than the first ones, and nothing may be left over by each.
 func TestRestartStorm(t *testing.T) {
 	t.Parallel()
-	began := time.Now()
-	st := storm(t, made.Binary(t), fault.Seed(t, *seedFlag), *startsFlag)
+	st := &stormed{seed: fault.Seed(t, *seedFlag)}
+	fault.Keep(t, st.record)
+	st.play(t, made.Binary(t), *startsFlag)
 	for _, f := range st.found {
 		t.Error(f)
 	}
-	fault.Keep(t, fault.Record{
+}
+
+func (st *stormed) record() fault.Record {
+	return fault.Record{
 		Drill:   "Restart storms",
 		What:    "The server is started and killed or stopped again and again, most times while it starts, with producers and streams at work, one of them behind. Compared: every event and ledger, how long starts take, and what grows with them: descriptors, files, control.db.",
 		Command: fmt.Sprintf("go test ./bench/drill -run TestRestartStorm -args -starts %d -seed %d", *startsFlag, st.seed),
@@ -35,8 +39,8 @@ func TestRestartStorm(t *testing.T) {
 		Faults: []fault.Count{{Name: "starts", Count: int64(st.starts)}, {Name: "kills", Count: int64(st.kills)}, {Name: "stops", Count: int64(st.stops)},
 			{Name: "ended while starting", Count: int64(st.early)}},
 		Judged:   []fault.Count{{Name: "events", Count: int64(st.events)}},
-		Findings: st.found, Began: began, Seconds: time.Since(began).Seconds(),
-	})
+		Findings: st.found,
+	}
 }
 
 // TestRestartStormFindsWhatIsLeftOver plays with a server that leaves a file behind
@@ -57,7 +61,8 @@ var _ = func() bool {
 	return true
 }()
 `})
-	if st := storm(t, binary, 1, 20); len(st.found) == 0 {
+	st := &stormed{seed: 1}
+	if st.play(t, binary, 20); len(st.found) == 0 {
 		t.Error("a server that leaves files behind was not found out")
 	}
 }
@@ -75,13 +80,14 @@ type stormed struct {
 	found                       []string
 }
 
-func storm(t *testing.T, binary string, seed uint64, starts int) *stormed {
+// play is the whole drill.
+func (st *stormed) play(t *testing.T, binary string, starts int) {
 	t.Helper()
-	st := &stormed{seed: seed}
-	rng := rand.New(rand.NewPCG(seed, 2))
+	rng := rand.New(rand.NewPCG(st.seed, 2))
 	s := drill.NewServer(t, binary)
 	s.Start()
 	p := drill.NewProducer(t, s)
+	defer func() { st.events = p.Acked() }()
 	healthy, behind := drill.NewReceiver(t, "healthy"), drill.NewReceiver(t, "behind")
 	for _, r := range []*drill.Receiver{healthy, behind} {
 		r.Create(s, client.StreamSpec{Namespace: drill.Namespace}, nil)
@@ -90,6 +96,7 @@ func storm(t *testing.T, binary string, seed uint64, starts int) *stormed {
 	p.Post(t.Context(), 200)
 	descriptors, files, size := s.Descriptors(), count(t, s.Data), weigh(t, filepath.Join(s.Data, "control.db"))
 	stop := background(t, p)
+	defer stop()
 	for st.starts < starts {
 		st.end(s, rng)
 		st.starts++
@@ -110,8 +117,7 @@ func storm(t *testing.T, binary string, seed uint64, starts int) *stormed {
 	p.Post(t.Context(), 100)
 	behind.Set(drill.Mode{})
 	st.found = append(st.found, settled(t, s, healthy, behind)...)
-	st.events = p.Acked()
-	st.found = append(st.found, whole(t, s, st.events, healthy, behind)...)
+	st.found = append(st.found, whole(t, s, p.Acked(), healthy, behind)...)
 	st.found = append(st.found, p.Wrong()...)
 	st.compare("open descriptors", descriptors, s.Descriptors(), 40)
 	st.compare("files", files, count(t, s.Data), 8)
@@ -120,7 +126,6 @@ func storm(t *testing.T, binary string, seed uint64, starts int) *stormed {
 	if first, last := median(st.took[:half]), median(st.took[half:]); last > 3*first+slack {
 		st.found = append(st.found, fmt.Sprintf("starts became slower: %v at first, %v at last", first, last))
 	}
-	return st
 }
 
 // end ends the server in one way or the other.

@@ -5,6 +5,9 @@
 // that a reader sees how often each fault was played, with which seeds, and what
 // was found.
 //
+// A drill that breaks off has a record all the same, and one without a record is
+// named as not played ([Drills]): the report never tells of less than there is.
+//
 // Records are kept only when SLUICE_FAULTS names a folder, as `make torture`
 // does; a plain test only logs them.
 package fault
@@ -15,6 +18,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +47,7 @@ type Record struct {
 	// Skipped says why nothing was done, where the drill cannot run here.
 	Skipped string `json:"skipped,omitempty"`
 
-	// Began and Seconds are set by Keep's caller.
+	// Began and Seconds are set by Keep.
 	Began   time.Time `json:"began"`
 	Seconds float64   `json:"seconds"`
 }
@@ -68,14 +72,40 @@ func Seed(t testing.TB, flag uint64) uint64 {
 // maxFindings bounds what a record tells; the drill's own output has all.
 const maxFindings = 50
 
-// Keep logs the record and writes it into the folder that SLUICE_FAULTS names, as
-// a file of the drill's name; a later record of that name takes its place. A record
-// that cannot be written fails the test. Call it once, at the end of a run.
-func Keep(t testing.TB, r Record) {
+// Keep has the record of a run kept when the test ends, in whatever way it ends:
+// what of returns then is logged and written into the folder that SLUICE_FAULTS
+// names, as a file of the drill's name; a later record of that name takes its
+// place. So of tells of a run that broke off in the middle, too, and is called
+// after the cleanups of whatever the test has started later. Call Keep once, at
+// the start of a run; Began and Seconds are set here.
+//
+// A test that failed and whose record has no findings gets one that says so: no
+// failure is told as "none". A record that cannot be written fails the test, and
+// so does one of a drill that [Drills] does not list.
+func Keep(t testing.TB, of func() Record) {
 	t.Helper()
+	began := time.Now()
+	t.Cleanup(func() {
+		r := of()
+		r.Began, r.Seconds = began, time.Since(began).Seconds()
+		r.keep(t)
+	})
+}
+
+// failed is the finding of a drill that failed and says nothing of it.
+const failed = "the drill failed: see its output"
+
+func (r Record) keep(t testing.TB) {
+	t.Helper()
+	if t.Failed() && len(r.Findings) == 0 {
+		r.Findings = []string{failed}
+	}
 	if len(r.Findings) > maxFindings {
 		more := len(r.Findings) - maxFindings
 		r.Findings = append(r.Findings[:maxFindings:maxFindings], fmt.Sprintf("and %d more", more))
+	}
+	if !slices.Contains(Drills(), r.Drill) {
+		t.Errorf("the drill %q is not in the list of all drills", r.Drill)
 	}
 	t.Logf("%s, seeds %q: faults %v, judged %v, %d findings, %.1f s", r.Drill, r.Seeds, r.Faults, r.Judged, len(r.Findings), r.Seconds)
 	dir := os.Getenv(Dir)

@@ -2,7 +2,11 @@ package fault
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,17 +22,45 @@ func record() Record {
 	}
 }
 
+// run is a test that may fail without failing this one.
+type run struct {
+	testing.TB
+	atEnd  []func()
+	failed bool
+	said   []string
+}
+
+func (r *run) Helper()          {}
+func (r *run) Cleanup(f func()) { r.atEnd = append(r.atEnd, f) }
+func (r *run) Failed() bool     { return r.failed }
+func (r *run) Logf(format string, args ...any) {
+	r.said = append(r.said, fmt.Sprintf(format, args...))
+}
+func (r *run) Errorf(format string, args ...any) {
+	r.failed = true
+	r.Logf(format, args...)
+}
+
+// plays plays a drill to its end, as package testing does.
+func plays(play func(*run)) *run {
+	r := &run{}
+	play(r)
+	for _, f := range slices.Backward(r.atEnd) {
+		f()
+	}
+	return r
+}
+
 func TestRecordsAreKeptAndRead(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "records")
 	t.Setenv(Dir, dir)
 	first := record()
 	first.Findings = make([]string, maxFindings+7)
-	Keep(t, first)
-	Keep(t, record())
-	other := record()
-	other.Drill = "bit flips"
-	other.Findings = make([]string, maxFindings+7)
-	Keep(t, other)
+	other := first
+	other.Drill = "Bit flips"
+	for _, r := range []Record{first, record(), other} {
+		plays(func(t *run) { Keep(t, func() Record { return r }) })
+	}
 	all, err := Read(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -47,10 +79,64 @@ func TestRecordsAreKeptAndRead(t *testing.T) {
 	}
 }
 
+// TestNoFailureIsToldAsNone plays drills that end in all ways.
+func TestNoFailureIsToldAsNone(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		play func(t *run, r *Record)
+		want []string
+	}{
+		{"to the end", func(*run, *Record) {}, nil},
+		{"with a finding", func(t *run, r *Record) { r.Findings = []string{"lost"}; t.failed = true }, []string{"lost"}},
+		{"a failure that is not noted", func(t *run, _ *Record) { t.failed = true }, []string{failed}},
+		{"a failure while all is put away", func(t *run, _ *Record) { t.Cleanup(func() { t.failed = true }) }, []string{failed}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Setenv(Dir, dir)
+			plays(func(t *run) {
+				kept := record()
+				Keep(t, func() Record { return kept })
+				c.play(t, &kept)
+			})
+			all, err := Read(dir)
+			if err != nil || len(all) != 1 {
+				t.Fatalf("records: got %v (%v), want one", all, err)
+			}
+			if got := all[0].Findings; !slices.Equal(got, c.want) {
+				t.Errorf("findings: got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestADrillThatIsNotListedFails(t *testing.T) {
+	r := plays(func(t *run) { Keep(t, func() Record { return Record{Drill: "of nobody"} }) })
+	if !r.failed {
+		t.Error("a drill that the report would leave out was kept")
+	}
+}
+
+// TestEveryDrillIsKept looks for the names of the list in the tests of the tree.
+func TestEveryDrillIsKept(t *testing.T) {
+	missing := Drills()
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") || strings.Contains(path, "bench/fault/") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		missing = slices.DeleteFunc(missing, func(name string) bool { return strings.Contains(string(text), `"`+name+`",`) })
+		return err
+	})
+	if err != nil || len(missing) > 0 {
+		t.Errorf("no test keeps a record of %q (%v)", missing, err)
+	}
+}
+
 func TestNothingIsKeptWithoutAFolder(t *testing.T) {
 	t.Setenv(Dir, "")
 	t.Chdir(t.TempDir())
-	Keep(t, record())
+	plays(func(t *run) { Keep(t, record) })
 	if names, _ := filepath.Glob("*"); len(names) != 0 {
 		t.Errorf("files: got %v, want none", names)
 	}
@@ -58,18 +144,23 @@ func TestNothingIsKeptWithoutAFolder(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	bad := record()
-	bad.Drill, bad.Findings = "bit flips", []string{"an event\nwas lost"}
+	bad.Drill, bad.Findings = "Bit flips", []string{"an event\nwas lost"}
 	skipped := record()
-	skipped.Drill, skipped.Skipped = "clock", "no root"
+	skipped.Drill, skipped.Skipped = "Clock jumps", "no root"
+	all, missing := Complete([]Record{record(), bad, skipped})
+	if got, want := len(missing), len(Drills())-3; got != want || len(all) != len(Drills()) {
+		t.Errorf("drills without a record: got %d of %d, want %d of %d", got, len(all), want, len(Drills()))
+	}
 	var b strings.Builder
 	r := Report{Facts: machine.Facts{Commit: "abc", Machine: "2 cores", Disk: "ext4", Sync: machine.Sync{Count: 100, P50: 150 * time.Microsecond, P99: 2 * time.Millisecond}},
-		Records: []Record{record(), bad, skipped}}
+		Records: all}
 	if err := r.Write(&b); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
 		"| commit | abc |", "150µs / 2ms (100 syncs)", "| [Power cuts](#power-cuts) | 1,300 cuts, 3 failing disks | 1,234,567 events | none | 1m1s |",
-		"| **1** |", "- an event was lost\n", "| not played |", "Not played: no root", "Seeds: 17. Played on 2 January 2026.",
+		"| **1** |", "- an event was lost\n", "Not played: no root", "Seeds: 17. Played on 2 January 2026.",
+		"| [Kills](#kills) |  |  | not played | 0s |", "## Kills\n\nNot played: it kept no record\n",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("report: got\n%s\nwant %q in it", b.String(), want)

@@ -47,23 +47,27 @@ func (r Report) Write(w io.Writer) error {
 // verdict says in a word or two what the drill found.
 func (r Record) verdict() string {
 	switch {
+	case len(r.Findings) > 0:
+		return fmt.Sprintf("**%d**", len(r.Findings))
 	case r.Skipped != "":
 		return "not played"
-	case len(r.Findings) == 0:
-		return "none"
 	}
-	return fmt.Sprintf("**%d**", len(r.Findings))
+	return "none"
 }
 
 // section is what the report says of one drill.
 func (r Record) section(b *strings.Builder) {
-	fmt.Fprintf(b, "\n## %s\n\n%s\n\n    %s\n", r.Drill, r.What, r.Command)
-	if r.Seeds != "" {
-		fmt.Fprintf(b, "\nSeeds: %s. ", r.Seeds)
-	} else {
-		b.WriteString("\n")
+	fmt.Fprintf(b, "\n## %s\n", r.Drill)
+	if r.What != "" {
+		fmt.Fprintf(b, "\n%s\n\n    %s\n", r.What, r.Command)
 	}
-	fmt.Fprintf(b, "Played on %s.\n", r.Began.UTC().Format("2 January 2006"))
+	seeds := ""
+	if r.Seeds != "" {
+		seeds = fmt.Sprintf("Seeds: %s. ", r.Seeds)
+	}
+	if !r.Began.IsZero() {
+		fmt.Fprintf(b, "\n%sPlayed on %s.\n", seeds, r.Began.UTC().Format("2 January 2006"))
+	}
 	if r.Skipped != "" {
 		fmt.Fprintf(b, "\nNot played: %s\n", r.Skipped)
 	}

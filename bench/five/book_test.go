@@ -3,7 +3,7 @@ package five
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
+	"slices"
 	"sync"
 )
 
@@ -143,10 +143,10 @@ func (b *book) expected(kind string) (accepted map[string]bool, refused map[stri
 	return accepted, refused, missing
 }
 
-func (b *book) findings() (string, int) {
+func (b *book) findings() (words []string, count int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return strings.Join(b.wrong, "\n"), b.count
+	return slices.Clone(b.wrong), b.count
 }
 
 // shelf is what a receiver has accepted.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/bench/drill"
+	record "github.com/sluicelog/sluice/bench/fault"
 	"github.com/sluicelog/sluice/bench/mutant"
 	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
@@ -38,17 +39,20 @@ var roundsFlag = flag.Int("rounds", 1, "how often all five kinds are played")
 // TestFiveKinds lets each destination refuse, hang, die and come back while
 // events are posted, kills the server several times, and judges every event.
 func TestFiveKinds(t *testing.T) {
-	s := score{began: time.Now()}
+	s := &score{}
+	record.Keep(t, s.record)
 	for n := range *roundsFlag {
-		t.Run(strconv.Itoa(n+1), func(t *testing.T) { s.add(playFive(t)) })
+		t.Run(strconv.Itoa(n+1), func(t *testing.T) {
+			w := &world{requests: requests(), streams: map[string]sluice.StreamID{}}
+			w.book = newBook(w.requests)
+			defer s.add(t, w)
+			w.play(t)
+		})
 	}
-	s.keep(t)
 }
 
-// playFive plays all kinds once.
-func playFive(t *testing.T) *world {
-	w := &world{requests: requests(), streams: map[string]sluice.StreamID{}}
-	w.book = newBook(w.requests)
+// play plays all kinds once.
+func (w *world) play(t *testing.T) {
 	for _, start := range []func(*testing.T, *book) *receiver{webhooks, collector, hub, bucket, google} {
 		w.receivers = append(w.receivers, start(t, w.book))
 	}
@@ -66,7 +70,6 @@ func playFive(t *testing.T) *world {
 	w.judge(t)
 	w.report(t)
 	w.redeliver(t)
-	return w
 }
 
 // configure makes a token and, after a check, the streams.
@@ -400,6 +403,6 @@ func (w *world) report(t *testing.T) {
 func (w *world) explain(t *testing.T) {
 	t.Helper()
 	if words, count := w.book.findings(); count > 0 {
-		t.Errorf("%d findings:\n%s", count, words)
+		t.Errorf("%d findings:\n%s", count, strings.Join(words, "\n"))
 	}
 }

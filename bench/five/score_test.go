@@ -3,43 +3,44 @@ package five
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	record "github.com/sluicelog/sluice/bench/fault"
 )
 
 // score counts what all rounds did.
 type score struct {
-	began                       time.Time
-	rounds, kills, events, came int64
+	rounds                      int64 // that were played to their end
+	faults, kills, events, came int64
+	findings                    []string
 }
 
-// add counts a round that was played to its end.
-func (s *score) add(w *world) {
-	s.rounds++
+// add counts a round, also one that broke off.
+func (s *score) add(t *testing.T, w *world) {
+	t.Helper()
 	s.kills += int64(w.kills)
-	s.events += int64(events)
+	s.faults += int64(w.phases) // in each a destination refuses, hangs or dies
+	s.events += int64(w.book.acknowledged())
 	for _, r := range w.receivers {
 		distinct, _ := r.shelf.count()
 		s.came += int64(distinct)
 	}
+	words, _ := w.book.findings()
+	s.findings = append(s.findings, words...)
+	if !t.Failed() {
+		s.rounds++
+	} else if len(words) == 0 {
+		s.findings = append(s.findings, fmt.Sprintf("a round failed after %d that did not: see the output", s.rounds))
+	}
 }
 
-// keep keeps the record of all rounds.
-func (s *score) keep(t *testing.T) {
-	t.Helper()
-	faults := s.rounds * share // each destination refuses, hangs and dies in each round
-	r := record.Record{
+func (s *score) record() record.Record {
+	return record.Record{
 		Drill: "All five kinds",
 		What: "Receivers of all five kinds refuse, hang and die while events are posted, and the server is killed in between. What each of them got is compared with what was posted, byte by byte, and with the accounts; " +
 			"the bucket has to hold each event once; secrets are looked for in the server's log, answers, metrics, pages and files.",
-		Command: fmt.Sprintf("go test ./bench/five -args -rounds %d", *roundsFlag),
-		Faults:  []record.Count{{Name: "refusals, hangs and deaths of destinations", Count: faults}, {Name: "kills", Count: s.kills}},
-		Judged:  []record.Count{{Name: "events posted", Count: s.events}, {Name: "events that came", Count: s.came}},
-		Began:   s.began, Seconds: time.Since(s.began).Seconds(),
+		Command:  fmt.Sprintf("go test ./bench/five -args -rounds %d", *roundsFlag),
+		Faults:   []record.Count{{Name: "refusals, hangs and deaths of destinations", Count: s.faults}, {Name: "kills", Count: s.kills}},
+		Judged:   []record.Count{{Name: "events posted", Count: s.events}, {Name: "events that came", Count: s.came}},
+		Findings: s.findings,
 	}
-	if t.Failed() {
-		r.Findings = []string{fmt.Sprintf("the test failed after %d of %d rounds: see its output", s.rounds, *roundsFlag)}
-	}
-	record.Keep(t, r)
 }

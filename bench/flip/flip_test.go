@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/sluicelog/sluice/bench/fault"
 	"github.com/sluicelog/sluice/bench/mutant"
@@ -44,27 +43,27 @@ func folder(t *testing.T) string {
 // answer, and for some what the server does.
 func TestFlips(t *testing.T) {
 	t.Parallel()
-	began := time.Now()
+	c := &tally{}
+	fault.Keep(t, func() fault.Record { return record(c) })
 	o := order{Sample: folder(t), Binary: mutant.Test(t, nil), Seed: *seedFlag, Seeds: *seedsFlag, Servers: *serverFlag, Kinds: kinds()}
-	c := o.run(t)
+	c = o.run(t)
 	t.Logf("regions %v; refused %v; the server started on %d, and refused %d, which were restored", c.Regions, c.Refused, c.Served.Started, c.Served.Restored)
 	for _, f := range c.Findings {
 		t.Error(f)
 	}
-	fault.Keep(t, record(c, began))
 	if !t.Failed() {
 		o.findsMissingChecksum(t)
 	}
 }
 
-func record(c *tally, began time.Time) fault.Record {
+func record(c *tally) fault.Record {
 	r := fault.Record{
 		Drill: "Bit flips",
 		What: "One bit of one file of the data was flipped, and the data opened: in thousands of copies through the engines, in some through the server itself, until each stream had told what became of every event. " +
 			"Compared were every event and record with those before the flip, what was named as lost with the block that was hit, answers of searches with the log, ledgers with what arrived.",
-		Command: fmt.Sprintf("go test -count=1 -run 'TestFlips$' ./bench/flip -args -seed %d -seeds %d -servers %d", *seedFlag, *seedsFlag, *serverFlag),
-		Seeds:   fmt.Sprintf("%d to %d", *seedFlag, *seedFlag+uint64(*seedsFlag)-1),
-		Began:   began, Seconds: time.Since(began).Seconds(), Findings: c.Findings,
+		Command:  fmt.Sprintf("go test -count=1 -run 'TestFlips$' ./bench/flip -args -seed %d -seeds %d -servers %d", *seedFlag, *seedsFlag, *serverFlag),
+		Seeds:    fmt.Sprintf("%d to %d", *seedFlag, *seedFlag+uint64(*seedsFlag)-1),
+		Findings: c.Findings,
 	}
 	for _, kind := range kinds() {
 		r.Faults = append(r.Faults, fault.Count{Name: "in " + kind, Count: c.Flips[kind]})

@@ -69,6 +69,7 @@ func TestKill(t *testing.T) {
 	if k.seed == 0 {
 		k.seed = rand.Uint64()
 	}
+	fault.Keep(t, k.record)
 	k.random = rand.New(rand.NewPCG(k.seed, 0))
 	var err error
 	if k.dir, err = os.MkdirTemp("", "sluice-indexkill-"); err != nil {
@@ -78,8 +79,6 @@ func TestKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer k.clean()
-	began := time.Now()
-	defer k.keep(began)
 	ways := lives()
 	for n := range rounds {
 		k.live(n+1, ways[n%len(ways)])
@@ -89,22 +88,15 @@ func TestKill(t *testing.T) {
 		k.seed, rounds, k.amid, k.said["same"], k.rows, k.said["sealed"], k.said["dropped"], k.said["renewing"])
 }
 
-// keep keeps the record of the run.
-func (k *killer) keep(began time.Time) {
-	k.Helper()
-	r := fault.Record{
+func (k *killer) record() fault.Record {
+	return fault.Record{
 		Drill: "Kills of an indexing process",
 		What: "A process that indexes a log is killed at each of its steps, again and again on the same files, some of which are damaged before it starts. " +
 			"Then the index answers for each event of the log, and each answer is compared with the log.",
 		Command: fmt.Sprintf("go test -tags torture ./bench/indexkill -args -seed %d", k.seed), Seeds: strconv.FormatUint(k.seed, 10),
 		Faults: []fault.Count{{Name: "kills", Count: rounds}, {Name: "indexes made anew", Count: int64(k.said["renewing"])}},
 		Judged: []fault.Count{{Name: "events", Count: int64(k.rows)}, {Name: "comparisons", Count: int64(k.said["same"])}},
-		Began:  began, Seconds: time.Since(began).Seconds(),
 	}
-	if k.Failed() {
-		r.Findings = []string{"the test failed: see its output"}
-	}
-	fault.Keep(k, r)
 }
 
 // clean removes the files of a test that passed.

@@ -29,6 +29,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -109,6 +110,15 @@ type Result struct {
 	Findings     []string // what is wrong, at most maxFindings
 	Wrong        int      // how many there were
 	Summary      []string // a line for each stream
+}
+
+// With returns what a run found, and the error that ended it, if any: a run that
+// was not played to its end has something to tell.
+func (r *Result) With(err error) []string {
+	if err == nil {
+		return r.Findings
+	}
+	return append(slices.Clip(r.Findings), err.Error())
 }
 
 // Bounds of patience.

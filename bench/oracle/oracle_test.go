@@ -6,7 +6,6 @@ import (
 	"os"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/sluicelog/sluice/bench/fault"
 	"github.com/sluicelog/sluice/bench/mutant"
@@ -33,8 +32,9 @@ func TestOracleKillCycles(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("seed %d, data in %s", seed, dir)
-	began := time.Now()
-	result, err := Run(t.Context(), Config{
+	var result Result
+	fault.Keep(t, func() fault.Record { return record(result, err, seed) })
+	result, err = Run(t.Context(), Config{
 		Binary: build(t), Dir: dir, Cycles: cycles, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
 	})
 	for _, line := range result.Summary {
@@ -48,7 +48,6 @@ func TestOracleKillCycles(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	keep(t, result, err, seed, began)
 	if got, want := result.Wrong, 0; got != want {
 		t.Errorf("findings: got %d, want %d", got, want)
 	}
@@ -64,10 +63,8 @@ func TestOracleKillCycles(t *testing.T) {
 	}
 }
 
-// keep keeps the record of the run.
-func keep(t *testing.T, result Result, err error, seed uint64, began time.Time) {
-	t.Helper()
-	r := fault.Record{
+func record(result Result, err error, seed uint64) fault.Record {
+	return fault.Record{
 		Drill: "Kills",
 		What: "The server is killed with SIGKILL at random moments under load, at its start too, while streams are created, changed, paused, resumed and deleted and receivers refuse, hang, answer late and die. " +
 			"What producers were told, what receivers got and what each stream's account says is compared, event by event.",
@@ -76,12 +73,8 @@ func keep(t *testing.T, result Result, err error, seed uint64, began time.Time) 
 		Faults:  []fault.Count{{Name: "kills under load", Count: int64(result.Cycles)}, {Name: "starts", Count: int64(result.Restarts)}},
 		Judged: []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)},
 			{Name: "ms for the slowest start", Count: result.SlowestStart.Milliseconds()}},
-		Findings: result.Findings, Began: began, Seconds: time.Since(began).Seconds(),
+		Findings: result.With(err),
 	}
-	if err != nil {
-		r.Findings = append(r.Findings, err.Error())
-	}
-	fault.Keep(t, r)
 }
 
 // build makes the server.

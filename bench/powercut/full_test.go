@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/sluicelog/sluice/bench/fault"
 	"github.com/sluicelog/sluice/bench/mutant"
@@ -28,11 +27,10 @@ func TestFullDisk(t *testing.T) {
 		What: "A foreign file fills the disk of the server under load: in half of the cycles below the floor, in half to the last byte; in half of them the server is killed and started again while there is no space. " +
 			"Posts have to be answered with 507, while deliveries, reads and, above the last byte, changes and what the log tells of them go on; when there is space again events are accepted without a restart. What producers were told, what receivers got and what each stream's account says is compared, event by event.",
 		Command: "go test ./bench/powercut -run 'TestFullDisk$'",
-		Began:   time.Now(),
 	}
+	fault.Keep(t, func() fault.Record { return record })
 	if err := powercut.Allowed(); err != nil {
 		record.Skipped = err.Error()
-		fault.Keep(t, record)
 	}
 	dir, seed := t.TempDir(), fault.Seed(t, *seedFlag)
 	d := newDisk(t, dir)
@@ -42,19 +40,16 @@ func TestFullDisk(t *testing.T) {
 	for _, f := range result.Findings {
 		t.Error(f)
 	}
-	record.Findings = result.Findings
+	record.Findings = result.With(err)
 	if err != nil {
 		t.Error(err)
 		words, _ := os.ReadFile(filepath.Join(dir, "server.log"))
 		t.Logf("the server's last words: %s", words[max(0, len(words)-4000):])
-		record.Findings = append(record.Findings, err.Error())
 	}
 	record.Command += fmt.Sprintf(" -args -fulls %d -seed %d", *fullsFlag, seed)
 	record.Seeds = strconv.FormatUint(seed, 10)
 	record.Faults = []fault.Count{{Name: "full disks", Count: int64(result.Fulls)}, {Name: "starts", Count: int64(result.Restarts)}}
 	record.Judged = []fault.Count{{Name: "posts refused", Count: int64(result.Refused)}, {Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}}
-	record.Seconds = time.Since(record.Began).Seconds()
-	fault.Keep(t, record)
 }
 
 // TestFullDiskFindsAMissingFloor plays with a server that takes every disk for an

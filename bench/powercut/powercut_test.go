@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/sluicelog/sluice/bench/fault"
 	"github.com/sluicelog/sluice/bench/mutant"
@@ -92,11 +91,11 @@ func TestPowerCuts(t *testing.T) {
 		Drill: "Power cuts",
 		What: "The server's data lie on an ext4 file system of their own, which ends without another write while the server works under load: what was not synced is gone. " +
 			"In a third of the cycles the disk fails before that: each write and each sync returns an error. What producers were told, what receivers got and what each stream's account says is compared, event by event.",
-		Began: time.Now(),
+		Command: "go test ./bench/powercut -run 'TestPowerCuts$'",
 	}
+	fault.Keep(t, func() fault.Record { return record })
 	if err := powercut.Allowed(); err != nil {
-		record.Skipped, record.Command = err.Error(), "go test ./bench/powercut"
-		fault.Keep(t, record)
+		record.Skipped = err.Error()
 	}
 	dir, seed := *dirFlag, fault.Seed(t, *seedFlag)
 	if dir == "" {
@@ -110,17 +109,14 @@ func TestPowerCuts(t *testing.T) {
 	for _, f := range result.Findings {
 		t.Error(f)
 	}
-	record.Findings = result.Findings
 	if err != nil {
 		t.Error(err)
-		record.Findings = append(record.Findings, err.Error())
 	}
-	record.Command = fmt.Sprintf("go test ./bench/powercut -run 'TestPowerCuts$' -args -cycles %d -seed %d", result.Cycles, seed)
+	record.Findings = result.With(err)
+	record.Command += fmt.Sprintf(" -args -cycles %d -seed %d", result.Cycles, seed)
 	record.Seeds = strconv.FormatUint(seed, 10)
 	record.Faults = []fault.Count{{Name: "power cuts", Count: int64(result.Cycles)}, {Name: "of them after the disk failed", Count: int64(result.DiskFailures)}, {Name: "starts", Count: int64(result.Restarts)}}
 	record.Judged = []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}}
-	record.Seconds = time.Since(record.Began).Seconds()
-	fault.Keep(t, record)
 }
 
 // TestPowerCutsFindAMissingSync plays with servers that leave a sync out: each has

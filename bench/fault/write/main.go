@@ -3,13 +3,16 @@
 //	go run ./bench/fault/write -records out/faults -o docs/FAULTS.md
 //
 // The machine, the file system and the time of a sync are those of the folder of
-// records, which has to be on the disk that the drills used.
+// records, which has to be on the disk that the drills used. A drill that kept no
+// record is in the report as not played, and the command fails then.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/sluicelog/sluice/bench/fault"
 	"github.com/sluicelog/sluice/bench/machine"
@@ -42,10 +45,13 @@ func run(records, out string) error {
 	if err != nil {
 		return err
 	}
+	all, missing := fault.Complete(all)
 	r := fault.Report{Facts: facts, Records: all}
-	if err := r.Write(f); err != nil {
-		_ = f.Close()
+	if err := errors.Join(r.Write(f), f.Close()); err != nil {
 		return err
 	}
-	return f.Close()
+	if len(missing) > 0 {
+		return fmt.Errorf("it is written, but these drills kept no record: %s", strings.Join(missing, ", "))
+	}
+	return nil
 }
