@@ -59,10 +59,11 @@ bench:
 	$(GO) run ./bench $(if $(SECONDS),-seconds $(SECONDS)) -rounds $(ROUNDS) -run '$(RUN)'
 	$(GO) run ./bench/report/write
 
-# Every drill at length, docs/FAULTS.md from what they did, and fuzzing; hours.
+# Every drill at length, docs/FAULTS.md from what they did, and fuzzing; hours. DRILLS
+# chooses some, and the records of the others stay, in docs/faults.
 # scripts/torture says how to make it shorter.
 torture: prepare
-	CYCLES=$(CYCLES) CUTS=$(CUTS) SEEDS=$(SEEDS) FUZZTIME=$(FUZZTIME) scripts/torture
+	CYCLES=$(CYCLES) CUTS=$(CUTS) SEEDS=$(SEEDS) FUZZTIME=$(FUZZTIME) scripts/torture $(DRILLS)
 
 # Every fuzz target for FUZZTIME each; what it found is kept in testdata.
 fuzz:

@@ -1,6 +1,6 @@
 // Command write makes docs/FAULTS.md of the records that drills kept:
 //
-//	go run ./bench/fault/write -records out/faults -o docs/FAULTS.md
+//	go run ./bench/fault/write -records docs/faults -o docs/FAULTS.md
 //
 // The machine, the file system and the time of a sync are those of the folder of
 // records, which has to be on the disk that the drills used. A drill that kept no
@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	records := flag.String("records", "out/faults", "folder of the records")
+	records := flag.String("records", "docs/faults", "folder of the records")
 	out := flag.String("o", "docs/FAULTS.md", "the report")
 	flag.Parse()
 	if err := run(*records, *out); err != nil {
