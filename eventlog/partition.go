@@ -52,6 +52,7 @@ type partition struct {
 	spare    buffers
 	tail     tail
 	damage   []Damage // found by reading
+	trimmed  uint64   // what is below was removed, although it may be in memory
 	saved    uint64   // number of the last saved anchor
 	stats    Stats
 }

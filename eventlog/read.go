@@ -35,6 +35,7 @@ func (p *partition) block(ctx context.Context, seq uint64, read func(Stored) (*B
 		}
 		p.mu.Lock()
 		end := p.stored
+		seq = max(seq, p.trimmed)
 		b := p.tail.find(seq)
 		p.mu.Unlock()
 		if b != nil {
@@ -245,6 +246,7 @@ func (l *Log) Trim(ctx context.Context, partition string, seq uint64) error {
 	if first := p.store.State().First; first != 0 {
 		l.outlines.forget(partition, first)
 		p.mu.Lock()
+		p.trimmed = first
 		p.damage = slices.DeleteFunc(p.damage, func(d Damage) bool { return d.Last < first })
 		p.mu.Unlock()
 	}

@@ -150,6 +150,42 @@ func TestTrim(t *testing.T) {
 	equal(t, "total", total, 9)
 }
 
+// TestTrimmedInMemory asks for blocks that were removed and are in memory still: as
+// the tail, and in the cache of those that were read.
+func TestTrimmedInMemory(t *testing.T) {
+	for _, reopened := range []bool{false, true} {
+		r := start(t, memory(MemoryOptions{}), Options{snapshotEvery: 1})
+		for i := range 4 {
+			r.append(numbered("acme", fmt.Sprint(i), 2)...)
+		}
+		if reopened {
+			r = r.reopen()
+		}
+		for seq := uint64(1); seq <= 8; seq++ {
+			b, err := r.Block(t.Context(), part, seq)
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "before: block", b.First, (seq-1)/2*2+1)
+		}
+		if err := r.Trim(t.Context(), part, 6); err != nil {
+			t.Fatal(err)
+		}
+		reader := r.Reader(part)
+		for seq := uint64(1); seq <= 8; seq++ {
+			b, err := r.Block(t.Context(), part, seq)
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "block", b.First, max(5, (seq-1)/2*2+1))
+			if b, err = reader.Next(t.Context(), seq); err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "next of a reader", b.First, max(5, (seq-1)/2*2+1))
+		}
+	}
+}
+
 // TestForeignBlocks opens a log with blocks of another one.
 func TestForeignBlocks(t *testing.T) {
 	r := threeBlocks(t, Options{})
