@@ -50,11 +50,12 @@ type world struct {
 	mute   atomic.Int64      // notices that cannot be written
 	echo   atomic.Int64      // notices that are written, with an error for an answer
 	random func(int64) int64 // of the Deliverer, unless nil
+	logs   slog.Handler      // of the Deliverer
 }
 
 func newWorld(t *testing.T, opts Options) *world {
 	w := &world{t: t, engine: eventlog.NewMemory(eventlog.MemoryOptions{Log: eventlog.LogID{1}}),
-		opts: opts, dests: map[sluice.StreamID]*receiver{}, confs: map[sluice.StreamID]Stream{}}
+		opts: opts, logs: slog.DiscardHandler, dests: map[sluice.StreamID]*receiver{}, confs: map[sluice.StreamID]Stream{}}
 	w.use(store.NewMemory())
 	w.start()
 	return w
@@ -75,12 +76,12 @@ func (w *world) use(s *store.Memory) {
 	s.SetAfter(func(store.Change) error { return w.broken.due(2) })
 }
 
-func (w *world) start() {
+// load makes a log and a Deliverer of what is durable, which do not run yet.
+func (w *world) load(ctx context.Context) {
 	w.t.Helper()
 	disk := w.disk
 	disk.Log = eventlog.LogID{1}
 	w.engine = w.engine.Restart(disk)
-	ctx, cancel := context.WithCancel(context.Background())
 	floors, err := Floors(ctx, w.store)
 	if err != nil {
 		w.t.Fatal(err)
@@ -90,7 +91,7 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	opts := w.opts
-	opts.Logger = slog.New(slog.DiscardHandler)
+	opts.Logger = slog.New(w.logs)
 	opts.Emit = func(_ context.Context, n Notice) error {
 		w.noting.Lock()
 		defer w.noting.Unlock()
@@ -116,6 +117,12 @@ func (w *world) start() {
 			w.t.Fatal(err)
 		}
 	}
+}
+
+func (w *world) start() {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	w.load(ctx)
 	var wg sync.WaitGroup
 	logCtx, logCancel := context.WithCancel(context.Background())
 	var logs sync.WaitGroup

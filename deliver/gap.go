@@ -88,33 +88,46 @@ func (l *lane) miss(end Start) {
 	}
 }
 
-// findEnd sets where a stream whose until has passed ends, when a later block is
-// stored already. Only a lane that reads by itself needs it: the tail tells others.
+// findEnd finds out what is stored of a stream whose until has passed: how much that
+// is, and where the stream ends, when a later block is stored already. Only a lane
+// that reads by itself needs the end: the tail tells others.
 func (d *Deliverer) findEnd(ctx context.Context, l *lane, conf *Stream) error {
-	if !l.rec.Behind || l.rec.End != nil || !ended(conf) {
+	if l.rec.End != nil || !ended(conf) {
 		return nil
 	}
-	seq, err := d.log.Since(ctx, l.p.name, conf.Until.Add(time.Nanosecond))
-	if err != nil {
-		return fmt.Errorf("find the end of stream %d: %w", conf.ID, err)
-	}
-	at, err := d.log.AcceptedAt(ctx, l.p.name, seq)
-	if errors.Is(err, io.EOF) || err == nil && !at.After(conf.Until) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("find the end of stream %d: %w", conf.ID, err)
-	}
-	total, err := d.log.Before(ctx, l.p.name, l.s.scope, seq)
+	end, last, err := d.endOf(ctx, l, conf)
 	if err != nil {
 		return fmt.Errorf("find the end of stream %d: %w", conf.ID, err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.rec.End = &Start{Seq: max(seq-1, l.rec.Cursor), Total: max(total, l.rec.Total)}
+	l.seen = end.Total
+	if last || !l.rec.Behind {
+		return nil
+	}
+	l.rec.End = &Start{Seq: max(end.Seq, l.rec.Cursor), Total: max(end.Total, l.rec.Total)}
 	l.miss(*l.rec.End)
 	l.mark()
 	return nil
+}
+
+// endOf returns the last position that is stored of a stream whose until has passed,
+// and whether that is the last one of all.
+func (d *Deliverer) endOf(ctx context.Context, l *lane, conf *Stream) (end Start, last bool, err error) {
+	seq, err := d.log.Since(ctx, l.p.name, conf.Until.Add(time.Nanosecond))
+	if err != nil {
+		return Start{}, false, err
+	}
+	at, err := d.log.AcceptedAt(ctx, l.p.name, seq)
+	if errors.Is(err, io.EOF) || err == nil && !at.After(conf.Until) {
+		end.Seq, end.Total = d.log.Position(l.p.name, l.s.scope)
+		return end, true, nil
+	}
+	if err != nil {
+		return Start{}, false, err
+	}
+	total, err := d.log.Before(ctx, l.p.name, l.s.scope, seq)
+	return Start{Seq: seq - 1, Total: total}, false, err
 }
 
 // newID returns a UUIDv7 (RFC 9562, section 5.7).

@@ -100,3 +100,39 @@ func TestReplayOfThePastIsBounded(t *testing.T) {
 		w.expect(1, sluice.Ledger{Accepted: 3, Delivered: 3})
 	})
 }
+
+// TestAcceptedRightAfterAStart looks at a stream that has ended, and whose last events
+// the tail has not met again yet.
+func TestAcceptedRightAfterAStart(t *testing.T) {
+	for _, paused := range []bool{false, true} {
+		for _, later := range []int{0, 2} {
+			simulate(t, Options{}, func(t *testing.T, w *world) {
+				until := time.Now().Add(time.Hour)
+				w.stream(1, "acme", func(s *Stream) { s.Until, s.Paused, s.Filter.ExcludedEventTypes = until, paused, []string{"b"} })
+				time.Sleep(time.Hour - time.Second)
+				w.post("acme", "b", 3)
+				kept := w.store.Snapshot()
+				time.Sleep(2 * time.Second)
+				if later > 0 {
+					w.post("acme", "b", later)
+				}
+				want := sluice.Ledger{Accepted: 3, Filtered: 3}
+				if paused {
+					want = sluice.Ledger{Accepted: 3, Pending: 3}
+				}
+				w.expect(1, want)
+				w.stop()
+				w.use(kept)
+				w.load(t.Context())
+				if got := w.ledger(1); got.Accepted != 3 {
+					t.Errorf("paused %v, %d later: ledger before anything runs: got %+v, want 3 accepted", paused, later, got)
+				}
+				if err := w.log.Close(); err != nil {
+					t.Error(err)
+				}
+				w.start()
+				w.expect(1, want)
+			})
+		}
+	}
+}
