@@ -142,7 +142,7 @@ func (d *Deliverer) expireBelow(ctx context.Context, l *lane, first uint64) (don
 	if !is || busy {
 		return !is, nil
 	}
-	total, err := d.log.Before(ctx, l.p.name, l.s.scope, first)
+	to, err := d.readableFrom(ctx, l, first)
 	if err != nil {
 		return false, err
 	}
@@ -151,13 +151,28 @@ func (d *Deliverer) expireBelow(ctx context.Context, l *lane, first uint64) (don
 	switch {
 	case !concerned():
 		return true, nil
-	case l.phase == running || !l.voidPlan(first):
+	case l.phase == running || !l.voidPlan(to.Seq+1):
 		return false, nil
 	}
 	from := l.rec.Cursor + 1
-	l.lose(Start{Seq: first - 1, Total: total}, hole{First: from, Last: first - 1, Cause: d.log.Lost(l.p.name, from, first-1)})
+	l.lose(to, hole{First: from, Last: to.Seq, Cause: d.log.Lost(l.p.name, from, to.Seq)})
 	l.rec.Hole = nil // what is missing is known
 	return true, nil
+}
+
+// readableFrom returns the position behind which the first block from a number on
+// lies that can be read: how much was lost of what lies between cannot be told
+// number by number.
+func (d *Deliverer) readableFrom(ctx context.Context, l *lane, seq uint64) (Start, error) {
+	next := d.log.Last(l.p.name) + 1 // before reading: what is stored meanwhile comes after it
+	switch b, err := d.log.Block(ctx, l.p.name, seq); {
+	case err == nil:
+		next = b.First
+	case !errors.Is(err, io.EOF):
+		return Start{}, err
+	}
+	total, err := d.log.Before(ctx, l.p.name, l.s.scope, next)
+	return Start{Seq: next - 1, Total: total}, err
 }
 
 // forecast announces that a stream that is behind will lose events, when half,

@@ -2,12 +2,14 @@ package deliver
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/eventlog"
 )
 
 func TestPauseOfSevenDaysLosesNothing(t *testing.T) {
@@ -117,5 +119,32 @@ func TestGapOfAPausedStreamIsToldAfterACrash(t *testing.T) {
 		w.start()
 		time.Sleep(2 * time.Minute)
 		w.expect(1, sluice.Ledger{Accepted: 13, Expired: 10, Pending: 3})
+	})
+}
+
+// How much of a damaged block was a stream's is known behind it only, together with
+// what was lost before it: the gap tells of both.
+func TestGapBeforeDamage(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.stream(1, "acme", func(s *Stream) { s.Paused = true })
+		for _, n := range []int{3, 4, 2} {
+			w.post("acme", "a", n)
+		}
+		w.stop()
+		if !w.engine.Lose("audit", 1) || !w.engine.Corrupt("audit", 4, eventlog.HeaderSize) {
+			t.Fatal("no such blocks")
+		}
+		w.start()
+		time.Sleep(2 * time.Minute)
+		w.expect(1, sluice.Ledger{Accepted: 9, Expired: 7, Pending: 2})
+		var told []string
+		for _, n := range w.noted() {
+			told = append(told, fmt.Sprintf("%s of %v from %v to %v", n.Type, n.Fields["events"], n.Fields["first_seq"], n.Fields["last_seq"]))
+		}
+		if want := []string{"stream.gap of 7 from 1 to 7"}; !slices.Equal(told, want) {
+			t.Errorf("told: got %q, want %q", told, want)
+		}
+		w.change(1, func(s *Stream) { s.Paused = false })
+		w.expect(1, sluice.Ledger{Accepted: 9, Delivered: 2, Expired: 7})
 	})
 }
