@@ -143,7 +143,7 @@ func (h *history) add() string {
 	h.last++
 	id := h.last
 	m := &model{scope: h.pick("acme", "beta", ""), filter: h.filter(), fresh: time.Now(), loose: h.small,
-		asked: map[string]bool{}, fates: map[string]fate{}, wanted: map[string]bool{}}
+		asked: map[string]uint64{}, fates: map[string]fate{}, wanted: map[string]bool{}}
 	first := h.w.log.Last("audit") + 1
 	from := h.pick("now", "now", "earliest", "time")
 	if slices.ContainsFunc(h.blocks, func(b span) bool { return b.lost }) {
@@ -377,7 +377,7 @@ func (h *history) leave(id sluice.StreamID) string {
 		if drop {
 			m.leave(f.id, dropped)
 		} else {
-			m.asked[f.id] = true
+			m.asked[f.id] = f.seq
 		}
 	}
 	return fmt.Sprintf("%s: %d", verb, id)

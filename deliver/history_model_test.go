@@ -49,6 +49,8 @@ type entry struct {
 	plan   uint64 // the last number of the plan that it belongs to; 0 for none
 	sure   bool   // known to be delivered although what lies before it is not
 	bad    bool   // known to be refused, likewise
+	// judged is the filter of that plan: what is given up with it was judged by it.
+	judged *sluice.Filter
 }
 
 // model is what a stream's ledger has to be, by the plainest means: the events
@@ -67,8 +69,8 @@ type model struct {
 	bucket  *bucket   // nil for a receiver of events
 	pending []entry
 	want    sluice.Ledger
-	gaps    uint64          // of those expired, what gaps have to tell
-	asked   map[string]bool // to be redelivered
+	gaps    uint64            // of those expired, what gaps have to tell
+	asked   map[string]uint64 // to be redelivered, with its number
 	fates   map[string]fate
 	wanted  map[string]bool // by any filter that was in force while it was pending
 }
@@ -76,12 +78,17 @@ type model struct {
 // view is what the model takes from the engine because no plain rule says it: how
 // far events were put together.
 type view struct {
-	turn   bool // is under way
-	held   bool
-	full   bool // held because the quarantine is
-	cursor uint64
-	plan   *plan
-	beyond map[uint64]bool // delivered
+	turn bool // is under way
+	held bool
+	full bool // held because the quarantine is
+	// overflow: the quarantine was full at some moment since the last look. That holds
+	// the stream, and what was refused is pending again.
+	overflow    bool
+	quarantined map[uint64]bool
+	asked       map[uint64]bool // to be redelivered, and not tried yet
+	cursor      uint64
+	plan        *plan
+	beyond      map[uint64]bool // delivered
 	// refused alone, and in quarantine once others pass
 	suspects map[uint64]bool
 	trimmed  uint64 // retention took what is below
@@ -90,11 +97,17 @@ type view struct {
 }
 
 // took reports whether retention took an event before it was decided. When both
-// happened in one step, the gap that was told says which came first.
+// happened in one step, the gap that was told says which came first. It may reach
+// over a damaged block behind what retention took.
 func (v *view) took(e *entry, paused bool) bool {
-	if e.seq >= v.trimmed || paused || e.seq < v.before {
-		return e.seq < v.trimmed
+	if e.seq < v.trimmed && (paused || e.seq < v.before) {
+		return true
 	}
+	return (e.seq < v.trimmed || e.lost) && v.told(e)
+}
+
+// told reports whether a gap tells of an event.
+func (v *view) told(e *entry) bool {
 	return slices.ContainsFunc(v.gaps, func(h hole) bool { return h.First <= e.seq && e.seq <= h.Last })
 }
 
@@ -121,9 +134,9 @@ func (m *model) take(f *fact) {
 func (m *model) look(v *view) {
 	for i := range m.pending {
 		e := &m.pending[i]
-		e.plan, e.sure, e.bad = 0, v.beyond[e.seq], v.suspects[e.seq]
+		e.plan, e.judged, e.sure, e.bad = 0, nil, v.beyond[e.seq], v.suspects[e.seq]
 		if v.plan != nil && e.seq <= v.plan.End.Seq {
-			e.plan = v.plan.End.Seq
+			e.plan, e.judged = v.plan.End.Seq, &v.plan.Filter
 		}
 		if m.wants(e) {
 			m.wanted[e.id] = true
@@ -150,13 +163,14 @@ func (m *model) forget() {
 	}
 }
 
-// changed is a change of the stream: it makes a plan anew of which nothing can lie
-// in the bucket, and tries again what was refused.
+// changed is a change of the stream: it tries again what was refused, and makes a
+// plan anew of which nothing can lie in the bucket, which takes a turn: while the
+// stream is paused, the plan stays.
 func (m *model) changed(v *view) {
 	for i := range m.pending {
 		e := &m.pending[i]
 		e.bad = false
-		if v.plan != nil && v.plan.Free && !v.turn {
+		if v.plan != nil && v.plan.Free && !v.turn && !m.paused {
 			e.plan = 0
 		}
 	}
@@ -167,6 +181,10 @@ func (m *model) wants(e *entry) bool {
 	if e.filter != nil {
 		f = e.filter
 	}
+	return wants(f, e)
+}
+
+func wants(f *sluice.Filter, e *entry) bool {
 	match := f.Matcher()
 	return match.Type(e.kind) && match.Namespace(e.namespace)
 }
@@ -233,7 +251,7 @@ func (m *model) judge(e *entry, v *view) fate {
 		return pends
 	case m.bucket != nil:
 		return delivered
-	case e.poison() && (m.mode != "lenient" || e.bad):
+	case e.poison() && (m.mode != "lenient" || e.bad && (!v.overflow || v.quarantined[e.seq])):
 		return quarantined
 	}
 	return delivered
@@ -244,7 +262,7 @@ func (m *model) ofPlan(e *entry, v *view, gone bool) fate {
 	switch {
 	case !m.accepts() && v.trimmed <= e.plan:
 		return pends
-	case !m.wants(e):
+	case !m.accepts() && !wants(e.judged, e), m.accepts() && !m.wants(e):
 		return filtered
 	case gone && (!m.accepts() || !m.bucket.has(e.id)):
 		return expired
@@ -252,17 +270,18 @@ func (m *model) ofPlan(e *entry, v *view, gone bool) fate {
 	return delivered
 }
 
-// answer settles what was to be redelivered.
+// answer settles what was to be redelivered and was tried: a stream that is held
+// tries it once a probe has passed, whatever holds it again then.
 func (m *model) answer(v *view) {
-	if m.paused || v.held {
-		return
-	}
-	for id := range m.asked {
-		if m.mode == "lenient" {
+	for id, seq := range m.asked {
+		if v.asked[seq] {
+			continue
+		}
+		delete(m.asked, id)
+		if m.mode == "lenient" && !m.stale {
 			m.leave(id, delivered)
 		}
 	}
-	clear(m.asked)
 }
 
 // leave takes an event out of quarantine.

@@ -3,10 +3,13 @@ package deliver
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
+	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/destination"
 	"github.com/sluicelog/sluice/store"
 )
@@ -47,6 +50,46 @@ func (f *storeFault) due(kind int64) error {
 		return errors.New("the store failed")
 	}
 	return nil
+}
+
+// overflows notes which streams were held because their quarantine was full.
+type overflows struct {
+	slog.Handler // discards
+
+	mu      sync.Mutex
+	streams map[sluice.StreamID]bool
+}
+
+func (o *overflows) Enabled(context.Context, slog.Level) bool { return true }
+
+func (o *overflows) Handle(_ context.Context, line slog.Record) error {
+	var id sluice.StreamID
+	full := false
+	line.Attrs(func(a slog.Attr) bool {
+		if a.Key == "stream" {
+			id, _ = a.Value.Any().(sluice.StreamID)
+		}
+		full = full || a.Key == "reason" && strings.HasPrefix(a.Value.String(), "quarantine is full")
+		return true
+	})
+	if full && line.Message == "stream held" {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.streams[id] = true
+	}
+	return nil
+}
+
+func (o *overflows) of(id sluice.StreamID) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.streams[id]
+}
+
+func (o *overflows) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.streams)
 }
 
 // keyed is a destination as one configuration of its stream opens it: with a

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"hash/fnv"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"runtime"
@@ -46,6 +47,7 @@ type history struct {
 	acked   []string // ids whose Append succeeded
 	next    uint64   // the first number of the log that was not looked at
 	blocks  []span
+	full    *overflows
 	trimmed uint64 // retention took what is below
 	before  uint64 // the same, a step ago
 	disk    diskFault
@@ -145,6 +147,8 @@ func (h *history) begin(t *testing.T, s uint64) {
 	h.w.stop()
 	h.disk.delay = time.Duration(h.one(0, 3)) * time.Millisecond
 	h.w.disk = eventlog.MemoryOptions{Before: h.disk.before, After: h.disk.after}
+	h.full = &overflows{Handler: slog.DiscardHandler, streams: map[sluice.StreamID]bool{}}
+	h.w.logs = h.full
 	h.w.random = func(n int64) int64 {
 		sum := fnv.New64a()
 		_, _ = fmt.Fprintf(sum, "%d %d %d", s, time.Now().UnixNano(), n)
@@ -202,10 +206,17 @@ func (h *history) view(id sluice.StreamID) *view {
 	v.held, v.full = l.held, l.held && h.small && l.failure != nil && (l.failure.Class == "quarantine_full" || l.failure.Status == 422)
 	v.turn = l.phase == running
 	v.plan, v.beyond = l.rec.Plan, maps.Clone(l.beyond)
-	v.suspects = map[uint64]bool{}
+	v.suspects, v.quarantined, v.asked = map[uint64]bool{}, map[uint64]bool{}, map[uint64]bool{}
 	for i := range l.suspects {
 		v.suspects[l.suspects[i].seq] = true
 	}
+	for _, seq := range l.rec.Quarantined {
+		v.quarantined[seq] = true
+	}
+	for _, seq := range l.redeliver {
+		v.asked[seq] = true
+	}
+	v.overflow = h.full.of(id)
 	v.cursor = l.rec.Cursor
 	if l.upToDate() {
 		v.cursor = h.next
@@ -272,6 +283,7 @@ func (h *history) check() {
 	for _, id := range h.ids {
 		m, v := h.models[id], h.view(id)
 		h.entitled(id, m, v)
+		h.redelivered(id, m, v)
 		m.settle(v, time.Now())
 		h.compare(id)
 		if v.full && (len(m.pending) == 0 || !m.pending[0].poison()) && m.mode == "ok" && !m.paused {
@@ -279,6 +291,20 @@ func (h *history) check() {
 		}
 		m.look(v)
 		h.w.dests[id].set(func(r *receiver) { r.glitches = 0 })
+	}
+	h.full.forget()
+}
+
+// redelivered holds that what is to be redelivered is tried while the stream goes
+// on, and only then.
+func (h *history) redelivered(id sluice.StreamID, m *model, v *view) {
+	if n := len(v.asked); n > 0 && !m.paused && !v.held {
+		h.w.t.Errorf("stream %d: %d events are to be redelivered and are not tried", id, n)
+	}
+	for e, seq := range m.asked {
+		if m.paused && !v.asked[seq] {
+			h.w.t.Errorf("stream %d is paused, and event %s is no longer to be redelivered", id, e)
+		}
 	}
 }
 
