@@ -22,6 +22,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluicelog/sluice/bench/machine"
 )
 
 // Dir is the environment variable that names the folder for records.
@@ -47,7 +49,9 @@ type Record struct {
 	// Skipped says why nothing was done, where the drill cannot run here.
 	Skipped string `json:"skipped,omitempty"`
 
-	// Began and Seconds are set by Keep.
+	// Code is the last change of the server that was played with, Began and Seconds
+	// are when and how long. All are set by Keep.
+	Code    string    `json:"code,omitempty"`
 	Began   time.Time `json:"began"`
 	Seconds float64   `json:"seconds"`
 }
@@ -112,6 +116,7 @@ func (r Record) keep(t testing.TB) {
 	if dir == "" {
 		return
 	}
+	r.Code = machine.Code()
 	if err := r.write(dir); err != nil {
 		t.Errorf("keep the record of %s: %v", r.Drill, err)
 	}

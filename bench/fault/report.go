@@ -66,7 +66,11 @@ func (r Record) section(b *strings.Builder) {
 		seeds = fmt.Sprintf("Seeds: %s. ", r.Seeds)
 	}
 	if !r.Began.IsZero() {
-		fmt.Fprintf(b, "\n%sPlayed on %s.\n", seeds, r.Began.UTC().Format("2 January 2006"))
+		fmt.Fprintf(b, "\n%sPlayed on %s", seeds, r.Began.UTC().Format("2 January 2006"))
+		if r.Code != "" {
+			fmt.Fprintf(b, " with the server as it is since commit %s", r.Code)
+		}
+		b.WriteString(".\n")
 	}
 	if r.Skipped != "" {
 		fmt.Fprintf(b, "\nNot played: %s\n", r.Skipped)

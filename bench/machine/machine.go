@@ -41,7 +41,7 @@ func Describe(dir string) (Facts, error) {
 	if err != nil {
 		return Facts{}, fmt.Errorf("measure syncs: %w", err)
 	}
-	return Facts{Commit: commit(), Code: code(), Machine: describe(), Disk: disk(dir), Sync: syncs}, nil
+	return Facts{Commit: commit(), Code: Code(), Machine: describe(), Disk: disk(dir), Sync: syncs}, nil
 }
 
 // Sync is how long the disk takes to sync 4 KiB.
@@ -85,8 +85,9 @@ func measureSyncs(dir string) (Sync, error) {
 // commit names what was judged, and says when the files were not exactly it.
 func commit() string { return marked("rev-parse", "--short=12", "HEAD") }
 
-// code names the last change of the server itself.
-func code() string {
+// Code names the last change of the server itself, however many came after that
+// changed only tests, the benchmark or documents.
+func Code() string {
 	return marked("log", "-1", "--format=%h", "--abbrev=12", "--", ":/*.go", ":/go.mod", ":!/bench", ":!/testservers", ":!/*_test.go")
 }
 
