@@ -2,5 +2,5 @@
 
 package main
 
-// describeDisk names the file system that holds path, where the system tells it.
-func describeDisk(string) (files, cache string) { return "unknown", "" }
+// describeDisk tells what the system knows of the disk that holds path.
+func describeDisk(string) disk { return disk{Files: "unknown"} }

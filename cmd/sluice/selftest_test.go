@@ -35,7 +35,7 @@ func TestSelftest(t *testing.T) {
 
 // TestSelftestJudges: every figure that speaks against a disk is said.
 func TestSelftestJudges(t *testing.T) {
-	good := selfReport{Files: "ext4", Sync: syncReport{P50: 400}, Engine: engineCheck{Events: 10, ReadBack: 10}}
+	good := selfReport{disk: disk{Files: "ext4", Device: "sda", Cache: volatileCache}, Sync: syncReport{P50: 400}, Engine: engineCheck{Events: 10, ReadBack: 10}}
 	for name, test := range map[string]struct {
 		change func(*selfReport)
 		want   string
@@ -45,7 +45,13 @@ func TestSelftestJudges(t *testing.T) {
 		"changed events":    {func(r *selfReport) { r.Engine.ReadBack = 9 }, "1 of 10 events were not read back", false},
 		"memory":            {func(r *selfReport) { r.Files = "tmpfs" }, "is in memory", false},
 		"network":           {func(r *selfReport) { r.Files = "nfs" }, "on another machine", true},
-		"sync too fast":     {func(r *selfReport) { r.Sync.P50 = 8 }, "too early", true},
+		"sync too fast":     {func(r *selfReport) { r.Cache, r.Sync.P50 = "", 8 }, "too early", true},
+		"cache that stays":  {func(r *selfReport) { r.Cache, r.Sync.P50 = "write through", 60 }, "Nothing found", true},
+		"lying flash":       {func(r *selfReport) { r.Sync.P50 = 60 }, "capacitors", true},
+		"lying rotation":    {func(r *selfReport) { r.Rotational, r.Sync.P50 = true, 600 }, "a rotating disk", true},
+		"honest rotation":   {func(r *selfReport) { r.Rotational, r.Sync.P50 = true, 6_000 }, "Nothing found", true},
+		"virtual":           {func(r *selfReport) { r.Virtual, r.Rotational, r.Sync.P50 = true, true, 60 }, "whoever runs the host", true},
+		"slower virtual":    {func(r *selfReport) { r.Virtual, r.Rotational, r.Sync.P50 = true, true, 600 }, "Nothing found", true},
 		"sync that is slow": {func(r *selfReport) { r.Sync.P50 = 30_000 }, "waits that long", true},
 	} {
 		t.Run(name, func(t *testing.T) {

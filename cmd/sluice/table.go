@@ -261,8 +261,16 @@ The key file is copied only with --with-key.`,
 			long: `Measures how long a sync takes, looks for one that is too quick to be true, writes
 events through the real log and reads them back. The report can go into a ticket.
 It works in a folder of its own, which it removes; a server may run meanwhile, and
-is slowed for some seconds. Exits with 1 when the disk is not fit.`,
-			examples: []example{{"Before the first start", "sluice selftest --data /var/lib"}}},
+is slowed for some seconds. Exits with 1 when the disk is not fit.
+
+Whether a disk keeps what it says is written only a loss of power can tell: --write
+shows numbers until the plug is pulled, and --verify, after the start, whether
+everything is there up to the last number that was seen.`,
+			examples: []example{
+				{"Before the first start", "sluice selftest --data /var/lib"},
+				{"Over the network, before the plug is pulled", "ssh server sluice selftest --data /var/lib --write"},
+				{"After the start, when 4711 was the last number", "sluice selftest --data /var/lib --verify 4711"},
+			}},
 		{name: "restore", short: "Make a data folder from a backup, or verify one", flags: restoreFlags,
 			long: `Verifies the whole backup first. The restored log has a new identity. Streams go on
 where they stood when the backup was made: what was delivered since is sent again.`,
