@@ -34,7 +34,10 @@ type world struct {
 	kills     int
 }
 
-var roundsFlag = flag.Int("rounds", 1, "how often all five kinds are played")
+var (
+	roundsFlag  = flag.Int("rounds", 1, "how often all five kinds are played")
+	mutantsFlag = flag.Bool("mutants", false, "play with a server broken on purpose, too, which has to be found out")
+)
 
 // TestFiveKinds lets each destination refuse, hang, die and come back while
 // events are posted, kills the server several times, and judges every event.
@@ -313,6 +316,10 @@ func (w *world) judge(t *testing.T) {
 		for _, value := range r.secrets {
 			secrets = append(secrets, value)
 		}
+	}
+	found, secrets := w.judgeSurfaces(t, secrets)
+	for _, f := range found {
+		t.Error(f)
 	}
 	lookFor(t, "the server's log", w.server.Log(), append(secrets, canary))
 	for _, r := range w.receivers {

@@ -107,16 +107,22 @@ func serve(t *testing.T, h http.Handler) string {
 	return s.Listener.Addr().String()
 }
 
+// What the receiver of webhooks compares.
+const (
+	verificationToken = "five-verification-token"
+	headerValue       = "five-header-0123456789"
+)
+
 // webhooks is a receiver of single events.
 func webhooks(t *testing.T, b *book) *receiver {
-	const token, header, signing = "five-verification-token", "five-header-0123456789", "whsec_Zml2ZS1zaWduaW5nLXNlY3JldC0wMTIzNDU2Nzg5YWI="
+	const signing = "whsec_Zml2ZS1zaWduaW5nLXNlY3JldC0wMTIzNDU2Nzg5YWI="
 	r := &receiver{kind: kindHTTP, shelf: newShelf(kindHTTP, b), words: "refused_by is not a known field"}
 	address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		body, err := io.ReadAll(q.Body)
 		switch {
 		case err != nil:
 			return // the sender was killed
-		case q.Header.Get("X-Gitlab-Event-Streaming-Token") != token, q.Header.Get("Authorization") != "Bearer "+header,
+		case q.Header.Get("X-Gitlab-Event-Streaming-Token") != verificationToken, q.Header.Get("Authorization") != "Bearer "+headerValue,
 			!strings.HasPrefix(q.Header.Get("Webhook-Signature"), "v1,"):
 			b.find("http: a request without token, header or signature: %v", q.Header)
 		case r.refuses(body):
@@ -127,9 +133,9 @@ func webhooks(t *testing.T, b *book) *receiver {
 	}))
 	r.proxies = []*proxy{front(t, address, nil, 0)}
 	r.config = map[string]any{"url": "http://" + r.proxies[0].address + "/events",
-		"headers": []any{map[string]any{"name": "Authorization", "value": "Bearer " + header}}}
-	r.secrets = map[string]string{"verification_token": token, "signing_secret": signing}
-	r.hidden = []string{header}
+		"headers": []any{map[string]any{"name": "Authorization", "value": "Bearer " + headerValue}}}
+	r.secrets = map[string]string{"verification_token": verificationToken, "signing_secret": signing}
+	r.hidden = []string{headerValue}
 	return r
 }
 

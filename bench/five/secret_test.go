@@ -3,6 +3,7 @@ package five
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,9 +32,16 @@ func sealed(t *testing.T, data string, secrets []string) {
 // lookFor looks for secrets in a text that may not have them.
 func lookFor(t *testing.T, what string, text []byte, secrets []string) {
 	t.Helper()
+	for _, leak := range leaks(what, text, secrets) {
+		t.Error(leak)
+	}
+}
+
+func leaks(what string, text []byte, secrets []string) (found []string) {
 	for _, secret := range secrets {
 		if bytes.Contains(text, []byte(secret)) {
-			t.Errorf("%s: it holds the secret that begins with %.8q", what, secret)
+			found = append(found, fmt.Sprintf("%s: it holds the secret that begins with %.8q", what, secret))
 		}
 	}
+	return found
 }
