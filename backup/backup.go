@@ -23,6 +23,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sluicelog/sluice/failpoint"
 )
 
 // ManifestName is the name of the list of files in a backup's folder.
@@ -188,12 +190,15 @@ func Copy(ctx context.Context, from, to string, n int64) (digest string, err err
 	if err == nil && written < n {
 		err = fmt.Errorf("%s has %d bytes instead of %d: %w", from, written, n, ErrDamaged)
 	}
+	failpoint.Here(failpoint.FileCopied)
 	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
 		return "", errors.Join(err, os.Remove(to+partial))
 	}
+	failpoint.Here(failpoint.FileSynced)
 	if err := os.Rename(to+partial, to); err != nil {
 		return "", err
 	}
+	failpoint.Here(failpoint.FileNamed)
 	return hex.EncodeToString(hash.Sum(nil)), syncFolder(filepath.Dir(to))
 }
 
@@ -224,9 +229,11 @@ func writeManifest(dir string, m *Manifest) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write the list of files: %w", err)
 	}
+	failpoint.Here(failpoint.ManifestWritten)
 	if err := os.Rename(name+partial, name); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.ManifestNamed)
 	return syncFolder(dir)
 }
 
@@ -278,6 +285,7 @@ func sweep(dir string, files []File) (removed int, err error) {
 		}
 		return os.Remove(path)
 	})
+	failpoint.Here(failpoint.BackupSwept)
 	return removed, err
 }
 

@@ -31,6 +31,9 @@ const (
 	FooterSynced                  // the footer is synced
 	SegmentUnlinked               // retention removed a file; the folder is not synced
 	SegmentForgotten              // the folder is synced; nobody has counted what expired
+	EndSynced                     // a start has synced the newest file; nothing of it was read
+	RestCut                       // a start has given back the space behind a footer; nothing is synced
+	RestSynced                    // it is synced
 	AnchorWriting                 // the log's end is about to be noted in the control state
 	AnchorWritten                 // it is noted
 
@@ -38,6 +41,26 @@ const (
 	CommitBeginning // changes are about to be written
 	CommitWriting   // they are written and not committed
 	CommitWritten   // they are committed; nobody was answered yet
+	SchemaWriting   // tables are made, or brought up to date, and not committed
+	SchemaWritten   // they are committed; the file has been told nothing else
+
+	// Copies of the control state, and what takes its place.
+	CopyWritten      // a copy is written and not synced
+	SnapshotCopied   // a snapshot is whole under another name
+	SnapshotNamed    // it has its name; the folder is not synced
+	ReplacementMade  // what is to take the control state's place is whole under another name
+	ReplacedAside    // a file of the old one is renamed
+	ReplacedGone     // all are, durably: there is no control state
+	ReplacementNamed // the new one is in place; the folder is not synced
+
+	// Backups.
+	FileCopied      // a file of a backup, or of a restored folder, is written and not synced
+	FileSynced      // it is synced under another name
+	FileNamed       // it has its name; the folder is not synced
+	ManifestWritten // the list of files is whole under another name
+	ManifestNamed   // it has its name: the new backup is the one; files of the one before are there
+	BackupSwept     // they are gone
+	RestoreFilled   // a restored folder has its log and perhaps its key, and no control state
 
 	// Delivery.
 	SendBeginning    // a batch is about to be sent
@@ -129,8 +152,14 @@ func names() *[count]string {
 		SegmentCreated: "segment.created", SegmentAllocated: "segment.allocated", SegmentNamed: "segment.named",
 		FooterWriting: "footer.writing", FooterWritten: "footer.written", FooterCut: "footer.cut", FooterSynced: "footer.synced",
 		SegmentUnlinked: "segment.unlinked", SegmentForgotten: "segment.forgotten",
+		EndSynced: "end.synced", RestCut: "rest.cut", RestSynced: "rest.synced",
 		AnchorWriting: "anchor.writing", AnchorWritten: "anchor.written",
 		CommitBeginning: "commit.beginning", CommitWriting: "commit.writing", CommitWritten: "commit.written",
+		SchemaWriting: "schema.writing", SchemaWritten: "schema.written",
+		CopyWritten: "copy.written", SnapshotCopied: "snapshot.copied", SnapshotNamed: "snapshot.named",
+		ReplacementMade: "replacement.made", ReplacedAside: "replaced.aside", ReplacedGone: "replaced.gone", ReplacementNamed: "replacement.named",
+		FileCopied: "file.copied", FileSynced: "file.synced", FileNamed: "file.named",
+		ManifestWritten: "manifest.written", ManifestNamed: "manifest.named", BackupSwept: "backup.swept", RestoreFilled: "restore.filled",
 		SendBeginning: "send.beginning", SendAnswered: "send.answered",
 		CursorWriting: "cursor.writing", CursorWritten: "cursor.written", TailWriting: "tail.writing", TailWritten: "tail.written",
 		QuarantineCopied: "quarantine.copied", QuarantineListed: "quarantine.listed",

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/failpoint"
 )
 
 const suffix = ".seg"
@@ -206,6 +207,7 @@ func (p *partition) read(f *file, next uint64, newest bool) error {
 		if err := h.Sync(); err != nil {
 			return fmt.Errorf("sync: %w", err)
 		}
+		failpoint.Here(failpoint.EndSynced)
 		h.Uncache()
 	}
 	if f.length, f.space, err = h.Size(); err != nil {
@@ -257,9 +259,12 @@ func (p *partition) finish(f *file, end int64) error {
 	if err != nil {
 		return err
 	}
-	if err = errors.Join(h.Truncate(end), h.Sync()); err == nil {
+	err = h.Truncate(end)
+	failpoint.Here(failpoint.RestCut)
+	if err = errors.Join(err, h.Sync()); err == nil {
 		f.length, f.space, err = h.Size()
 	}
+	failpoint.Here(failpoint.RestSynced)
 	return errors.Join(err, h.Close())
 }
 

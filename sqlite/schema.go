@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/store"
 )
 
@@ -107,7 +108,10 @@ func inTransaction(ctx context.Context, c *sql.Conn, do func(*sql.Tx) error) err
 	if err := do(tx); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	return tx.Commit()
+	failpoint.Here(failpoint.SchemaWriting)
+	err = tx.Commit()
+	failpoint.Here(failpoint.SchemaWritten)
+	return err
 }
 
 func createTables(ctx context.Context, tx *sql.Tx, reserved int64) error {

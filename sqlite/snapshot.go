@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/store"
 )
 
@@ -25,9 +26,11 @@ func (s *Store) Snapshot(ctx context.Context, path string) error {
 	}
 	err := s.copyInto(ctx, path+partial)
 	if err == nil {
+		failpoint.Here(failpoint.SnapshotCopied)
 		err = os.Rename(path+partial, path)
 	}
 	if err == nil {
+		failpoint.Here(failpoint.SnapshotNamed)
 		return syncDir(filepath.Dir(path))
 	}
 	err = fmt.Errorf("write snapshot %s: %w", path, err)
@@ -52,6 +55,7 @@ func vacuum(ctx context.Context, from string, o Options, path string) error {
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.CopyWritten)
 	return syncFile(path)
 }
 
@@ -134,6 +138,7 @@ func Replace(ctx context.Context, r Replacement) (err error) {
 	}
 	err = makeCopy(ctx, r, made)
 	if err == nil {
+		failpoint.Here(failpoint.ReplacementMade)
 		err = exchange(r, made)
 	}
 	return errors.Join(err, removeStore(made))
@@ -190,14 +195,17 @@ func exchange(r Replacement, made string) error {
 		if err := os.Rename(r.Path+end, r.Aside+end); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+		failpoint.Here(failpoint.ReplacedAside)
 	}
 	folder := filepath.Dir(r.Path)
 	if err := syncDir(folder); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.ReplacedGone)
 	if err := os.Rename(made, r.Path); err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.ReplacementNamed)
 	return syncDir(folder)
 }
 

@@ -41,7 +41,7 @@ type post struct {
 const badMark = `"refuse":true`
 
 // ownTypes begin the types of what Sluice may write about itself here.
-const ownTypes = "stream. token. user. namespace. secrets. quarantine."
+const ownTypes = "stream. token. user. namespace. secrets. quarantine. installation."
 
 // make makes the events of a post and returns its body.
 func (b *book) make(p post) []byte {

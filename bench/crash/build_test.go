@@ -9,6 +9,7 @@ import (
 // short makes rare moments come soon. Nothing else of the server is changed.
 func short() []mutant.Edit {
 	return []mutant.Edit{
+		{File: "cmd/sluice/snapshot.go", Old: "snapshotLook   = time.Minute", New: "snapshotLook   = 300 * time.Millisecond"},
 		{File: "control/control.go", Old: "claimTimeout = time.Minute", New: "claimTimeout = 2 * time.Second"},
 		{File: "control/learn.go", Old: "learnerSave  = 5 * time.Second", New: "learnerSave  = 300 * time.Millisecond"},
 		{File: "deliver/retention.go", Old: "const retentionEvery = time.Minute", New: "const retentionEvery = 300 * time.Millisecond"},

@@ -27,7 +27,7 @@ var (
 )
 
 // bounded is how many deaths there are without -all; each play has one.
-const bounded = 16
+const bounded = 18
 
 // latest bounds the arrivals that are not the first; most are much earlier.
 const latest = 12
@@ -146,7 +146,9 @@ func perform(t *testing.T, binary string, d deed) *world {
 			w.stop()
 		}
 		w.arm()
-		w.start()
+		if !d.play.command {
+			w.start()
+		}
 	} else {
 		w.arm()
 		w.begin()
@@ -156,6 +158,9 @@ func perform(t *testing.T, binary string, d deed) *world {
 	w.awaitDeath(d.arrival)
 	w.settle()
 	w.afterwards(d.play.warns)
+	if d.play.after != nil {
+		d.play.after(w)
+	}
 	return w
 }
 

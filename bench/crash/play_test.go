@@ -21,6 +21,10 @@ type play struct {
 	// before, when it is there, is played by lives that do not die.
 	before func(w *world)
 	run    func(w *world)
+	// after looks, when it is there, at what a stopped server has left.
+	after func(w *world)
+	// command says that not the server dies but what run has [world.command] run.
+	command bool
 	// warns are the messages with which the server rightly warns.
 	warns []string
 }
@@ -30,7 +34,7 @@ func plays() []play {
 	return []play{
 		{name: "first start", run: func(*world) {}, points: []Point{
 			KeysWritten, KeysSynced, KeysLinked, KeysPlaced, KeysNamed, IdentityGiven, StateCreated, StatePrepared, AdministratorGiven,
-			TokenClaimed, TokenCreated, StreamClaimed, StreamCreated,
+			TokenClaimed, TokenCreated, StreamClaimed, StreamCreated, SchemaWriting, SchemaWritten,
 		}},
 		{name: "events", run: postAll, points: []Point{
 			BlockWriting, BlockWritten, BlockZeroed, BlockSynced, SegmentCreated, SegmentAllocated, SegmentNamed, AnchorWriting, AnchorWritten,
@@ -54,6 +58,18 @@ func plays() []play {
 		}},
 		{name: "index", run: fillIndex, points: []Point{IndexWriting, IndexWritten}},
 		{name: "damaged index", before: damageIndex, run: findAll, warns: []string{"search index is made anew"}, points: []Point{IndexRenewed, IndexSwitched, IndexErased}},
+		{name: "snapshot", run: postAll, after: wholeSnapshots, points: []Point{CopyWritten, SnapshotCopied, SnapshotNamed}},
+		{name: "upgrade", before: goBack, run: postAll, points: []Point{SchemaWriting, SchemaWritten}},
+		{name: "left tail", before: leaveTail, run: postAll, points: []Point{EndSynced, RestCut, RestSynced}},
+		{name: "restore control state", before: damageControl, run: restoreControl, command: true, points: []Point{
+			ReplacementMade, ReplacedAside, ReplacedGone, ReplacementNamed,
+		}},
+		{name: "backup", before: (*world).begin, run: backUp, command: true, points: []Point{
+			CopyWritten, FileCopied, FileSynced, FileNamed, ManifestWritten, ManifestNamed, BackupSwept,
+		}},
+		{name: "restore", before: haveBackup, run: restoreBackup, command: true, points: []Point{
+			FileCopied, FileSynced, FileNamed, RestoreFilled, ReplacementMade, ReplacementNamed,
+		}},
 		{name: "gap", before: loseEvents, run: tellGap, warns: []string{"log is damaged", "events expired before delivery"}, points: []Point{NoticeTold}},
 	}
 }

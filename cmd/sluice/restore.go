@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluicelog/sluice/backup"
 	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/sqlite"
 	"github.com/sluicelog/sluice/store"
 )
@@ -98,6 +99,7 @@ func restoreFiles(ctx context.Context, o restoration, m *backup.Manifest) error 
 			return err
 		}
 	}
+	failpoint.Here(failpoint.RestoreFilled)
 	return sqlite.Replace(ctx, sqlite.Replacement{
 		Path: filepath.Join(o.Data, controlFile), From: filepath.Join(o.From, control), Aside: filepath.Join(o.Data, controlFile+".before"),
 		Adjust: func(ctx context.Context, s store.Store) error {
