@@ -117,6 +117,11 @@ func (m *Mail) send(ctx context.Context, to string, message []byte) error {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	return m.talk(conn, to, message)
+}
+
+// talk hands the message over on a connection.
+func (m *Mail) talk(conn net.Conn, to string, message []byte) error {
 	c, err := smtp.NewClient(conn, m.host)
 	if err != nil {
 		return err
