@@ -127,10 +127,8 @@ func (d *Directory) decode(codec Codec, i int, stored, out []byte) ([]byte, erro
 	if Checksum(stored) != f.CRC {
 		return nil, errChecksum
 	}
-	if codec == S2 {
-		if n, err := s2.DecodedLen(stored); err != nil || n != int(f.Raw) {
-			return nil, fmt.Errorf("%w: frame %d has another length", ErrDamaged, i)
-		}
+	if n, err := decodedLen(codec, stored, f.Raw); err != nil || n != uint64(f.Raw) {
+		return nil, fmt.Errorf("%w: frame %d has another length", ErrDamaged, i)
 	}
 	if out == nil {
 		out = make([]byte, 0, f.Raw)
@@ -151,6 +149,24 @@ func (d *Directory) decode(codec Codec, i int, stored, out []byte) ([]byte, erro
 		return nil, fmt.Errorf("%w: frame %d has another length", ErrDamaged, i)
 	}
 	return out, nil
+}
+
+// decodedLen returns how long a frame is by its own account, before there is
+// memory for it: raw where it does not say.
+func decodedLen(codec Codec, stored []byte, raw uint32) (uint64, error) {
+	switch codec {
+	case S2:
+		n, err := s2.DecodedLen(stored)
+		return uint64(n), err
+	case Zstd:
+		var h zstd.Header
+		err := h.Decode(stored)
+		if !h.HasFCS { // less than 256 bytes, unless somebody else wrote it
+			return uint64(raw), err
+		}
+		return h.FrameContentSize, err
+	}
+	return uint64(len(stored)), nil
 }
 
 // zstdDecoder decodes frames for all goroutines; it has no state between them.

@@ -1,6 +1,7 @@
 package drill_test
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -15,11 +16,13 @@ import (
 	"github.com/sluicelog/sluice/bench/mutant"
 	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
+	"github.com/sluicelog/sluice/eventlog"
 )
 
 // TestRestartStorm starts and ends the server again and again while producers post:
-// most lives end before the start does. Nothing may be lost, later starts may not
-// take longer than the first ones, and nothing may be left over by each.
+// most lives end before the start does, and each stores events by s2 or by zstd.
+// Nothing may be lost, later starts may not take longer than the first ones, and
+// nothing may be left over by each.
 func TestRestartStorm(t *testing.T) {
 	t.Parallel()
 	st := &stormed{seed: fault.Seed(t, *seedFlag)}
@@ -28,12 +31,15 @@ func TestRestartStorm(t *testing.T) {
 	for _, f := range st.found {
 		t.Error(f)
 	}
+	if len(st.codecs) < 2 {
+		t.Errorf("the log has blocks by %v, want both codecs", st.codecs)
+	}
 }
 
 func (st *stormed) record() fault.Record {
 	return fault.Record{
 		Drill:   "Restart storms",
-		What:    "The server is started and killed or stopped again and again, most times while it starts, with producers and streams at work, one of them behind. Compared: every event and ledger, how long starts take, and what grows with them: descriptors, files, control.db.",
+		What:    "The server is started and killed or stopped again and again, most times while it starts, storing what comes by s2 or by zstd, with producers and streams at work, one of them behind. Compared: every event and ledger, how long starts take, and what grows with them: descriptors, files, control.db.",
 		Command: fmt.Sprintf("go test ./bench/drill -run TestRestartStorm -args -starts %d -seed %d", *startsFlag, st.seed),
 		Seeds:   fmt.Sprint(st.seed),
 		Faults: []fault.Count{{Name: "starts", Count: int64(st.starts)}, {Name: "kills", Count: int64(st.kills)}, {Name: "stops", Count: int64(st.stops)},
@@ -77,6 +83,7 @@ type stormed struct {
 	starts, kills, stops, early int
 	events                      int
 	took                        []time.Duration
+	codecs                      map[eventlog.Codec]int // blocks of the log, by codec
 	found                       []string
 }
 
@@ -99,6 +106,7 @@ func (st *stormed) play(t *testing.T, binary string, starts int) {
 	defer stop()
 	for st.starts < starts {
 		st.end(s, rng)
+		s.Args = []string{"--compression", [...]string{"zstd", "s2"}[st.starts%2]}
 		st.starts++
 		if rng.IntN(3) == 0 {
 			began := time.Now()
@@ -112,6 +120,7 @@ func (st *stormed) play(t *testing.T, binary string, starts int) {
 		server.Pause(t.Context(), time.Duration(rng.IntN(rng.IntN(500)+1))*time.Millisecond)
 	}
 	st.end(s, rng)
+	s.Args = []string{"--compression", "zstd"}
 	s.Start()
 	stop()
 	p.Post(t.Context(), 100)
@@ -119,6 +128,7 @@ func (st *stormed) play(t *testing.T, binary string, starts int) {
 	st.found = append(st.found, settled(t, s, healthy, behind)...)
 	st.found = append(st.found, whole(t, s, p.Acked(), healthy, behind)...)
 	st.found = append(st.found, p.Wrong()...)
+	st.codecs = codecs(t, s.Data)
 	st.compare("open descriptors", descriptors, s.Descriptors(), 40)
 	st.compare("files", files, count(t, s.Data), 8)
 	st.compare("bytes of control.db", size, weigh(t, filepath.Join(s.Data, "control.db")), 1<<20)
@@ -160,6 +170,28 @@ func count(t *testing.T, dir string) (n int) {
 		t.Error(err)
 	}
 	return n
+}
+
+// codecs counts the blocks of a log by codec.
+func codecs(t *testing.T, data string) map[eventlog.Codec]int {
+	t.Helper()
+	found := map[eventlog.Codec]int{}
+	files, err := filepath.Glob(filepath.Join(data, "log", "*", "*.seg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, rest := range bytes.SplitAfter(text, []byte(eventlog.Magic)) {
+			if h, err := eventlog.ParseHeader(append([]byte(eventlog.Magic), rest...)); err == nil {
+				found[h.Codec]++
+			}
+		}
+	}
+	return found
 }
 
 func weigh(t *testing.T, path string) int {

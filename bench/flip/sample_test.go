@@ -97,7 +97,10 @@ func (s *source) make(ctx context.Context) (err error) {
 		{"post", func(ctx context.Context) error { return w.post(ctx, 40) }},
 		{"stop", func(context.Context) error { return srv.Stop() }},
 		{"age the snapshot", func(context.Context) error { return age(data) }},
-		{"start again", srv.start},
+		{"start again", func(ctx context.Context) error {
+			srv.Args = []string{"--compression", "zstd"}
+			return srv.start(ctx)
+		}},
 		{"rotate keys", func(ctx context.Context) error { _, err := srv.Admin.RotateKeys(ctx); return err }},
 		{"post again", func(ctx context.Context) error { return w.post(ctx, 30) }},
 		{"deliver", func(ctx context.Context) error { _, err := srv.settled(ctx); return err }},

@@ -160,13 +160,14 @@ func (st *state) readLog(ctx context.Context) error {
 	}
 	names, err := engine.Partitions(ctx)
 	for _, name := range names {
-		p := &part{totals: map[string]uint64{}}
+		p, codecs := &part{totals: map[string]uint64{}}, map[eventlog.Codec]int{}
 		st.parts[name] = p
 		err = errors.Join(err, engine.Walk(ctx, name, func(piece segment.Piece) error {
 			if piece.Damage != nil {
 				return fmt.Errorf("the sample is damaged: %v", piece.Damage)
 			}
 			h := &piece.Header
+			codecs[h.Codec]++
 			p.places = append(p.places, place{piece.File, piece.Offset, piece.Size, int64(h.DirLen), h.First, h.Last()})
 			if !slices.Contains(p.files, piece.File) {
 				p.files = append(p.files, piece.File)
@@ -175,6 +176,9 @@ func (st *state) readLog(ctx context.Context) error {
 		}))
 		if len(p.files) < 3 {
 			err = errors.Join(err, fmt.Errorf("partition %s has %d files, want at least two closed ones and an open one", name, len(p.files)))
+		}
+		if codecs[eventlog.S2] == 0 || codecs[eventlog.Zstd] == 0 {
+			err = errors.Join(err, fmt.Errorf("partition %s has blocks by codec %v, want some of S2 and of Zstandard", name, codecs))
 		}
 	}
 	return errors.Join(err, engine.Close())

@@ -23,7 +23,7 @@ func All() []Scenario {
 		paused(),
 		deadAndSlow(),
 		restart(),
-		disk(),
+		disk(), diskZstd(),
 		splunk(), cloudLogging(), eventHubs(), s3(),
 		beside(), searching(),
 		backlog(), soak(),
@@ -173,15 +173,29 @@ func restart() Scenario {
 		Measures: []report.Measure{test(readyAfter), test(ackAfter), test(deliverAfter)}}
 }
 
+// onDisk wants so few bytes on the disk for a byte received.
+func onDisk(target string, most float64) report.Measure {
+	return report.Measure{Name: diskRatio, Target: target, Reached: report.AtMost(most),
+		Value: func(_, test *report.Result) float64 { return test.Extra[diskRatio] }}
+}
+
 func disk() Scenario {
 	config := plain(16, 100)
 	config.Corpus.Kind = corpus.Varied
-	s := against("disk", "disk space, varied corpus", 1, config,
-		report.Measure{Name: diskRatio, Target: "<= 0.60", Reached: report.AtMost(0.6),
-			Value: func(_, test *report.Result) float64 { return test.Extra[diskRatio] }},
-		drained(10))
+	s := against("disk", "disk space, varied corpus", 1, config, onDisk("<= 0.60", 0.6), drained(10))
 	for _, v := range []*Variant{s.Base, s.Test} {
 		v.Steps, v.Unordered = fillDisk, true
 	}
+	return s
+}
+
+// diskZstd is disk with the other compression, beside the one that is shipped.
+func diskZstd() Scenario {
+	s := disk()
+	s.Name, s.Title = "disk-zstd", "disk space, varied corpus, log by zstd"
+	s.Measures = []report.Measure{onDisk("<= 0.40", 0.4), memory(indexed), drained(10),
+		show("acked / s2", func(base, test *report.Result) float64 { return over(test.Acked, base.Acked) })}
+	s.Base.Name, s.Base.Server = "sluice, s2", Sluice
+	s.Test.Name, s.Test.Compression = "sluice, zstd", "zstd"
 	return s
 }

@@ -74,6 +74,8 @@ type Variant struct {
 	Name    string // in the table
 	Server  string // one of Servers
 	NoIndex bool   // keep no search index; Sluice only
+	// Compression is how the log is stored, "" as shipped; Sluice only.
+	Compression string
 	// Retention is the most that the log takes on disk; Sluice only.
 	Retention string
 	// Receiver is who gets the events, by its name in package receiver; "" is the

@@ -68,6 +68,7 @@ func TestEachTargetHasAScenario(t *testing.T) {
 		{"dead-slow", "healthy e2e p50 / all healthy", "healthy e2e p99 / all healthy"},
 		{"restart", readyAfter, ackAfter, deliverAfter},
 		{"disk", diskRatio},
+		{"disk-zstd", diskRatio},
 		{"flat100-index", "acked / without the index", "cpu s for a million"},
 		{"index", indexRate},
 		{"soak", "rss MiB, growth in the second half, %", "goroutines, growth in the second half, %", "open files, growth in the second half, %"},

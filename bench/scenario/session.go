@@ -89,7 +89,7 @@ func (s *session) start(ctx context.Context) (err error) {
 		return s.startPeer(ctx, config, destinations)
 	}
 	config.Binary, config.NoIndex, config.Profile = s.env.Sluice, s.variant.NoIndex, s.profile("")
-	config.Retention = s.variant.Retention
+	config.Retention, config.Compression = s.variant.Retention, s.variant.Compression
 	if s.sluice, err = target.StartSluice(ctx, config, destinations); err == nil {
 		s.server = s.sluice
 	}

@@ -2,7 +2,9 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/sluicelog/sluice/bench/corpus"
@@ -17,6 +19,8 @@ const (
 	resumedAcked = "acked/s while catching up"
 	caughtUp     = "caught up s"
 	diskRatio    = "disk bytes per byte"
+	logRatio     = "of them the log"
+	indexRatio   = "of them the index"
 	logSize      = "log GiB"
 	readyAfter   = "ready s"
 	ackAfter     = "first ack s"
@@ -66,8 +70,16 @@ func fillDisk(ctx context.Context, s *session) error {
 	if err := s.stopServer(); err != nil {
 		return err
 	}
-	used, err := diskUsage(s.data)
-	s.extra(diskRatio, float64(used)/float64(s.bytes))
+	if s.sluice == nil {
+		return s.perByte(diskRatio, s.data)
+	}
+	return errors.Join(s.perByte(diskRatio, s.data), s.perByte(logRatio, filepath.Join(s.data, "log")), s.perByte(indexRatio, s.indexFolder()))
+}
+
+// perByte compares what a folder takes on the disk with what came in.
+func (s *session) perByte(name, dir string) error {
+	used, err := diskUsage(dir)
+	s.extra(name, float64(used)/float64(s.bytes))
 	return err
 }
 

@@ -32,6 +32,9 @@ func serveArgs(c *Config, address string) []string {
 	if c.NoIndex {
 		args = append(args, "--index=false")
 	}
+	if c.Compression != "" {
+		args = append(args, "--compression", c.Compression)
+	}
 	if c.Retention != "" {
 		args = append(args, "--retention-bytes-audit", c.Retention)
 	}

@@ -34,6 +34,8 @@ type Config struct {
 	Log     io.Writer // gets what the server writes to standard error
 	Profile string    // file for a CPU profile; "" for none. Sluice only
 	NoIndex bool      // keep no search index. Sluice only
+	// Compression is how the log is stored; "" is as shipped. Sluice only.
+	Compression string
 	// Retention is the most that the audit log takes on disk, as the server's flag
 	// has it; "" is no limit. Sluice only.
 	Retention string

@@ -90,6 +90,11 @@ type Config struct {
 	// STARTTLS. Default: false.
 	SMTPAllowPlain bool
 
+	// Compression is how new events are stored: s2, or zstd, which takes a third less
+	// disk, a third more processor time while events come in, and longer to read
+	// single events. It may change at any start: what is stored stays as it is and
+	// readable. Default: s2.
+	Compression string
 	// SegmentSize is the size in bytes of the log's files, the unit in which
 	// retention frees space. At least 4 MiB. Default: 64 MiB.
 	SegmentSize int64
@@ -153,6 +158,7 @@ func defaultConfig() Config {
 	return Config{
 		Data:            "sluice-data",
 		Listen:          "127.0.0.1:8080",
+		Compression:     "s2",
 		SegmentSize:     64 * mib,
 		Index:           true,
 		RetentionAudit:  180 * day,

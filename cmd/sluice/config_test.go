@@ -120,6 +120,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"request below event", nil, "", []string{"--max-request", "512KiB"}, "max-request: must be at least max-event"},
 		{"floor below the least", nil, "", []string{"--free-floor", "64MiB"}, "free-floor: must be at least 256MiB"},
 		{"floor of large segments", nil, "", []string{"--segment-size", "1GiB", "--free-floor", "1GiB"}, "at least 4GiB"},
+		{"unknown compression", nil, `{"compression":"gzip"}`, nil, "compression: must be one of s2, zstd"},
 		{"short retention", nil, "", []string{"--retention-audit", "1m"}, "retention-audit"},
 		{"short token", []string{"SLUICE_ADMIN_TOKEN=short"}, "", nil, "admin-token: must have 16"},
 		{"several at once", nil, "", []string{"--retention-audit", "1m", "--listen", "x"}, "listen"},

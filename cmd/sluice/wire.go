@@ -51,6 +51,11 @@ type parts struct {
 	control   *control.Service
 }
 
+// codecs are the ways to compress the log, by name.
+func codecs() map[string]eventlog.Codec {
+	return map[string]eventlog.Codec{"s2": eventlog.S2, "zstd": eventlog.Zstd}
+}
+
 // Names inside the data folder.
 const (
 	controlFile = "control.db"
@@ -307,7 +312,7 @@ func (p *parts) openLog(ctx context.Context, cfg *Config, lg *slog.Logger) error
 		return err
 	}
 	p.log, err = eventlog.Open(ctx, engine, eventlog.Options{
-		ID: id, Earlier: earlier, Anchors: found, SaveAnchor: save, Floors: floors, Codec: eventlog.S2, Logger: lg,
+		ID: id, Earlier: earlier, Anchors: found, SaveAnchor: save, Floors: floors, Codec: codecs()[cfg.Compression], Logger: lg,
 	})
 	return err
 }
