@@ -110,6 +110,10 @@ func (s *Service) Partitions(ctx context.Context) []PartitionFigures {
 // forward.
 func (s *Service) RetentionStopped() bool { return s.cfg.Deliver.RetentionStopped() }
 
+// RetentionWaits reports whether retention by age waits because the clock was far
+// ahead at the start of when the server last ran.
+func (s *Service) RetentionWaits() bool { return s.cfg.Deliver.RetentionWaits() }
+
 // KnownNamespaces counts the groups and projects.
 func (s *Service) KnownNamespaces() int {
 	s.namespaces.mu.RLock()

@@ -16,9 +16,11 @@ const retentionEvery = time.Minute
 const clockSlack = time.Hour
 
 // retain removes what nobody needs any more, and samples what waits, until ctx
-// ends. While the clock is ahead it does neither.
+// ends. While the clock is ahead it does neither; while it may be it removes what
+// is old in any case, and takes no samples, for they are what the next start knows.
 func (d *Deliverer) retain(ctx context.Context) {
 	start := time.Now()
+	known := d.lastSeen(ctx, start)
 	ticker := time.NewTicker(retentionEvery)
 	defer ticker.Stop()
 	for {
@@ -31,11 +33,18 @@ func (d *Deliverer) retain(ctx context.Context) {
 		if d.clockAhead(ctx, now.Round(0).Sub(start.Round(0))-now.Sub(start)) {
 			continue
 		}
+		doubted := d.clockDoubted(ctx, now, known, now.Sub(start))
+		if doubted {
+			now = known.Add(now.Sub(start))
+		}
 		for _, p := range d.order {
 			if err := d.trim(ctx, p, now); err != nil && ctx.Err() == nil {
 				d.opts.Logger.ErrorContext(ctx, "retention failed", "partition", p.name, "err", err)
 			}
 			d.forecast(ctx, p, now)
+			if doubted {
+				continue
+			}
 			if err := d.sample(ctx, p, now); err != nil && ctx.Err() == nil {
 				d.opts.Logger.WarnContext(ctx, "what waits not sampled", "partition", p.name, "err", err)
 			}
@@ -54,6 +63,58 @@ func (d *Deliverer) clockAhead(ctx context.Context, ahead time.Duration) bool {
 		d.opts.Logger.InfoContext(ctx, "retention goes on: the clock was set back", "ahead", ahead)
 	}
 	return stopped
+}
+
+// clockGrace is how long a server runs before it believes a clock that is far ahead
+// of all that its last run left. A server that was down for a week keeps what is old
+// for that long; somebody whose clock is wrong has that long to set it right.
+const clockGrace = time.Hour
+
+// lastSeen returns the newest time that an earlier run is known to have been at:
+// that of the last samples, which are taken only while the clock is believed. A log
+// without any, of a first minute or of an earlier version, has that of its newest
+// event. It is start when there is neither.
+func (d *Deliverer) lastSeen(ctx context.Context, start time.Time) time.Time {
+	var sampled, accepted time.Time
+	for _, p := range d.order {
+		list, err := d.journals.samples(ctx, lagPrefix+p.name+"/", time.Time{}, start)
+		if err != nil {
+			d.opts.Logger.WarnContext(ctx, "when the server last ran is not known", "partition", p.name, "err", err)
+		}
+		for _, s := range list {
+			if at := time.Unix(s.slot*slotSeconds, 0); at.After(sampled) {
+				sampled = at
+			}
+		}
+		if last := d.log.Stats(p.name).State.Last; last.Count > 0 && last.Accepted.After(accepted) {
+			accepted = last.Accepted
+		}
+	}
+	switch {
+	case !sampled.IsZero():
+		return sampled
+	case !accepted.IsZero() && accepted.Before(start):
+		return accepted
+	}
+	return start.Round(0)
+}
+
+// clockDoubted reports whether the clock may be wrong since before the start: it is
+// ahead of the time at which an earlier run is known to have been by more than this
+// one has run, and that is less than the time of grace. It tells when that changes.
+func (d *Deliverer) clockDoubted(ctx context.Context, now, known time.Time, running time.Duration) bool {
+	ahead := now.Round(0).Sub(known.Add(running))
+	const most = clockSlack + LagEvery // samples tell their time to LagEvery
+	doubted := ahead > most && running < clockGrace
+	switch was := d.retentionWaits.Swap(doubted); {
+	case doubted && !was:
+		d.opts.Logger.WarnContext(ctx, "retention by age waits: the clock is far ahead of the time at which the server last ran; if it is wrong, set it right now", "ahead", ahead, "last_ran", known, "waits", clockGrace-running)
+	case was && !doubted && ahead > most:
+		d.opts.Logger.InfoContext(ctx, "retention by age goes on: the clock was not set back, and is believed", "ahead", ahead)
+	case was && !doubted:
+		d.opts.Logger.InfoContext(ctx, "retention by age goes on: the clock was set back", "ahead", ahead)
+	}
+	return doubted
 }
 
 // trim removes old blocks, and counts what lanes lose by that. What they had lost

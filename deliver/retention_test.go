@@ -148,3 +148,75 @@ func TestGapBeforeDamage(t *testing.T) {
 		w.expect(1, sluice.Ledger{Accepted: 9, Delivered: 2, Expired: 7})
 	})
 }
+
+// A server that is started long after it last ran, or with a clock that is ahead,
+// removes nothing for its age in its first hour, in each of its lives; then it
+// believes the clock.
+func TestRetentionWaitsForAClockThatIsAheadAtTheStart(t *testing.T) {
+	const day = 24 * time.Hour
+	retention := map[string]Retention{"audit": {Age: 7 * day}}
+	simulate(t, Options{Retention: retention}, func(t *testing.T, w *world) {
+		first := func(what string, want uint64, waits bool) {
+			t.Helper()
+			if got := w.log.First("audit"); got != want {
+				t.Errorf("%s: the first event is %d, want %d", what, got, want)
+			}
+			if got := w.d.RetentionWaits(); got != waits {
+				t.Errorf("%s: retention waits: got %v, want %v", what, got, waits)
+			}
+		}
+		for range 20 {
+			w.post("acme", "a", 1)
+			time.Sleep(12 * time.Hour)
+		}
+		w.stop()
+		time.Sleep(40 * time.Minute)
+		w.start()
+		time.Sleep(10 * time.Minute)
+		before := w.log.First("audit")
+		if before < 5 {
+			t.Fatalf("the first event is %d, want those of three days to be gone", before)
+		}
+		first("after forty minutes", before, false)
+		for range 3 {
+			w.stop()
+			time.Sleep(365 * day)
+			w.start()
+			time.Sleep(50 * time.Minute)
+			w.post("acme", "a", 1) // of a time that may be wrong
+			first("a year ahead", before, true)
+		}
+		time.Sleep(11 * time.Minute)
+		first("after the grace", 23, false)
+		w.stop()
+		w.start()
+		time.Sleep(10 * time.Minute)
+		first("a start after that", 23, false)
+	})
+}
+
+// What was old when the server last ran goes at once, and so does what is too much.
+func TestRetentionOfWhatIsOldInAnyCase(t *testing.T) {
+	const day = 24 * time.Hour
+	simulate(t, Options{Retention: map[string]Retention{"audit": {Age: 7 * day}}}, func(t *testing.T, w *world) {
+		for range 20 {
+			w.post("acme", "a", 1)
+			time.Sleep(time.Hour)
+		}
+		w.stop()
+		time.Sleep(30 * day)
+		w.opts.Retention = map[string]Retention{"audit": {Age: 10 * time.Hour}}
+		w.start()
+		time.Sleep(10 * time.Minute)
+		if got := w.log.First("audit"); got < 9 || got > 12 || !w.d.RetentionWaits() {
+			t.Errorf("by age: the first event is %d (waits: %v), want the tenth or so", got, w.d.RetentionWaits())
+		}
+		w.stop()
+		w.opts.Retention = map[string]Retention{"audit": {Age: 7 * day, Bytes: 1}}
+		w.start()
+		time.Sleep(10 * time.Minute)
+		if got := w.log.First("audit"); got != 20 || !w.d.RetentionWaits() {
+			t.Errorf("by size: the first event is %d (waits: %v), want the last one", got, w.d.RetentionWaits())
+		}
+	})
+}

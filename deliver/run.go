@@ -42,7 +42,8 @@ type Deliverer struct {
 	busy      func() bool         // our own processors are what delivery waits for
 	random    func(n int64) int64 // a number from 0 to n-1, so that tries of many do not meet
 
-	retentionStopped atomic.Bool
+	retentionStopped atomic.Bool // see clockAhead
+	retentionWaits   atomic.Bool // see clockDoubted
 
 	mu      sync.RWMutex
 	streams map[sluice.StreamID]*stream
@@ -476,3 +477,7 @@ func (d *Deliverer) Retention(partition string) Retention { return d.opts.Retent
 // RetentionStopped reports whether retention stopped because the clock was set
 // forward.
 func (d *Deliverer) RetentionStopped() bool { return d.retentionStopped.Load() }
+
+// RetentionWaits reports whether retention by age waits because the clock was far
+// ahead at the start of when the server last ran.
+func (d *Deliverer) RetentionWaits() bool { return d.retentionWaits.Load() }

@@ -142,7 +142,8 @@ func (a *API) logMetrics(ctx context.Context, m *exposition) {
 			m.sample(f.name, f.value(&parts[i]), "partition", parts[i].Name)
 		}
 	}
-	m.one("sluice_retention_stopped", "gauge", "1 when retention stopped because the clock was set forward.", truth(a.service.RetentionStopped()))
+	m.one("sluice_retention_stopped", "gauge", "1 when retention stopped because the clock was set forward, or waits because it may be ahead since the start.",
+		truth(a.service.RetentionStopped() || a.service.RetentionWaits()))
 }
 
 func (a *API) stateMetrics(m *exposition) {

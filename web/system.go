@@ -77,6 +77,8 @@ func (s *Site) alarms(data *systemData) {
 		add(true, "The server takes no events now.", "Its log has the cause.")
 	}
 	add(s.service.RetentionStopped(), "Retention has stopped, because the clock was set forward.", "It goes on when the clock is set back; if the clock is right now, restart the server.")
+	add(s.service.RetentionWaits() && !s.service.RetentionStopped(), "Retention by age waits: the clock is far ahead of the time at which the server last ran.",
+		"If the clock is right there is nothing to do: retention goes on an hour after the start. If it is wrong, set it right before.")
 	add(data.Keys.Pending > 0, plural(uint64(data.Keys.Pending), "secret", "secrets")+" of streams to be sealed with the current key.", "They are sealed anew while the server runs; “sluice secrets status” shows what is left.")
 	for _, k := range data.Keys.Keys {
 		add(!k.InFile, plural(uint64(k.Values), "secret", "secrets")+" cannot be read: the key file lacks the sealing key "+k.ID+".", "Put the key back into the file, or enter those secrets anew.")

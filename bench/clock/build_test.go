@@ -18,11 +18,12 @@ var (
 	seedFlag   = flag.Uint64("seed", 0, "seed of all that is random; 0 takes a new one")
 )
 
-// soon lets retention look several times a second, and tells a stream to be well
-// when it has been for a second.
+// soon lets retention look several times a second and believe the clock of a start
+// soon, and tells a stream to be well when it has been for a second.
 func soon() []mutant.Edit {
 	return []mutant.Edit{
 		{File: "deliver/retention.go", Old: "const retentionEvery = time.Minute", New: "const retentionEvery = 100 * time.Millisecond"},
+		{File: "deliver/retention.go", Old: "const clockGrace = time.Hour", New: "const clockGrace = 300 * time.Millisecond"},
 		{File: "control/health.go", Old: "recoveredAfter = time.Minute", New: "recoveredAfter = time.Second"},
 	}
 }
