@@ -19,6 +19,7 @@ var (
 	startsFlag = flag.Int("starts", 15, "how often the server is started and ended in a storm")
 	roundsFlag = flag.Int("rounds", 4, "changes while deliveries are in flight")
 	killsFlag  = flag.Int("kills", 1, "kills beside a dead and a slow destination")
+	binaryFlag = flag.String("binary", "", "the server that opens the data of earlier ones; built when it is not given")
 	mutantFlag = flag.Bool("mutants", false, "play with servers broken on purpose, too, which have to be found out")
 	seedFlag   = flag.Uint64("seed", 0, "seed of all that is random; 0 takes a new one")
 )

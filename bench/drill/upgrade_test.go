@@ -87,7 +87,11 @@ func TestUpgrade(t *testing.T) {
 func upgraded(t *testing.T, path string) (found []string, events int) {
 	t.Helper()
 	find := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
-	s := drill.NewServer(t, made.Binary(t), "--existing")
+	binary := *binaryFlag
+	if binary == "" {
+		binary = made.Binary(t)
+	}
+	s := drill.NewServer(t, binary, "--existing")
 	fx := unpack(t, path, s.Data)
 	s.Start()
 	for name, k := range fx.Streams {

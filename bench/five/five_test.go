@@ -36,7 +36,8 @@ type world struct {
 
 var (
 	roundsFlag  = flag.Int("rounds", 1, "how often all five kinds are played")
-	mutantsFlag = flag.Bool("mutants", false, "play with a server broken on purpose, too, which has to be found out")
+	binaryFlag  = flag.String("binary", "", "the server to judge; built when it is not given")
+	mutantsFlag = flag.Bool("mutants", false, "play with servers broken on purpose, too, which have to be found out")
 )
 
 // TestFiveKinds lets each destination refuse, hang, die and come back while
@@ -59,7 +60,11 @@ func (w *world) play(t *testing.T) {
 	for _, start := range []func(*testing.T, *book) *receiver{webhooks, collector, hub, bucket, google} {
 		w.receivers = append(w.receivers, start(t, w.book))
 	}
-	w.server = drill.NewServer(t, mutant.Test(t, nil))
+	binary := *binaryFlag
+	if binary == "" {
+		binary = mutant.Test(t, nil)
+	}
+	w.server = drill.NewServer(t, binary)
 	defer w.explain(t)
 	w.server.Start()
 	w.configure(t)

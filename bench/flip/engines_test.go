@@ -82,19 +82,7 @@ func (o order) run(t *testing.T, m ...mutant.Edit) *tally {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary := filepath.Join(t.TempDir(), "flip.test")
-	args := []string{"test", "-c", "-o", binary}
-	if len(m) > 0 {
-		list, err := mutant.Overlay(t.TempDir(), m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "-overlay", list)
-	}
-	if out, err := exec.CommandContext(t.Context(), "go", append(args, ".")...).CombinedOutput(); err != nil {
-		t.Fatalf("build the drill: %v\n%s", err, out)
-	}
-	cmd := exec.CommandContext(t.Context(), binary)
+	cmd := exec.CommandContext(t.Context(), mutant.Drill(t, m))
 	cmd.Env = append(os.Environ(), orderVariable+"="+string(text))
 	cmd.Stderr = t.Output()
 	out, err := cmd.Output()

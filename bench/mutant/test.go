@@ -1,10 +1,15 @@
 package mutant
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/sluicelog/sluice/bench/fault"
 )
 
 // Test builds the server with the edits for one test, and returns where it is.
@@ -26,6 +31,55 @@ func Broken(t *testing.T, asked bool, edits []Edit, flags ...string) (binary str
 	}
 	t.Parallel()
 	return Test(t, edits, flags...)
+}
+
+// Drill builds the test program of the package that is tested, with the edits, and
+// returns where it is: for drills that use the engines themselves.
+func Drill(t testing.TB, edits []Edit) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), "drill.test")
+	args := []string{"test", "-c", "-o", binary}
+	if len(edits) > 0 {
+		list, err := Overlay(t.TempDir(), edits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "-overlay", list)
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", append(args, ".")...).CombinedOutput(); err != nil {
+		t.Fatalf("build the drill: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// Found plays a test of a drill's program in a process of its own, with something in
+// it that is broken: the test has to fail, and for a reason that says. It keeps no
+// record.
+func Found(t testing.TB, program, test, says string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, append([]string{"-test.run=^" + test + "$", "-test.v"}, args...)...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, fault.Dir+"=") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	cmd.Env = append(cmd.Env, "TMPDIR="+t.TempDir()) // what a test that failed keeps
+	out, err := cmd.CombinedOutput()
+	if _, failed := errors.AsType[*exec.ExitError](err); !failed {
+		t.Errorf("a program that is broken was not found out (%v):\n%s", err, out)
+		return
+	}
+	found := false
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, says) && !strings.Contains(line, ": seed ") {
+			found = true
+			t.Logf("found: %.300s", strings.TrimSpace(line))
+			break
+		}
+	}
+	if !found {
+		t.Errorf("a program that is broken failed without saying %q:\n%s", says, out)
+	}
 }
 
 // A Shared server is built by the first of the tests that play with it.

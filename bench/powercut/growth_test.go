@@ -27,7 +27,11 @@ import (
 	"github.com/sluicelog/sluice/client"
 )
 
-var retentionFlag = flag.Bool("retention", false, "when the log has filled the disk, wait until retention gives space back, some two minutes")
+var (
+	retentionFlag = flag.Bool("retention", false, "when the log has filled the disk, wait until retention gives space back, some two minutes")
+	grownFlag     = flag.String("grown", "", "the server whose log fills the disk; built when it is not given")
+	mutantFlag    = flag.Bool("mutants", false, "play with servers broken on purpose, too, which have to be found out")
+)
 
 const smallDisk = 128 << 20 // bytes: some 40 MiB of log above the floor
 
@@ -51,7 +55,11 @@ func TestLogFillsDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := newGrowth(t, server.Config{Binary: mutant.Test(t, nil), Data: filepath.Join(d.Path(), "data"), Log: filepath.Join(dir, "server.log"), Args: []string{"--retention-bytes-audit", "12MiB"}})
+	binary := *grownFlag
+	if binary == "" {
+		binary = mutant.Test(t, nil)
+	}
+	g := newGrowth(t, server.Config{Binary: binary, Data: filepath.Join(d.Path(), "data"), Log: filepath.Join(dir, "server.log"), Args: []string{"--retention-bytes-audit", "12MiB"}})
 	err = errors.Join(g.play(t.Context()), g.Kill(), d.Close())
 	if err != nil {
 		words := g.Log()

@@ -1,0 +1,38 @@
+package five
+
+import (
+	"os"
+	"testing"
+
+	"github.com/sluicelog/sluice/bench/mutant"
+)
+
+// TestBrokenServersAreFound plays all kinds with servers that are broken in one
+// place each.
+func TestBrokenServersAreFound(t *testing.T) {
+	for _, c := range []struct {
+		name, says string
+		edits      []mutant.Edit
+	}{
+		{"the cursor moves before the send", "delivered, and", []mutant.Edit{
+			{File: "deliver/step.go", Old: "	res := d.trySlowly(ctx, l, w, dest, &batch)\n", New: `	l.mu.Lock()
+	if !l.behind {
+		l.rec.Delivered += uint64(len(w.items))
+		l.moveTo(w.end)
+		l.mark()
+	}
+	l.mu.Unlock()
+	res := d.trySlowly(ctx, l, w, dest, &batch)
+`},
+			{File: "deliver/settle.go", Old: "			l.rec.Delivered += uint64(len(w.items))\n", New: ""},
+		}},
+		{"an event that is refused is taken for one that was accepted", "_test.go:", []mutant.Edit{
+			{File: "deliver/settle.go", Old: "		case destination.Rejected:\n			l.suspect(w.events[i].Seq, reason(res, i))\n", New: "		case destination.Rejected:\n			l.deliver(w.events[i : i+1])\n			some = true\n"},
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			binary := mutant.Broken(t, *mutantsFlag, c.edits)
+			mutant.Found(t, os.Args[0], "TestFiveKinds", c.says, "-binary", binary)
+		})
+	}
+}

@@ -1,0 +1,43 @@
+package indexkill
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/sluicelog/sluice/bench/mutant"
+)
+
+var mutantFlag = flag.Bool("mutants", false, "play with an index broken on purpose, too, which has to be found out")
+
+// TestEarlyPositionIsFound kills a process whose index commits how far it is before
+// what it has: a kill in between leaves a hole.
+func TestEarlyPositionIsFound(t *testing.T) {
+	if !*mutantFlag {
+		t.Skip("an index broken on purpose is played with -mutants, as make torture does")
+	}
+	const content = `		if c != nil {
+			if err := insertChunk(tx, number, c); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec("UPDATE state SET log = ?, format = ?, seq = ?, sum = ?", to.Log[:], to.Format, int64(to.Seq), indexSum(to, chunks))
+		return err
+	})
+`
+	const early = `		_, err := tx.Exec("UPDATE state SET log = ?, format = ?, seq = ?, sum = ?", to.Log[:], to.Format, int64(to.Seq), indexSum(to, f.chunks))
+		return err
+	})
+	if err == nil && c != nil {
+		time.Sleep(20 * time.Millisecond)
+		err = f.change(func(tx *sql.Tx) error {
+			if err := insertChunk(tx, number, c); err != nil {
+				return err
+			}
+			_, err := tx.Exec("UPDATE state SET sum = ?", indexSum(to, chunks))
+			return err
+		})
+	}
+`
+	program := mutant.Drill(t, []mutant.Edit{{File: "sqlite/index_file.go", Old: content, New: early}})
+	mutant.Found(t, program, "TestKill", " events, want ", "-seed", "1")
+}
