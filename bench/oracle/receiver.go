@@ -135,8 +135,8 @@ func (r *receiver) end(at int64) {
 }
 
 // silence is after how many microseconds nothing should arrive any more: what was
-// on its way may still come.
-const silence = 1_000_000
+// on its way may still come, late where the machine does much else.
+const silence = 5_000_000
 
 // expectSilence says that nothing should arrive from now on, or that it may again.
 func (r *receiver) expectSilence(on bool) {

@@ -3,6 +3,7 @@ package target
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/sluicelog/sluice/bench/corpus"
 	"github.com/sluicelog/sluice/bench/load"
+	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/bench/sink"
 )
 
@@ -72,14 +74,14 @@ func TestPeersDeliver(t *testing.T) {
 
 func await(t *testing.T, done func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for !done() {
-		select {
-		case <-ctx.Done():
-			t.Fatal("not all events came")
-		case <-time.After(10 * time.Millisecond):
+	err := server.Await(t.Context(), server.Patience, "all events", func(context.Context) error {
+		if !done() {
+			return errors.New("some are missing")
 		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
