@@ -26,9 +26,10 @@ func (l *lane) gap(n, first, last uint64, cause string) {
 // lose moves the cursor to the end of hole h, up to which there were to.Total
 // events, and returns where it stands: the end of the stream may lie in the hole.
 // What was delivered of it is counted as such, and the rest expires. A loss that
-// does not show yet is remembered. The lane is locked.
+// does not show yet is remembered. A stream of which nothing is left before its end
+// is there at once. The lane is locked.
 func (l *lane) lose(to Start, h hole) Start {
-	if end := l.rec.End; end != nil && to.Seq >= end.Seq {
+	if end := l.rec.End; end != nil && (to.Seq >= end.Seq || to.Total >= end.Total) {
 		to = *end
 	}
 	for seq := range l.beyond {
@@ -71,7 +72,8 @@ func (l *lane) notice(kind string, fields map[string]any) {
 // is locked.
 func (l *lane) finish(end Start) {
 	l.rec.End = &end
-	if l.upToDate() {
+	// A turn finds out by itself that nothing of the stream lies between.
+	if l.upToDate() || l.rec.Total == end.Total && l.rec.Cursor < end.Seq && l.phase != running {
 		l.rec.Cursor, l.rec.Total = end.Seq, end.Total
 	}
 	l.miss(end)

@@ -113,13 +113,19 @@ func (g *gathering) block(ctx context.Context, b *eventlog.Block, at Start) (Sta
 }
 
 // finish ends the stream at a position. When what was lost right before it does
-// not show yet, a later block tells: nothing of the stream comes after.
+// not show yet, a later block tells: nothing of the stream comes after. An end that
+// is known stays: what told of it may be lost by now.
 func (g *gathering) finish(ctx context.Context, at Start) (Start, error) {
 	l := g.l
 	l.mu.Lock()
 	l.moveTo(at) // what was examined since the hole is not in it
-	old := l.rec.Hole
+	old, end := l.rec.Hole, l.rec.End
 	l.mu.Unlock()
+	if end != nil {
+		g.w.end = Start{Seq: end.Seq, Total: max(at.Total, end.Total)}
+		g.reachEnd(at, g.w.end)
+		return g.w.end, nil
+	}
 	if old != nil {
 		total, err := g.d.log.Before(ctx, l.p.name, l.s.scope, at.Seq+1)
 		if err != nil {

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -135,4 +136,58 @@ func TestAcceptedRightAfterAStart(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestEndIsKeptWhenWhatToldOfItIsLost loses events of a stream, and the first event
+// after its end: how many were the stream's is known from before.
+func TestEndIsKeptWhenWhatToldOfItIsLost(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.stream(1, "beta", func(s *Stream) { s.Until, s.Paused = time.Now().Add(10*time.Minute), true })
+		w.post("beta", "a", 2)
+		w.post("beta", "a", 3)
+		w.post("acme", "a", 2)
+		time.Sleep(20 * time.Minute) // no block carries the totals of all namespaces before an hour is over
+		w.post("acme", "a", 1)
+		w.post("beta", "a", 1)
+		w.post("beta", "a", 1)
+		w.expect(1, sluice.Ledger{Accepted: 5, Pending: 5})
+		w.stop()
+		for _, seq := range []uint64{3, 6, 9} {
+			if !w.engine.Lose("audit", seq) {
+				t.Fatalf("no block at %d", seq)
+			}
+		}
+		w.start()
+		w.expect(1, sluice.Ledger{Accepted: 5, Pending: 5})
+		w.change(1, func(s *Stream) { s.Paused = false })
+		w.expect(1, sluice.Ledger{Accepted: 5, Delivered: 2, Expired: 3})
+		if got := w.status(1); got != sluice.StatusDone {
+			t.Errorf("status %q, want done", got)
+		}
+	})
+}
+
+// TestDoneWhenAllThatIsLeftExpired has a destination that takes nothing: the stream
+// is done as soon as nothing can come any more, not when it takes something.
+func TestDoneWhenAllThatIsLeftExpired(t *testing.T) {
+	opts := Options{Protect: time.Hour, Retention: map[string]Retention{"audit": {Age: time.Hour}}}
+	simulate(t, opts, func(t *testing.T, w *world) {
+		r := w.stream(1, "beta", func(s *Stream) { s.Until = time.Now().Add(time.Hour) })
+		r.refuse = unavailable
+		w.post("beta", "a", 2)
+		time.Sleep(2 * time.Hour)
+		w.post("acme", "a", 1)
+		w.post("beta", "a", 1)
+		w.post("acme", "a", 1)
+		for range 100 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if l := w.ledger(1); l.Expired > 0 {
+				break
+			}
+		}
+		if l, want := w.ledger(1), (sluice.Ledger{Accepted: 2, Expired: 2}); l != want || w.status(1) != sluice.StatusDone {
+			t.Errorf("got %+v, %s, want %+v, done", l, w.status(1), want)
+		}
+	})
 }
