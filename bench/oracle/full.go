@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/sluicelog/sluice/bench/server"
@@ -78,14 +80,15 @@ func (o *oracle) fill(ctx context.Context, told *stream, left int64, kill bool) 
 }
 
 // restartFull kills the server and starts it on the full disk, until it answers: it
-// is not ready, for it takes no events. Only when not a byte is left it may refuse
-// to start: who owns the log has to be on disk first.
+// is not ready, for it takes no events. Only when not a byte is left and it has none
+// in reserve it may refuse to start: who owns the log has to be on disk first.
 func (o *oracle) restartFull(ctx context.Context, left int64) (refused bool, err error) {
 	if err := o.kill(ctx); err != nil {
 		return false, err
 	}
 	o.restarts++
 	o.begin()
+	_, none := os.Stat(filepath.Join(o.server.Data, "reserve"))
 	if err := o.server.launch(ctx); err != nil {
 		return false, err
 	}
@@ -94,7 +97,7 @@ func (o *oracle) restartFull(ctx context.Context, left int64) (refused bool, err
 		return refused || o.server.call(ctx, http.MethodGet, "/healthz", nil, nil) == nil
 	})
 	switch {
-	case refused && left == 0:
+	case refused && left == 0 && none != nil:
 		return true, errors.Join(o.server.Kill(), o.quiet(ctx))
 	case !answers, refused:
 		return false, errors.Join(fmt.Errorf("the server does not answer (it ended: %v)", refused), o.server.kill())

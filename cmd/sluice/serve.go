@@ -228,6 +228,7 @@ func (s *server) run(ctx context.Context) error {
 	defer stages.stop()
 	p := s.parts
 	stages.start("snapshots", fail, p.snapshots.run) // the last to stop: it keeps what all others have written
+	stages.start("reserve", fail, p.reserve.run)
 	stages.start("memory", fail, boundMemory)
 	stages.start("log", fail, p.log.Run)
 	stages.start("delivery", fail, p.deliver.Run)

@@ -44,6 +44,7 @@ type parts struct {
 	identity  identity
 	store     *sqlite.Store
 	snapshots *snapshots
+	reserve   *reserve
 	log       *eventlog.Log
 	deliver   *deliver.Deliverer
 	index     index.Engine
@@ -221,12 +222,15 @@ func openParts(ctx context.Context, cfg *Config, lg *slog.Logger) (_ *parts, err
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{}
+	p := &parts{reserve: newReserve(cfg, lg)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.close())
+			err = p.reserve.advise(errors.Join(err, p.close()))
 		}
 	}()
+	if err := p.reserve.release(ctx); err != nil {
+		return nil, err
+	}
 	db, err := sqlite.OpenStore(filepath.Join(cfg.Data, controlFile), sqlite.Options{})
 	if err != nil {
 		return nil, err
