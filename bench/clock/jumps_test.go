@@ -116,30 +116,13 @@ func inspect(ctx context.Context, end oracle.End, c *Clock) (found []string, com
 		return []string{err.Error()}, 0
 	}
 	defer api.Close()
-	last := map[string]client.FoundEvent{}
-	q := client.EventQuery{Oldest: true, Limit: client.MaxFound}
-	for {
-		page, err := api.FindEvents(ctx, q)
-		if err != nil {
-			say("search: %v", err)
-			break
+	wrong := oracle.Found(ctx, api, "", func(e *client.FoundEvent) {
+		compared++
+		if ahead := time.Until(e.AcceptedAt); ahead > day+time.Minute || ahead < -day-time.Hour {
+			say("%s: %d was accepted at %v", e.Partition, e.Seq, e.AcceptedAt)
 		}
-		for _, e := range page.Events {
-			compared++
-			before, ok := last[e.Partition]
-			if ok && (e.Seq <= before.Seq || e.AcceptedAt.Before(before.AcceptedAt)) {
-				say("%s: %d, accepted at %v, is found after %d, accepted at %v", e.Partition, e.Seq, e.AcceptedAt, before.Seq, before.AcceptedAt)
-			}
-			if ahead := time.Until(e.AcceptedAt); ahead > day+time.Minute || ahead < -day-time.Hour {
-				say("%s: %d was accepted at %v", e.Partition, e.Seq, e.AcceptedAt)
-			}
-			last[e.Partition] = e
-		}
-		if !page.More {
-			break
-		}
-		q.After = page.Next
-	}
+	})
+	found = append(found, wrong...)
 	if compared != end.Events {
 		say("%d events are found, %d were accepted", compared, end.Events)
 	}

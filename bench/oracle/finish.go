@@ -42,6 +42,7 @@ func (o *oracle) finish(ctx context.Context) error {
 		return err
 	}
 	o.judge(ctx)
+	o.judgeSearch(ctx)
 	o.inspect(ctx)
 	for _, end := range []func() error{o.server.stop, o.server.kill} {
 		if err := errors.Join(end(), o.quiet(ctx)); err != nil {
@@ -54,6 +55,7 @@ func (o *oracle) finish(ctx context.Context) error {
 			return err
 		}
 	}
+	o.judgeSearch(ctx)
 	return o.server.kill()
 }
 

@@ -106,6 +106,7 @@ type Result struct {
 	// repeated after it.
 	Reach        time.Duration
 	Streams      int // judged
+	Searched     int // events that the search found, in all comparisons
 	SlowestStart time.Duration
 	Findings     []string // what is wrong, at most maxFindings
 	Wrong        int      // how many there were
@@ -144,6 +145,7 @@ type oracle struct {
 	restarts  int
 	fulls     int
 	failures  int // of the disk
+	searched  int // events that the search found, all in all
 	slowest   time.Duration
 }
 
@@ -417,6 +419,7 @@ func (o *oracle) result() Result {
 		r.Summary = append(r.Summary, s.summary())
 	}
 	r.Unanswered, r.Killed, r.Reach = again.unanswered, again.killed, time.Duration(again.reach)*time.Microsecond
+	r.Searched = o.searched
 	r.Fulls, r.Refused = o.fulls, int(o.server.refused.Load())
 	r.Findings, r.Wrong = o.findings.list()
 	return r

@@ -4,7 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/sluicelog/sluice/bench/fault"
@@ -12,10 +14,11 @@ import (
 )
 
 var (
-	cyclesFlag = flag.Int("cycles", 50, "how often the server is killed under load")
-	eventsFlag = flag.Int("events", 1000, "events acknowledged in each cycle, at least")
-	binaryFlag = flag.String("binary", "", "the server to judge; built when it is not given")
-	seedFlag   = flag.Uint64("seed", 0, "seed of all that is random; 0 takes a new one")
+	cyclesFlag  = flag.Int("cycles", 50, "how often the server is killed under load")
+	eventsFlag  = flag.Int("events", 1000, "events acknowledged in each cycle, at least")
+	binaryFlag  = flag.String("binary", "", "the server to judge; built when it is not given")
+	mutantsFlag = flag.Bool("mutants", false, "play with servers broken on purpose, too, which have to be found out")
+	seedFlag    = flag.Uint64("seed", 0, "seed of all that is random; 0 takes a new one")
 )
 
 const shortCycles = 3
@@ -71,9 +74,21 @@ func record(result Result, err error, seed uint64) fault.Record {
 		Command: fmt.Sprintf("go test ./bench/oracle -run TestOracleKillCycles -args -cycles %d -seed %d", result.Cycles, seed),
 		Seeds:   strconv.FormatUint(seed, 10),
 		Faults:  []fault.Count{{Name: "kills under load", Count: int64(result.Cycles)}, {Name: "starts", Count: int64(result.Restarts)}},
-		Judged: []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)},
+		Judged: []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}, {Name: "events found", Count: int64(result.Searched)},
 			{Name: "ms for the slowest start", Count: result.SlowestStart.Milliseconds()}},
 		Findings: result.With(err),
+	}
+}
+
+// TestOracleFindsWhatTheSearchLost plays with a server whose index leaves out, after
+// a kill, what it had not stored.
+func TestOracleFindsWhatTheSearchLost(t *testing.T) {
+	edit := mutant.Edit{File: "search/indexer.go", Old: "ix.seq, ix.chunks = pos.Seq, nil", New: "ix.seq, ix.chunks = ix.s.log.Last(ix.sh.name), nil"}
+	result, err := Run(t.Context(), Config{
+		Binary: mutant.Broken(t, *mutantsFlag, []mutant.Edit{edit, SmallChunks()}), Dir: t.TempDir(), Cycles: 2, Acknowledged: 1000, Seed: 1, Report: t.Output(),
+	})
+	if !slices.ContainsFunc(result.Findings, func(f string) bool { return strings.HasSuffix(f, "is not found") }) {
+		t.Errorf("an index that leaves events out was not found out (%v): %q", err, result.Findings)
 	}
 }
 
@@ -83,5 +98,5 @@ func build(t *testing.T) string {
 	if *binaryFlag != "" {
 		return *binaryFlag
 	}
-	return mutant.Test(t, nil)
+	return mutant.Test(t, []mutant.Edit{SmallChunks()})
 }

@@ -35,7 +35,7 @@ func TestFullDisk(t *testing.T) {
 	dir, seed := t.TempDir(), fault.Seed(t, *seedFlag)
 	d := newDisk(t, dir)
 	result, err := oracle.Run(t.Context(), oracle.Config{
-		Binary: mutant.Test(t, nil), Dir: dir, Space: d, Cycles: *fullsFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
+		Binary: mutant.Test(t, []mutant.Edit{oracle.SmallChunks()}), Dir: dir, Space: d, Cycles: *fullsFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
 	})
 	for _, f := range result.Findings {
 		t.Error(f)
@@ -49,7 +49,7 @@ func TestFullDisk(t *testing.T) {
 	record.Command += fmt.Sprintf(" -args -fulls %d -seed %d", *fullsFlag, seed)
 	record.Seeds = strconv.FormatUint(seed, 10)
 	record.Faults = []fault.Count{{Name: "full disks", Count: int64(result.Fulls)}, {Name: "starts", Count: int64(result.Restarts)}}
-	record.Judged = []fault.Count{{Name: "posts refused", Count: int64(result.Refused)}, {Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}}
+	record.Judged = []fault.Count{{Name: "posts refused", Count: int64(result.Refused)}, {Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}, {Name: "events found", Count: int64(result.Searched)}}
 }
 
 // TestFullDiskFindsAMissingFloor plays with a server that takes every disk for an

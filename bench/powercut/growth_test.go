@@ -22,6 +22,7 @@ import (
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/bench/fault"
 	"github.com/sluicelog/sluice/bench/mutant"
+	"github.com/sluicelog/sluice/bench/oracle"
 	"github.com/sluicelog/sluice/bench/powercut"
 	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
@@ -270,6 +271,30 @@ func (g *growth) judge(ctx context.Context) error {
 		}); err != nil {
 			return err
 		}
+	}
+	if *retentionFlag {
+		return nil // which took some of the events that were accepted
+	}
+	return await(ctx, "the search", g.searched)
+}
+
+// searched holds that the search finds every event that was accepted, once.
+func (g *growth) searched(ctx context.Context) error {
+	times := map[string]int{}
+	wrong := oracle.Found(ctx, g.Admin, "-action:stream", func(e *client.FoundEvent) {
+		var event struct {
+			ID string `json:"id"`
+		}
+		_ = json.Unmarshal(e.Event, &event) // what has no id is found by nobody below
+		times[event.ID]++
+	})
+	for id := range g.acked {
+		if times[id] != 1 {
+			wrong = append(wrong, fmt.Sprintf("event %s is found %d times", id, times[id]))
+		}
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("%d findings, the first: %s", len(wrong), wrong[0])
 	}
 	return nil
 }

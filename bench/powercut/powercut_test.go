@@ -103,7 +103,7 @@ func TestPowerCuts(t *testing.T) {
 	}
 	d := newDisk(t, dir)
 	result, err := oracle.Run(t.Context(), oracle.Config{
-		Binary: mutant.Test(t, nil), Dir: dir, Power: d, Cycles: *cyclesFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
+		Binary: mutant.Test(t, []mutant.Edit{oracle.SmallChunks()}), Dir: dir, Power: d, Cycles: *cyclesFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
 	})
 	t.Logf("seed %d: %d power cuts, %d starts, %d events acknowledged, %d streams judged", seed, result.Cycles, result.Restarts, result.Acknowledged, result.Streams)
 	for _, f := range result.Findings {
@@ -116,7 +116,7 @@ func TestPowerCuts(t *testing.T) {
 	record.Command += fmt.Sprintf(" -args -cycles %d -seed %d", result.Cycles, seed)
 	record.Seeds = strconv.FormatUint(seed, 10)
 	record.Faults = []fault.Count{{Name: "power cuts", Count: int64(result.Cycles)}, {Name: "of them after the disk failed", Count: int64(result.DiskFailures)}, {Name: "starts", Count: int64(result.Restarts)}}
-	record.Judged = []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}}
+	record.Judged = []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}, {Name: "events found", Count: int64(result.Searched)}}
 }
 
 // TestPowerCutsFindAMissingSync plays with servers that leave a sync out: each has
