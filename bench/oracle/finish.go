@@ -10,16 +10,10 @@ import (
 	"github.com/sluicelog/sluice/bench/server"
 )
 
-// finish completes every request, heals every receiver, waits until all is
-// settled, and judges; then it does so again after an orderly restart and after
-// a kill, when nothing may have changed.
-func (o *oracle) finish(ctx context.Context) error {
-	for _, s := range o.streams {
-		s.receiver.set(healthy)
-	}
-	if err := o.start(ctx); err != nil {
-		return err
-	}
+// rest brings everything to rest and compares it: it completes every request, heals
+// every receiver, waits until all is settled, and judges each event and each count
+// exactly. The server runs before and after.
+func (o *oracle) rest(ctx context.Context) error {
 	for _, p := range o.producers {
 		p.client = newClient()
 		for try := 0; p.open != nil && !p.complete(o.server); try++ {
@@ -41,8 +35,41 @@ func (o *oracle) finish(ctx context.Context) error {
 	if err := o.settle(ctx); err != nil {
 		return err
 	}
+	o.rests++
 	o.judge(ctx)
 	o.judgeSearch(ctx)
+	return nil
+}
+
+// startHealthy starts the server beside receivers that take everything.
+func (o *oracle) startHealthy(ctx context.Context) error {
+	for _, s := range o.streams {
+		s.receiver.set(healthy)
+	}
+	return o.start(ctx)
+}
+
+// between judges in the middle of a run, so that an account that is wrong for a
+// while and right in the end is found, too. The server does not run.
+func (o *oracle) between(ctx context.Context) error {
+	if err := o.startHealthy(ctx); err != nil {
+		return err
+	}
+	if err := o.rest(ctx); err != nil {
+		return err
+	}
+	return o.kill(ctx)
+}
+
+// finish judges in the end, and does so again after an orderly restart and after a
+// kill, when nothing may have changed.
+func (o *oracle) finish(ctx context.Context) error {
+	if err := o.startHealthy(ctx); err != nil {
+		return err
+	}
+	if err := o.rest(ctx); err != nil {
+		return err
+	}
 	o.inspect(ctx)
 	for _, end := range []func() error{o.server.stop, o.server.kill} {
 		if err := errors.Join(end(), o.quiet(ctx)); err != nil {

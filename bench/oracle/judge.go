@@ -20,6 +20,7 @@ func (o *oracle) judge(ctx context.Context) {
 		if s.deleted {
 			if !s.judged {
 				o.judgeDeleted(s, entries, own)
+				s.receiver.retire()
 			}
 			continue
 		}

@@ -43,6 +43,10 @@ type Config struct {
 	Binary string // of the server
 	Dir    string // absent or empty; gets the server's data, its log and the journal
 	Cycles int    // kills under load
+	// Rests is after how many cycles everything is brought to rest and judged exactly,
+	// as in the end, which takes a minute when a stream has to be told to be well; 0 is
+	// for the end alone.
+	Rests int
 	// Acknowledged is how many events are acknowledged in each cycle, at least.
 	Acknowledged int
 	Seed         uint64    // of everything that is random; timing is not repeated
@@ -106,6 +110,7 @@ type Result struct {
 	// repeated after it.
 	Reach        time.Duration
 	Streams      int // judged
+	Rests        int // how often everything was brought to rest and judged
 	Searched     int // events that the search found, in all comparisons
 	SlowestStart time.Duration
 	Findings     []string // what is wrong, at most maxFindings
@@ -145,6 +150,7 @@ type oracle struct {
 	restarts  int
 	fulls     int
 	failures  int // of the disk
+	rests     int // how often everything was judged
 	searched  int // events that the search found, all in all
 	slowest   time.Duration
 }
@@ -190,6 +196,11 @@ func (o *oracle) play(ctx context.Context) error {
 	for cycle := range o.cfg.Cycles {
 		if err := o.cycle(ctx, cycle); err != nil {
 			return fmt.Errorf("cycle %d: %w", cycle, err)
+		}
+		if o.cfg.Rests > 0 && (cycle+1)%o.cfg.Rests == 0 && cycle+1 < o.cfg.Cycles {
+			if err := o.between(ctx); err != nil {
+				return fmt.Errorf("judge after cycle %d: %w", cycle, err)
+			}
 		}
 		if (cycle+1)%10 == 0 || cycle+1 == o.cfg.Cycles {
 			o.report(cycle + 1)
@@ -419,7 +430,7 @@ func (o *oracle) result() Result {
 		r.Summary = append(r.Summary, s.summary())
 	}
 	r.Unanswered, r.Killed, r.Reach = again.unanswered, again.killed, time.Duration(again.reach)*time.Microsecond
-	r.Searched = o.searched
+	r.Rests, r.Searched = o.rests, o.searched
 	r.Fulls, r.Refused = o.fulls, int(o.server.refused.Load())
 	r.Findings, r.Wrong = o.findings.list()
 	return r

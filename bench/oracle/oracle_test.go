@@ -15,6 +15,7 @@ import (
 
 var (
 	cyclesFlag  = flag.Int("cycles", 50, "how often the server is killed under load")
+	restsFlag   = flag.Int("rests", 0, "after how many cycles everything is judged exactly, as in the end; 0 is for the end alone")
 	eventsFlag  = flag.Int("events", 1000, "events acknowledged in each cycle, at least")
 	binaryFlag  = flag.String("binary", "", "the server to judge; built when it is not given")
 	mutantsFlag = flag.Bool("mutants", false, "play with servers broken on purpose, too, which have to be found out")
@@ -38,7 +39,7 @@ func TestOracleKillCycles(t *testing.T) {
 	var result Result
 	fault.Keep(t, func() fault.Record { return record(result, err, seed) })
 	result, err = Run(t.Context(), Config{
-		Binary: build(t), Dir: dir, Cycles: cycles, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
+		Binary: build(t), Dir: dir, Cycles: cycles, Rests: *restsFlag, Acknowledged: *eventsFlag, Seed: seed, Report: t.Output(),
 	})
 	for _, line := range result.Summary {
 		t.Log(line)
@@ -50,6 +51,13 @@ func TestOracleKillCycles(t *testing.T) {
 	}
 	if err != nil {
 		t.Error(err)
+	}
+	rests := 1
+	if n := *restsFlag; n > 0 {
+		rests = (cycles + n - 1) / n
+	}
+	if got, want := result.Rests, rests; err == nil && got != want {
+		t.Errorf("everything was judged exactly: got %d times, want %d", got, want)
 	}
 	if got, want := result.Wrong, 0; got != want {
 		t.Errorf("findings: got %d, want %d", got, want)
@@ -74,7 +82,7 @@ func record(result Result, err error, seed uint64) fault.Record {
 		Command: fmt.Sprintf("go test ./bench/oracle -run TestOracleKillCycles -args -cycles %d -seed %d", result.Cycles, seed),
 		Seeds:   strconv.FormatUint(seed, 10),
 		Faults:  []fault.Count{{Name: "kills under load", Count: int64(result.Cycles)}, {Name: "starts", Count: int64(result.Restarts)}},
-		Judged: []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}, {Name: "events found", Count: int64(result.Searched)},
+		Judged: []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}, {Name: "events found", Count: int64(result.Searched)}, {Name: "exact comparisons of all accounts", Count: int64(result.Rests)},
 			{Name: "ms for the slowest start", Count: result.SlowestStart.Milliseconds()}},
 		Findings: result.With(err),
 	}

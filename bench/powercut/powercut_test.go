@@ -116,7 +116,7 @@ func TestPowerCuts(t *testing.T) {
 	record.Command += fmt.Sprintf(" -args -cycles %d -seed %d", result.Cycles, seed)
 	record.Seeds = strconv.FormatUint(seed, 10)
 	record.Faults = []fault.Count{{Name: "power cuts", Count: int64(result.Cycles)}, {Name: "of them after the disk failed", Count: int64(result.DiskFailures)}, {Name: "starts", Count: int64(result.Restarts)}}
-	record.Judged = []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}, {Name: "events found", Count: int64(result.Searched)}}
+	record.Judged = []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}, {Name: "events found", Count: int64(result.Searched)}, {Name: "exact comparisons of all accounts", Count: int64(result.Rests)}}
 }
 
 // TestPowerCutsFindAMissingSync plays with servers that leave a sync out: each has
