@@ -84,6 +84,7 @@ func (w *flight) play(binary string, rounds int) {
 	for _, r := range []*drill.Receiver{w.witness, w.filtering, w.pausing} {
 		r.Create(w.server, client.StreamSpec{Namespace: drill.Namespace}, nil)
 	}
+	w.filtering.Loosen()
 	w.rotating.Create(w.server, client.StreamSpec{Namespace: drill.Namespace}, map[string]any{"headers": []any{w.header()}})
 	w.rotating.Demand("Authorization: " + w.bearer())
 	for range rounds {

@@ -37,6 +37,9 @@ type Receiver struct {
 	wrong    []string
 	arrivals int // of events, repeated ones included
 	last     time.Time
+	highest  [2]int  // one more than the number of the highest event, by class
+	failed   [2]bool // the last request with events of a class was not answered with 200
+	loose    bool    // Git events may come late
 }
 
 // A Mode is how a receiver behaves.
@@ -139,14 +142,16 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	r.mu.Lock()
 	r.waiting--
-	if mode.Hang {
-		r.mu.Unlock()
-		panic(http.ErrAbortHandler)
-	}
-	if status == http.StatusOK && req.Header.Get("X-Sluice-Check") == "" {
+	good := status == http.StatusOK && !mode.Hang
+	check := req.Header.Get("X-Sluice-Check") != ""
+	if good && !check {
 		r.take(body)
 	}
+	r.note(body, check, good)
 	r.mu.Unlock()
+	if mode.Hang {
+		panic(http.ErrAbortHandler)
+	}
 	w.WriteHeader(status)
 }
 
@@ -164,6 +169,7 @@ func has(h http.Header, line string) bool {
 // take counts events. The receiver is locked.
 func (r *Receiver) take(body []byte) {
 	r.last = time.Now()
+	alone := bytes.Count(body, []byte("\n")) <= 1
 	for line := range bytes.Lines(body) {
 		line = bytes.TrimSuffix(line, []byte("\n"))
 		r.arrivals++
@@ -175,8 +181,57 @@ func (r *Receiver) take(body []byte) {
 		if want := Event(n); !bytes.Equal(line, want) {
 			r.wrong = append(r.wrong, fmt.Sprintf("%s: event %d has changed bytes: got %q, want %q", r.Name, n, line, want))
 		}
+		if r.counts[n] == 0 {
+			r.inOrder(n, alone)
+		}
 		r.counts[n]++
 	}
+}
+
+// class returns 1 for Git events, 0 for others.
+func class(n int) int {
+	if Git(n) {
+		return 1
+	}
+	return 0
+}
+
+// inOrder looks whether the first arrival of an event comes in the order of the
+// log, which is that of the numbers, class by class. One event alone may overtake
+// straight after a failure: so the server finds out whether the one before it is to
+// blame.
+func (r *Receiver) inOrder(n int, alone bool) {
+	c := class(n)
+	if alone && r.failed[c] || c == 1 && r.loose {
+		return
+	}
+	if n < r.highest[c] {
+		r.wrong = append(r.wrong, fmt.Sprintf("%s: event %d came first after event %d of the same class", r.Name, n, r.highest[c]-1))
+	}
+	r.highest[c] = max(r.highest[c], n+1)
+}
+
+// note remembers how a request ended: a check, or one with events of the server
+// alone, speaks for either class.
+func (r *Receiver) note(body []byte, check, good bool) {
+	line, _, _ := bytes.Cut(body, []byte("\n"))
+	n, ok := numberOf(line)
+	for c := range r.failed {
+		switch {
+		case check || !ok:
+			r.failed[c] = r.failed[c] || !good
+		case class(n) == c:
+			r.failed[c] = !good
+		}
+	}
+}
+
+// Loosen says that Git events may come late: those that a filter leaves out for a
+// while are sent late when a kill takes the cursor back.
+func (r *Receiver) Loosen() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loose = true
 }
 
 func (r *Receiver) takeOwn(line []byte) {
