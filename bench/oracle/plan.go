@@ -176,10 +176,27 @@ func (o *oracle) plan(cycle int) {
 		s := o.named(pausing)
 		o.due("resume", func(ctx context.Context) error { return o.setActive(ctx, s, true) })
 	}
+	if at(2) || at(8) {
+		o.due("rotate keys", o.rotateKeys)
+	}
+	if at(5) || at(13) {
+		o.due("prune keys", o.pruneKeys)
+	}
 	if at(10) {
 		name := fmt.Sprintf("beta-doomed-%d", o.episode-1) // which may be still to be created, by an earlier deed
 		o.due("delete", func(ctx context.Context) error { return o.remove(ctx, o.named(name)) })
 	}
+}
+
+// rotateKeys makes another key for secrets. A kill may come while they are sealed
+// with it.
+func (o *oracle) rotateKeys(ctx context.Context) error {
+	return o.server.call(ctx, http.MethodPost, "/api/v1/secrets/rotate", nil, nil)
+}
+
+// pruneKeys has what is left sealed anew, and removes the old keys.
+func (o *oracle) pruneKeys(ctx context.Context) error {
+	return o.server.call(ctx, http.MethodPost, "/api/v1/secrets/prune", nil, nil)
 }
 
 func (o *oracle) named(name string) *stream {

@@ -403,7 +403,7 @@ func (r *receiver) takeOwn(payload []byte) {
 func ownType(t string) bool {
 	switch t {
 	case "stream.create", "stream.update", "stream.pause", "stream.resume", "stream.delete",
-		"stream.failing", "stream.held", "stream.recovered", "stream.check", "token.create", "namespace.create":
+		"stream.failing", "stream.held", "stream.recovered", "stream.check", "token.create", "namespace.create", "secrets.rotate", "secrets.prune":
 		return true
 	}
 	return false
