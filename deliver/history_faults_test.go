@@ -228,6 +228,7 @@ func (h *history) kill(id sluice.StreamID) string {
 		for _, id := range h.ids {
 			h.models[id].forget()
 		}
+		h.post() // the object has to be the same all the same
 		kill.finish()
 		return fmt.Sprintf("kill %s a put: %d", at, id)
 	case <-time.After(3 * time.Minute):

@@ -93,7 +93,7 @@ type view struct {
 	suspects map[uint64]bool
 	trimmed  uint64 // retention took what is below
 	before   uint64 // the same, a step ago
-	gaps     []hole // that were told
+	gaps     []gapTold
 }
 
 // took reports whether retention took an event before it was decided. When both
@@ -108,7 +108,7 @@ func (v *view) took(e *entry, paused bool) bool {
 
 // told reports whether a gap tells of an event.
 func (v *view) told(e *entry) bool {
-	return slices.ContainsFunc(v.gaps, func(h hole) bool { return h.First <= e.seq && e.seq <= h.Last })
+	return slices.ContainsFunc(v.gaps, func(g gapTold) bool { return g.First <= e.seq && e.seq <= g.Last })
 }
 
 // holds reports whether the plan that an event belongs to is still there.

@@ -124,13 +124,26 @@ func (h *history) play(t *testing.T, s uint64) {
 	})
 }
 
-// end tells how a history that failed went, and lets its goroutines end.
+// end lets the goroutines of a history end, and tells how one that failed went.
 func (h *history) end(t *testing.T, s uint64) {
+	h.w.stop()
+	h.closed()
 	if t.Failed() {
 		t.Logf("history %d:\n%s", s, strings.Join(h.trace, "\n"))
 		t.Logf("play it again with: go test ./deliver -run TestRandomHistories -args -seed %d", s)
 	}
-	h.w.stop()
+}
+
+// closed holds that every destination that was opened is closed when the process
+// has ended, also of streams that were removed.
+func (h *history) closed() {
+	for _, id := range slices.Sorted(maps.Keys(h.w.dests)) {
+		h.w.dests[id].set(func(r *receiver) {
+			if r.opened != 0 {
+				h.w.t.Errorf("stream %d: %d of its destinations are open after the end", id, r.opened)
+			}
+		})
+	}
 }
 
 // begin makes a world of the seed's own kind.
@@ -320,15 +333,50 @@ func (h *history) compare(id sluice.StreamID) {
 	if m.over && !m.paused && time.Now().After(m.until) && len(m.pending) == 0 && st.Status != sluice.StatusDone {
 		h.w.t.Errorf("stream %d: got status %s, want done", id, st.Status)
 	}
-	if _, got := h.told(id); got != m.gaps {
+	gaps, got := h.told(id)
+	if got != m.gaps {
 		h.w.t.Errorf("stream %d: gaps tell of %d events, want %d", id, got, m.gaps)
 	}
+	h.ranges(id, gaps)
 	h.trace = append(h.trace, fmt.Sprintf("  stream %d: %s %+v", id, m.mode, m.want))
+}
+
+// ranges holds that every event that expired lies in a gap, and that no gap tells of
+// more events than expired in its range.
+func (h *history) ranges(id sluice.StreamID, gaps []gapTold) {
+	m := h.models[id]
+	in := make([]uint64, len(gaps))
+	for _, f := range h.facts {
+		if m.fates[f.id] != expired {
+			continue
+		}
+		found := false
+		for i, g := range gaps {
+			if g.First <= f.seq && f.seq <= g.Last {
+				found = true
+				in[i]++
+			}
+		}
+		if !found {
+			h.w.t.Errorf("stream %d: event %s expired, and no gap tells of %d", id, f.id, f.seq)
+		}
+	}
+	for i, g := range gaps {
+		if g.events > in[i] {
+			h.w.t.Errorf("stream %d: a gap tells of %d events between %d and %d, of which %d expired", id, g.events, g.First, g.Last, in[i])
+		}
+	}
+}
+
+// gapTold is a gap that a stream told.
+type gapTold struct {
+	hole
+	events uint64
 }
 
 // told returns the gaps of a stream that were told, and how many events they tell
 // of.
-func (h *history) told(id sluice.StreamID) (gaps []hole, events uint64) {
+func (h *history) told(id sluice.StreamID) (gaps []gapTold, events uint64) {
 	seen := map[string]bool{}
 	number := func(v any) uint64 {
 		if f, ok := v.(float64); ok {
@@ -339,7 +387,8 @@ func (h *history) told(id sluice.StreamID) (gaps []hole, events uint64) {
 	for _, n := range h.w.noted() {
 		if n.Type == "stream.gap" && n.Stream == id && !seen[n.ID] {
 			seen[n.ID] = true
-			gaps = append(gaps, hole{First: number(n.Fields["first_seq"]), Last: number(n.Fields["last_seq"])})
+			h := hole{First: number(n.Fields["first_seq"]), Last: number(n.Fields["last_seq"])}
+			gaps = append(gaps, gapTold{hole: h, events: number(n.Fields["events"])})
 			events += number(n.Fields["events"])
 		}
 	}
