@@ -9,13 +9,10 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Raw sizes at which a frame is closed. Zstandard gains much from larger ones, and
-// who chooses it wants space more than the last millisecond of a search; most frames
-// then fit one of its blocks of 128 KiB, which it encodes without a history.
-const (
-	frameSize     = 32 << 10
-	zstdFrameSize = 120 << 10
-)
+// frameSize is the raw size at which a frame is closed. Smaller ones take more
+// space, larger ones more time for a single event (decisions/0018). Most frames of
+// this size fit one block of Zstandard, 128 KiB, which is encoded without a history.
+const frameSize = 120 << 10
 
 // A builder collects the events of a block and encodes it.
 type builder struct {
@@ -63,7 +60,6 @@ type position struct {
 type encoder struct {
 	codec  Codec
 	zstd   *zstd.Encoder // nil for other codecs
-	frame  int           // raw size at which a frame is closed
 	frames []byte
 	dir    []byte
 	out    []byte
@@ -73,11 +69,10 @@ type encoder struct {
 const zstdWindow = 256 << 10
 
 func newEncoder(codec Codec) (encoder, error) {
-	enc := encoder{codec: codec, frame: frameSize}
+	enc := encoder{codec: codec}
 	if codec != Zstd {
 		return enc, nil
 	}
-	enc.frame = zstdFrameSize
 	var err error
 	// The default level makes the log 2 % smaller and takes half as long again
 	// (decisions/0018). The window bounds the encoder's memory for large events.
@@ -140,7 +135,7 @@ func (enc *encoder) compress(b *builder, d *Directory) {
 	for i := range b.ents {
 		events++
 		end := int(b.ents[i].Offset) + int(b.ents[i].Len) + 1
-		if end-start < enc.frame && i != len(b.ents)-1 {
+		if end-start < frameSize && i != len(b.ents)-1 {
 			continue
 		}
 		stored := enc.pack(b.raw[start:end])

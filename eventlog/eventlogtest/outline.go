@@ -15,7 +15,7 @@ import (
 
 const (
 	outlineBlocks = 4
-	outlineEvents = 200 // of a block, of about a kilobyte each: seven frames
+	outlineEvents = 400 // of a block, of about a kilobyte each: four frames
 )
 
 // testOutlines reads single events of a log over the engine, and then with damage
