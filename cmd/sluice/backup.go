@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,6 +48,28 @@ func (o *backupOptions) keyPath() string {
 	return filepath.Join(o.Data, keyName)
 }
 
+// snapshotPrefix begins the name of a folder beside a backup, for the copy of control
+// state while the backup is made.
+const snapshotPrefix = ".sluice-backup-"
+
+// sweepSnapshots removes what backups left in dir that were killed. None takes a day.
+func sweepSnapshots(dir string, now time.Time) error {
+	left, err := filepath.Glob(filepath.Join(dir, snapshotPrefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range left {
+		info, err := os.Lstat(path)
+		if err == nil && info.IsDir() && now.Sub(info.ModTime()) > 24*time.Hour {
+			err = os.RemoveAll(path)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 // makeBackup copies control state first and the log after it: so the log is never
 // older than the cursors in it.
 func makeBackup(ctx context.Context, o backupOptions, env *Env) error {
@@ -54,7 +77,11 @@ func makeBackup(ctx context.Context, o backupOptions, env *Env) error {
 		return usagef("%s lies in %s: a backup there would be lost with the original", o.To, o.Data)
 	}
 	now := time.Now().UTC()
-	snapshot, err := os.MkdirTemp(filepath.Dir(filepath.Clean(o.To)), ".sluice-backup-")
+	beside := filepath.Dir(filepath.Clean(o.To))
+	if err := sweepSnapshots(beside, now); err != nil {
+		return err
+	}
+	snapshot, err := os.MkdirTemp(beside, snapshotPrefix)
 	if err != nil {
 		return err
 	}
