@@ -216,7 +216,7 @@ func (h *history) view(id sluice.StreamID) *view {
 	defer l.mu.Unlock()
 	// A full quarantine holds the stream. Once there is room, what is refused may be
 	// all that is left in sight, which holds it, too, and goes on by single probes.
-	v.held, v.full = l.held, l.held && h.small && l.failure != nil && (l.failure.Class == "quarantine_full" || l.failure.Status == 422)
+	v.held, v.full = l.held, l.held && h.small && l.failure != nil && (l.fulls > 0 || l.failure.Status == 422)
 	v.turn = l.phase == running
 	v.plan, v.beyond = l.rec.Plan, maps.Clone(l.beyond)
 	v.suspects, v.quarantined, v.asked = map[uint64]bool{}, map[uint64]bool{}, map[uint64]bool{}

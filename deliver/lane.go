@@ -79,6 +79,7 @@ type lane struct {
 	redeliver []uint64 // quarantined events that are to be tried again
 	changed   bool     // the configuration changed: examine again from the cursor
 	probing   bool     // held: the next step is a probe
+	fulls     int      // tries of holds in a row because quarantine was full
 }
 
 // blame is what a lane knows about events beyond its cursor. It is kept in

@@ -68,8 +68,9 @@ func (d *Deliverer) quarantine(ctx context.Context, l *lane, w *work, suspects [
 	l.mu.Lock()
 	full := l.rec.QuarantinedBytes+size > d.opts.QuarantineBytes || len(l.rec.Quarantined)+len(suspects) > maxQuarantined
 	if full {
-		d.hold(l, &destination.Error{Class: destination.Misconfigured, Message: "quarantine is full: redeliver or drop events in it"})
+		d.holdAfter(l, l.fulls, &destination.Error{Class: destination.Misconfigured, Message: "quarantine is full: redeliver or drop events in it"})
 		l.failure.Class = "quarantine_full"
+		l.fulls = l.tries
 	}
 	l.mu.Unlock()
 	if full {
@@ -88,6 +89,7 @@ func (d *Deliverer) quarantine(ctx context.Context, l *lane, w *work, suspects [
 		d.opts.Logger.Warn("event quarantined", "stream", l.s.id, "partition", l.p.name, "seq", s.seq, "reason", s.reason)
 	}
 	l.rec.QuarantinedBytes += size
+	l.fulls = 0
 	l.suspects = slices.DeleteFunc(l.suspects, func(s suspect) bool { return slices.Contains(suspects, s) })
 	l.pass(w)
 	l.mark()
@@ -264,6 +266,7 @@ func (d *Deliverer) leaveQuarantine(ctx context.Context, l *lane, seq uint64, co
 	if found {
 		l.rec.Quarantined = slices.Delete(l.rec.Quarantined, i, i+1)
 		l.rec.QuarantinedBytes -= len(rec.Value)
+		l.fulls = 0
 		if l.failure != nil && l.failure.Class == "quarantine_full" {
 			l.changed = true // there is room again
 			d.rouse(l)

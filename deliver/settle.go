@@ -231,9 +231,13 @@ func (d *Deliverer) failed(l *lane, e *destination.Error) {
 
 // hold stops the lane until somebody acts or a probe passes. Suspects are pending
 // again. The lane is locked.
-func (d *Deliverer) hold(l *lane, e *destination.Error) {
+func (d *Deliverer) hold(l *lane, e *destination.Error) { d.holdAfter(l, 0, e) }
+
+// holdAfter is hold for a lane that was held for the same so many times in a row,
+// although probes passed in between.
+func (d *Deliverer) holdAfter(l *lane, before int, e *destination.Error) {
 	if !l.held {
-		l.tries = 0
+		l.tries = before
 		d.opts.Logger.Warn("stream held", "stream", l.s.id, "partition", l.p.name, "status", e.Status, "reason", e.Message)
 	}
 	l.held = true

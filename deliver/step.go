@@ -112,7 +112,7 @@ func (l *lane) reconfigure() {
 	l.p.detach(l)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.held, l.probing, l.tries, l.refusals, l.alone = false, false, 0, 0, alone{}
+	l.held, l.probing, l.tries, l.refusals, l.fulls, l.alone = false, false, 0, 0, 0, alone{}
 	l.suspects, l.badEnd = nil, 0
 	if conf, _ := l.s.config(); !conf.Paused {
 		l.failure = nil // of the stream as it was
