@@ -26,6 +26,9 @@ type Options struct {
 	// BusyTimeout is how long to wait for another program that has the file open,
 	// a backup for instance; 5 seconds when zero.
 	BusyTimeout time.Duration
+	// Locked, when set, is called by [OpenStore] once it holds the lock, before it
+	// reads or writes anything else; an error ends the opening.
+	Locked func() error
 }
 
 func (o Options) withDefaults() Options {
@@ -56,7 +59,13 @@ func OpenStore(path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkWAL(path + "-wal"); err != nil {
+	if o.Locked != nil {
+		err = o.Locked()
+	}
+	if err == nil {
+		err = checkWAL(path + "-wal")
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open control state %s: %w", path, err), lock.Close())
 	}
 	s, err := openLocked(path, o, lock)

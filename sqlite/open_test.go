@@ -75,13 +75,21 @@ func TestCloseLeavesOneFile(t *testing.T) {
 func TestOpenOnce(t *testing.T) {
 	dir := t.TempDir()
 	first := openIn(t, dir)
-	_, err := OpenStore(filepath.Join(dir, "control.db"), Options{})
+	locked := 0
+	o := Options{Locked: func() error { locked++; return os.ErrPermission }}
+	_, err := OpenStore(filepath.Join(dir, "control.db"), o)
 	want := "in use by process " + strconv.Itoa(os.Getpid())
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("second OpenStore: got error %v, want one that says %q", err, want)
 	}
 	if err := first.Close(); err != nil {
 		t.Fatalf("Close: %v", err)
+	}
+	if locked != 0 {
+		t.Error("Locked was called while another had the lock")
+	}
+	if _, err := OpenStore(filepath.Join(dir, "control.db"), o); !errors.Is(err, os.ErrPermission) || locked != 1 {
+		t.Errorf("got error %v and Locked called %d times, want its own and 1", err, locked)
 	}
 	openIn(t, dir)
 }

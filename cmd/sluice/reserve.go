@@ -64,6 +64,9 @@ func (r *reserve) advise(err error) error {
 	if err == nil || !r.short() {
 		return err
 	}
+	if _, there := os.Stat(r.path); there == nil {
+		return err // that of a server that runs
+	}
 	return fmt.Errorf("%w\nthe disk of %s is full, and what was kept in reserve is used up: free %s there and start again; the server then delivers, and retention frees space",
 		err, filepath.Dir(r.path), formatSize(reserveSize))
 }

@@ -46,6 +46,9 @@ func TestReserve(t *testing.T) {
 	do(release)
 	is("a start near the floor", true)
 	free = 0
+	if err := r.advise(errors.New("locked")); err.Error() != "locked" {
+		t.Errorf("while the reserve is there: advised %q", err)
+	}
 	do(release)
 	is("a start on a full disk", false)
 	do(release)

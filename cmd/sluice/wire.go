@@ -228,10 +228,10 @@ func openParts(ctx context.Context, cfg *Config, lg *slog.Logger) (_ *parts, err
 			err = p.reserve.advise(errors.Join(err, p.close()))
 		}
 	}()
-	if err := p.reserve.release(ctx); err != nil {
-		return nil, err
-	}
-	db, err := sqlite.OpenStore(filepath.Join(cfg.Data, controlFile), sqlite.Options{})
+	db, err := sqlite.OpenStore(filepath.Join(cfg.Data, controlFile), sqlite.Options{
+		// Not before the lock is held: it may be the reserve of a server that runs.
+		Locked: func() error { return p.reserve.release(ctx) },
+	})
 	if err != nil {
 		return nil, err
 	}
