@@ -56,6 +56,7 @@ func TestWhoSeesHistory(t *testing.T) {
 	simulateStreams(t, func(t *testing.T, b *browser, sink *controltest.Kind) {
 		st := b.httpStream(control.StreamSpec{Name: "siem", Filter: sluice.Filter{EventTypes: []string{"user_created"}}})
 		page := historyOf(st)
+		time.Sleep(time.Minute) // until it has passed over its own creation
 		b.get(200, page, "Events that waited", "up to date now", "Replay", "Settings")
 		ann := b.as("ann")
 		b.lacks(ann.get(200, page, "siem"), "Replay", "Settings", "<form method=\"post\" action=\""+page)
