@@ -112,7 +112,11 @@ func (o *oracle) whileFull(ctx context.Context, told *stream, left int64) error 
 		o.findings.add("no post was answered with 507 with %d bytes left", left)
 	}
 	for _, path := range []string{"/healthz", "/api/v1/streams", "/api/v1/events?limit=5", "/-/sign_in"} {
-		if err := o.server.call(ctx, http.MethodGet, path, nil, nil); err != nil {
+		var err error
+		if !soon(ctx, noticed, func() bool { // the index may still be being opened
+			err = o.server.call(ctx, http.MethodGet, path, nil, nil)
+			return err == nil
+		}) {
 			o.findings.add("%s with %d bytes left: %v", path, left, err)
 		}
 	}
