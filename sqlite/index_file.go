@@ -82,7 +82,7 @@ func (x *Index) file(ctx context.Context, partition string, generation uint64, r
 		return f, err
 	}
 	if err = f.prepare(ctx, ready); err != nil {
-		return f, indexError(err)
+		return f, headerError(path, indexError(err), index.ErrDamaged)
 	}
 	return f, nil
 }
@@ -192,7 +192,7 @@ func (f *indexFile) change(do func(tx *sql.Tx) error) error {
 			failpoint.Here(failpoint.IndexWritten)
 		}
 	}
-	if err = indexError(err); errors.Is(err, index.ErrDamaged) {
+	if err = headerError(f.engine.path(f.partition, f.generation), indexError(err), index.ErrDamaged); errors.Is(err, index.ErrDamaged) {
 		f.spoilt.Store(true)
 	}
 	return err

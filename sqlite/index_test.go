@@ -48,9 +48,60 @@ func appendTo(t *testing.T, dir string, n int) {
 
 // An index that takes no change, although it can be read, is made anew.
 func TestIndexDamagedForChanges(t *testing.T) {
+	for name, spoil := range map[string]func(*testing.T, string){
+		"pages in the way": func(t *testing.T, path string) {
+			execute(t, path, "INSERT INTO pages SELECT id + (1 << 24), data FROM pages")
+		},
+		"to be written by nobody": neverWrite,
+	} {
+		t.Run(name, func(t *testing.T) { damagedForChanges(t, spoil) })
+	}
+}
+
+// neverWrite damages the header, so that SQLite reads the file and writes nothing.
+func neverWrite(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte{0x21}, 18); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A file that was damaged before it had tables does not keep the one before it from
+// being opened.
+func TestIndexDamagedWhenMadeAnew(t *testing.T) {
 	dir := t.TempDir()
 	appendTo(t, dir, 300)
-	execute(t, filepath.Join(dir, "audit-1.db"), "INSERT INTO pages SELECT id + (1 << 24), data FROM pages")
+	next := filepath.Join(dir, "audit-2.db")
+	write(t, next, nil)
+	execute(t, next, "PRAGMA user_version = 1")
+	neverWrite(t, next)
+	x := openIndex(t, dir)
+	p, err := x.Open(t.Context(), "audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.Position(t.Context()); err != nil || got.Seq != 300 {
+		t.Errorf("got position %d and error %v, want 300", got.Seq, err)
+	}
+	if err := errors.Join(p.Close(), x.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(next); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the damaged file: got error %v, want %v", err, os.ErrNotExist)
+	}
+}
+
+func damagedForChanges(t *testing.T, spoil func(*testing.T, string)) {
+	dir := t.TempDir()
+	appendTo(t, dir, 300)
+	spoil(t, filepath.Join(dir, "audit-1.db"))
 	x := openIndex(t, dir)
 	p, err := x.Open(t.Context(), "audit")
 	if err != nil {

@@ -81,15 +81,15 @@ func openLocked(path string, o Options, lock *os.File) (*Store, error) {
 	s := &Store{lock: lock, path: path, opts: o.withDefaults(), turn: make(chan struct{}, 1), failed: make(chan struct{}),
 		wal: growth{path: path + "-wal"}}
 	if err := s.open(path, s.opts); err != nil {
-		return nil, errors.Join(headerError(path, fileError(err)), s.release())
+		return nil, errors.Join(headerError(path, fileError(err), store.ErrDamaged), s.release())
 	}
 	return s, nil
 }
 
-// headerError returns err, and as damage when SQLite takes no change because of what
+// headerError returns err, and as damaged when SQLite takes no change because of what
 // the file's header says: the version of the format that is needed to write it
 // (https://www.sqlite.org/fileformat2.html#file_format_version_numbers).
-func headerError(path string, err error) error {
+func headerError(path string, err, damaged error) error {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok || e.Code()&0xff != sqlite3.SQLITE_READONLY {
 		return err
@@ -104,7 +104,7 @@ func headerError(path string, err error) error {
 	if _, read := io.ReadFull(f, header[:]); read != nil || header[writeVersion] == 1 || header[writeVersion] == 2 {
 		return err
 	}
-	return fmt.Errorf("%w: its header has the version %d: %w", store.ErrDamaged, header[writeVersion], err)
+	return fmt.Errorf("%w: its header has the version %d: %w", damaged, header[writeVersion], err)
 }
 
 func (s *Store) open(path string, o Options) error {
