@@ -16,6 +16,7 @@ func underLoad() []Point {
 		BlockWriting, BlockWritten, BlockZeroed, BlockSynced, SegmentCreated, SegmentAllocated, SegmentNamed,
 		FooterWriting, FooterWritten, FooterCut, FooterSynced, AnchorWriting, AnchorWritten, CommitBeginning, CommitWriting, CommitWritten,
 		SendBeginning, SendAnswered, CursorWriting, CursorWritten, TailWriting, TailWritten, QuarantineCopied, QuarantineListed,
+		ObjectBuilding, ObjectBuilt, UploadBeginning, UploadAnswered,
 		StreamErasing, StreamErased, OutboxTold, OutboxSettled, RecordBuried, NamespaceNumbered, NamespaceLearned, LearnerWritten,
 		StreamClaimed, StreamCreated, DeletionStored, DeletionDelivered, DeletionTold, DeletionReleased, IndexWriting, IndexWritten,
 	}
@@ -37,7 +38,7 @@ func TestCrashUnderLoad(t *testing.T) {
 			What:    "The oracle of the drill of kills, with servers that end themselves at a named line under load.",
 			Command: fmt.Sprintf("go test ./bench/crash -run TestCrashUnderLoad -args -cycles %d -seed %d", *cyclesFlag, seed), Seeds: fmt.Sprint(seed),
 			Faults:   []fault.Count{{Name: "crashes at a point", Count: int64(result.Deaths)}, {Name: "kills, for the point did not come", Count: int64(result.Cycles - min(result.Deaths, result.Cycles))}},
-			Judged:   []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}, {Name: "events found", Count: int64(result.Searched)}, {Name: "exact comparisons of all accounts", Count: int64(result.Rests)}},
+			Judged:   []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}, {Name: "objects in a bucket", Count: int64(result.Objects)}, {Name: "events found", Count: int64(result.Searched)}, {Name: "exact comparisons of all accounts", Count: int64(result.Rests)}},
 			Findings: result.With(err),
 		}
 	})

@@ -26,8 +26,10 @@ func (o *oracle) rest(ctx context.Context) error {
 	}
 	acting, cancel := context.WithTimeout(ctx, server.Patience)
 	defer cancel()
-	if p := o.named(pausing); p.paused {
-		o.due("resume", func(ctx context.Context) error { return o.setActive(ctx, p, true) })
+	for _, p := range []*stream{o.named(pausing), o.named(pausingBucket)} {
+		if p.paused {
+			o.due("resume", func(ctx context.Context) error { return o.setActive(ctx, p, true) })
+		}
 	}
 	if o.act(acting); len(o.deeds) > 0 {
 		return fmt.Errorf("cannot %s", o.deeds[0].what)

@@ -11,7 +11,7 @@ func judged(t *testing.T, events int) (*oracle, *stream, []entry) {
 	t.Helper()
 	o := &oracle{findings: &findings{}, books: newBooks(1)}
 	sp := spec{Name: "s", Tenant: "alpha", Format: "ndjson", PoisonRate: 50}
-	r := newReceiver(sp, 1, o.books, o.findings, nil)
+	r := newReceiver(sp, 1, o.books, o.findings, nil, nil)
 	t.Cleanup(r.close)
 	s := &stream{spec: sp, receiver: r, id: 1, from: always, to: never, filters: []filter{{}}, done: map[string]int{}}
 	list := o.books.issue(0, false, events)

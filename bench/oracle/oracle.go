@@ -16,6 +16,8 @@
 //     In the end everything that was issued is stored, once.
 //   - The first stream takes everything from the very beginning and its receiver
 //     refuses nothing. It tells which events Sluice wrote about itself.
+//   - Streams go to HTTP receivers and to one bucket of Amazon S3, which keeps what
+//     it has: each event has to be in it once, whatever was repeated.
 //   - Where something happens under load (a stream is created, ends or is
 //     deleted) the oracle notes before and after. Events between may go either
 //     way, but must go the same way for the receiver and the count, and leave no
@@ -110,6 +112,7 @@ type Result struct {
 	// repeated after it.
 	Reach        time.Duration
 	Streams      int // judged
+	Objects      int // in the bucket
 	Rests        int // how often everything was brought to rest and judged
 	Searched     int // events that the search found, in all comparisons
 	SlowestStart time.Duration
@@ -141,6 +144,7 @@ type oracle struct {
 	findings *findings
 	journal  *journal
 	trace    *trace
+	bucket   *bucket
 
 	producers []*producer
 	streams   []*stream // in order of their creation; the first takes everything
@@ -158,7 +162,7 @@ type oracle struct {
 // Run plays cfg.Cycles cycles and judges. An error means that it could not be
 // played to the end; what is wrong with the server is in the result.
 func Run(ctx context.Context, cfg Config) (Result, error) {
-	o := &oracle{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0)), findings: &findings{}}
+	o := &oracle{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0)), findings: &findings{}, bucket: newBucket()}
 	o.books = newBooks(cfg.Seed)
 	if cfg.StopAtFinding {
 		c, stop := context.WithCancel(ctx)
@@ -361,6 +365,7 @@ func (o *oracle) load(ctx context.Context) error {
 	linger := time.Duration(o.rng.IntN(300)) * time.Millisecond
 	calm := o.rng.IntN(3) == 0 // the load ends before the kill
 	fail := o.rng.IntN(3) == 0 // the disk fails before the kill
+	aim := o.rng.IntN(3) == 0  // the kill comes right after an upload
 	flip := o.rng.IntN(2) == 0
 	left, killFull := int64(reserve)*int64(o.rng.IntN(2)), o.rng.IntN(2) == 0 // when the disk is to get full
 
@@ -402,8 +407,21 @@ func (o *oracle) load(ctx context.Context) error {
 		stop()
 	}
 	server.Pause(ctx, linger)
-	at := o.books.now()
-	var err error
+	if aim && !calm {
+		o.bucket.awaitOpen(ctx)
+	}
+	at, err := o.strike(ctx, fail, linger)
+	stop()
+	abandon()
+	<-deeds
+	o.ended(at)
+	return errors.Join(err, o.quiet(ctx))
+}
+
+// strike kills the server, a while after its disk has failed when that is to fail,
+// and returns the instant when it began.
+func (o *oracle) strike(ctx context.Context, fail bool, linger time.Duration) (at int64, err error) {
+	at = o.books.now()
 	if fail && o.cfg.Power != nil {
 		o.failures++
 		err = o.server.fail()
@@ -412,12 +430,7 @@ func (o *oracle) load(ctx context.Context) error {
 	if o.dies(ctx, dying) {
 		o.deaths++
 	}
-	err = errors.Join(err, o.server.kill())
-	stop()
-	abandon()
-	<-deeds
-	o.ended(at)
-	return errors.Join(err, o.quiet(ctx))
+	return at, errors.Join(err, o.server.kill())
 }
 
 func (o *oracle) result() Result {
@@ -430,7 +443,7 @@ func (o *oracle) result() Result {
 		r.Summary = append(r.Summary, s.summary())
 	}
 	r.Unanswered, r.Killed, r.Reach = again.unanswered, again.killed, time.Duration(again.reach)*time.Microsecond
-	r.Rests, r.Searched = o.rests, o.searched
+	r.Rests, r.Searched, r.Objects = o.rests, o.searched, o.bucket.count()
 	r.Fulls, r.Refused = o.fulls, int(o.server.refused.Load())
 	r.Findings, r.Wrong = o.findings.list()
 	return r

@@ -77,12 +77,12 @@ func TestOracleKillCycles(t *testing.T) {
 func record(result Result, err error, seed uint64) fault.Record {
 	return fault.Record{
 		Drill: "Kills",
-		What: "The server is killed with SIGKILL at random moments under load, at its start too, while streams are created, changed, paused, resumed and deleted and receivers refuse, hang, answer late and die. " +
+		What: "The server is killed with SIGKILL at random moments under load, at its start too, while streams are created, changed, paused, resumed and deleted and receivers, HTTP endpoints and a bucket, refuse, hang, answer late and die. " +
 			"What producers were told, what receivers got and what each stream's account says is compared, event by event.",
 		Command: fmt.Sprintf("go test ./bench/oracle -run TestOracleKillCycles -args -cycles %d -seed %d", result.Cycles, seed),
 		Seeds:   strconv.FormatUint(seed, 10),
 		Faults:  []fault.Count{{Name: "kills under load", Count: int64(result.Cycles)}, {Name: "starts", Count: int64(result.Restarts)}},
-		Judged: []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}, {Name: "events found", Count: int64(result.Searched)}, {Name: "exact comparisons of all accounts", Count: int64(result.Rests)},
+		Judged: []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}, {Name: "objects in a bucket", Count: int64(result.Objects)}, {Name: "events found", Count: int64(result.Searched)}, {Name: "exact comparisons of all accounts", Count: int64(result.Rests)},
 			{Name: "ms for the slowest start", Count: result.SlowestStart.Milliseconds()}},
 		Findings: result.With(err),
 	}

@@ -83,11 +83,23 @@ func (o *oracle) awaitOwn(ctx context.Context, kind string, id int64) error {
 }
 
 func (o *oracle) newStream(sp spec) *stream {
-	r := newReceiver(sp, o.cfg.Seed, o.books, o.findings, o.trace)
+	r := newReceiver(sp, o.cfg.Seed, o.books, o.findings, o.trace, o.bucket)
 	r.begin(o.restarts)
-	s := &stream{spec: sp, name: sp.Name, receiver: r, ownFrom: -1, from: edge{o.books.now(), 0}, to: never, filters: []filter{sp.Filter}, done: map[string]int{}}
+	s := &stream{spec: sp, name: sp.Name, receiver: r, ownFrom: -1, from: o.beginning(sp), to: never, filters: []filter{sp.Filter}, done: map[string]int{}}
 	o.streams = append(o.streams, s)
 	return s
+}
+
+// beginning returns from when on a stream has events that is created from now on.
+func (o *oracle) beginning(sp spec) edge {
+	switch sp.Start {
+	case "":
+		return edge{o.books.now(), 0}
+	case "earliest":
+		return always
+	}
+	start, _ := time.Parse(time.RFC3339Nano, sp.Start) // it was made by Format
+	return edge{o.books.at(start), o.books.at(start)}
 }
 
 // create creates a stream. Called again after a failure it finds out whether that
@@ -109,7 +121,7 @@ func (o *oracle) create(ctx context.Context, s *stream) error {
 			until = time.Now().Add(s.spec.Lasts)
 			s.to = edge{o.books.at(until), o.books.at(until)}
 		}
-		err := o.server.call(ctx, http.MethodPost, "/api/v1/streams", s.spec.body(s.name, s.receiver.server.URL+"/"+s.spec.Name, until), &v)
+		err := o.server.call(ctx, http.MethodPost, "/api/v1/streams", s.spec.body(s.name, s.receiver.server.URL, until), &v)
 		if isStatus(err, http.StatusConflict) {
 			// A kill came between the claim on the name and the stream. The claim
 			// is void only after a while; another name is as good.
@@ -121,7 +133,9 @@ func (o *oracle) create(ctx context.Context, s *stream) error {
 		}
 		s.id = v.ID
 	}
-	s.from.before = o.books.now()
+	if s.spec.Start == "" {
+		s.from.before = o.books.now()
+	}
 	s.done["stream.create"]++
 	return nil
 }
@@ -166,15 +180,18 @@ func (o *oracle) plan(cycle int) {
 		o.planEpisode()
 	}
 	if at(3) || at(12) {
-		o.planChange()
+		o.planChange(o.named(changing))
 	}
-	if at(4) || at(9) {
-		s := o.named(pausing)
-		o.due("pause", func(ctx context.Context) error { return o.setActive(ctx, s, false) })
+	if at(1) || at(3) || at(5) || at(8) || at(10) || at(13) {
+		o.planChange(o.named(changingBucket)) // an object on its way keeps the filter that it has
 	}
-	if at(6) || at(11) {
-		s := o.named(pausing)
-		o.due("resume", func(ctx context.Context) error { return o.setActive(ctx, s, true) })
+	for _, s := range []*stream{o.named(pausing), o.named(pausingBucket)} {
+		if at(4) || at(9) {
+			o.due("pause", func(ctx context.Context) error { return o.setActive(ctx, s, false) })
+		}
+		if at(6) || at(11) {
+			o.due("resume", func(ctx context.Context) error { return o.setActive(ctx, s, true) })
+		}
 	}
 	if at(2) || at(8) {
 		o.due("rotate keys", o.rotateKeys)
@@ -183,8 +200,10 @@ func (o *oracle) plan(cycle int) {
 		o.due("prune keys", o.pruneKeys)
 	}
 	if at(10) {
-		name := fmt.Sprintf("beta-doomed-%d", o.episode-1) // which may be still to be created, by an earlier deed
-		o.due("delete", func(ctx context.Context) error { return o.remove(ctx, o.named(name)) })
+		for _, name := range []string{doomed, doomedBucket} {
+			name := ofEpisode(name, o.episode-1) // which may be still to be created, by an earlier deed
+			o.due("delete", func(ctx context.Context) error { return o.remove(ctx, o.named(name)) })
+		}
 	}
 }
 
@@ -217,28 +236,20 @@ func (o *oracle) planEpisode() {
 	}
 	episode := o.episode
 	o.episode++
-	var doomed, middle, replay, ending *stream
+	var list []*stream
 	// The streams are made up when their turn comes: some name times.
 	o.due("create", func(ctx context.Context) error {
-		if doomed == nil {
-			a, b, c, d := o.episodeSpecs(episode)
-			doomed, middle, replay, ending = o.newStream(a), o.newStream(b), o.newStream(c), o.newStream(d)
-			replay.from = always
-			if c.Start != "earliest" {
-				start, _ := time.Parse(time.RFC3339Nano, c.Start) // it was made by Format
-				replay.from = edge{o.books.at(start), o.books.at(start)}
+		if list == nil {
+			for _, sp := range o.episodeSpecs(episode) {
+				list = append(list, o.newStream(sp))
 			}
 		}
-		for _, s := range []*stream{doomed, middle, replay, ending} {
+		for _, s := range list {
 			if s.id != 0 {
 				continue
 			}
-			from := s.from
 			if err := o.create(ctx, s); err != nil {
 				return err
-			}
-			if s == replay {
-				s.from = from
 			}
 		}
 		return nil
@@ -246,8 +257,7 @@ func (o *oracle) planEpisode() {
 }
 
 // planChange gives a stream its next filter.
-func (o *oracle) planChange() {
-	s := o.named(changing)
+func (o *oracle) planChange(s *stream) {
 	list := changes()
 	next := list[(s.done["change"]+1)%len(list)]
 	s.done["change"]++

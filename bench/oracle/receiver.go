@@ -2,8 +2,6 @@ package oracle
 
 import (
 	"bytes"
-	"encoding/json"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -50,6 +48,8 @@ type receiver struct {
 	scratch []byte
 	refused map[number]bool // poison that was here
 	trace   *trace
+	bucket  *bucket   // of a stream to Amazon S3; nil for others
+	numbers [2]uint64 // the last one of the objects in it, by class
 
 	conns conns
 }
@@ -69,20 +69,12 @@ func (r *repeats) add(o repeats) {
 	r.reach = max(r.reach, o.reach)
 }
 
-// ownEvent is an event that Sluice wrote about itself.
-type ownEvent struct {
-	ID      string          `json:"id"`
-	Type    string          `json:"event_type"`
-	Path    string          `json:"entity_path"`
-	Target  json.RawMessage `json:"target_id"`
-	Details struct {
-		Ledger *ledger `json:"ledger"`
-	} `json:"details"`
-}
-
-func newReceiver(sp spec, seed uint64, b *books, f *findings, t *trace) *receiver {
+func newReceiver(sp spec, seed uint64, b *books, f *findings, t *trace, all *bucket) *receiver {
 	r := &receiver{spec: sp, books: b, findings: f, rng: rand.New(rand.NewPCG(seed, mix(uint64(len(sp.Name))))),
 		changed: make(chan struct{}), own: map[string]int{}, refused: map[number]bool{}, trace: t, ends: map[int]int64{}}
+	if sp.Kind == kindS3 {
+		r.bucket = all
+	}
 	r.conns.init()
 	r.server = httptest.NewUnstartedServer(r)
 	r.server.Config.ConnState = r.conns.note
@@ -168,59 +160,96 @@ func (r *receiver) ownCount() int {
 	return len(r.order)
 }
 
-// reset breaks the connection.
-const reset = 0
+// Answers that are no status.
+const (
+	reset = 0  // the connection breaks
+	hung  = -1 // none, until the mode changes
+)
+
+// delivery is a request that brings events, or a check.
+type delivery struct {
+	check  bool
+	events [][]byte
+	object *object // that they are in; nil for none
+}
 
 // ServeHTTP takes a delivery.
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if req.Method != http.MethodPost {
-		return // from quiet
+	var d *delivery
+	switch {
+	case r.bucket != nil && req.Method == http.MethodPut:
+		d = r.readObject(req)
+	case r.bucket != nil:
+		answerObject(w, http.StatusForbidden, false) // from a check, which may look and delete elsewhere, or from quiet
+		return
+	case req.Method == http.MethodPost:
+		d = r.readEvents(req)
 	}
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return // the server was killed
+	if d == nil {
+		return // from quiet, or the server was killed
 	}
-	check := req.Header.Get("X-Sluice-Check") != ""
-	var events [][]byte
-	if !check {
-		events = r.split(body)
-	}
-	r.mu.Lock()
-	store, status := r.fate()
-	if check {
-		store = false
-	}
-	var poison bool
-	if status == http.StatusOK || store {
-		poison = r.poisoned(events)
-	}
-	if poison {
-		store, status = false, http.StatusBadRequest
-	}
-	hang := status < 0
-	if store {
-		r.take(events, status == http.StatusOK)
-	}
-	r.trace.request(r, events, store, status)
-	r.note(events, status == http.StatusOK)
-	changed := r.changed
-	r.mu.Unlock()
-
-	if hang {
+	status, proxied, changed := r.receive(d)
+	if status == hung {
 		select {
 		case <-changed:
 		case <-req.Context().Done():
 		}
 		status = http.StatusServiceUnavailable
 	}
-	if status == reset {
+	switch {
+	case status == reset:
 		panic(http.ErrAbortHandler)
+	case r.bucket != nil:
+		answerObject(w, status, proxied)
+	default:
+		w.WriteHeader(status)
 	}
-	w.WriteHeader(status)
+}
+
+// readEvents reads a request that posts events; it returns nil when the server was
+// killed while it sent it.
+func (r *receiver) readEvents(req *http.Request) *delivery {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil
+	}
+	if req.Header.Get("X-Sluice-Check") != "" {
+		return &delivery{check: true}
+	}
+	return &delivery{events: r.split(body)}
+}
+
+// receive stores what came, or does not, and returns the answer, whether a proxy
+// gives it, and what is closed when the mode changes.
+func (r *receiver) receive(d *delivery) (status int, proxied bool, changed <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	store, status := false, 0
+	if r.bucket != nil {
+		store, status, proxied = r.fateOfObject()
+	} else {
+		store, status = r.fate()
+	}
+	if d.check {
+		store = false
+	}
+	if (status == http.StatusOK || store) && r.poisoned(d.events) {
+		store, status = false, http.StatusBadRequest
+	}
+	good := status == http.StatusOK
+	if d.object != nil {
+		store, status = r.keep(d, store, status)
+	}
+	if store {
+		r.take(d.events, good)
+	}
+	r.trace.request(r, d.events, store, status)
+	r.note(d.events, good)
+	return status, proxied, r.changed
 }
 
 // fate decides whether a request's events are stored and what the answer is: a
-// status, reset, or -1 for none. The receiver is locked.
+// status, reset or hung. The receiver is locked.
 func (r *receiver) fate() (store bool, status int) {
 	switch r.mode {
 	case down:
@@ -239,7 +268,7 @@ func (r *receiver) fate() (store bool, status int) {
 		}
 	case hanging:
 		if r.rng.IntN(6) == 0 {
-			return r.rng.IntN(2) == 0, -1
+			return r.rng.IntN(2) == 0, hung
 		}
 	}
 	return true, http.StatusOK
@@ -339,9 +368,11 @@ func (r *receiver) count(n number, sure, alone bool) {
 		r.counts, r.sure, r.sureAt = append(r.counts, 0), append(r.sure, 0), append(r.sureAt, 0)
 	}
 	life := uint16(r.life)
-	if r.counts[i] > 0 {
+	if r.counts[i] > 0 && r.bucket != nil {
+		r.findings.add("%s: event %d is in the bucket twice", r.spec.Name, n)
+	} else if r.counts[i] > 0 {
 		r.again(r.sure[i] != 0)
-		if end := r.ends[int(r.sure[i])]; end != 0 && r.spec.PoisonRate == 0 && r.spec.Name != changing {
+		if end := r.ends[int(r.sure[i])]; end != 0 && r.spec.PoisonRate == 0 && !r.spec.changes() {
 			r.repeats.reach = max(r.repeats.reach, end-r.sureAt[i])
 		}
 		if r.sure[i] == life {
@@ -372,7 +403,7 @@ func (r *receiver) again(answered bool) {
 // is how Sluice finds out whether the one before it is to blame.
 func (r *receiver) inOrder(n number, alone bool) {
 	t := r.books.maker.traits(n)
-	if !r.spec.ordered(&t) || alone && r.failed[t.class()] {
+	if !r.spec.ordered(&t) || alone && r.bucket == nil && r.failed[t.class()] {
 		return
 	}
 	last := &r.last[n.producer()][t.class()]
@@ -382,64 +413,3 @@ func (r *receiver) inOrder(n number, alone bool) {
 	}
 	*last = n
 }
-
-// takeOwn counts an event that the oracle did not issue.
-func (r *receiver) takeOwn(payload []byte) {
-	var e ownEvent
-	if err := json.Unmarshal(payload, &e); err != nil || !ownType(e.Type) || e.ID == "" {
-		r.findings.add("%s: got what nobody issued: %.200q", r.spec.Name, payload)
-		return
-	}
-	if r.own[e.ID] == 0 {
-		r.order = append(r.order, e)
-	} else {
-		r.again(true)
-	}
-	r.own[e.ID]++
-}
-
-// ownType reports whether Sluice may write events of a type about what the oracle
-// does.
-func ownType(t string) bool {
-	switch t {
-	case "stream.create", "stream.update", "stream.pause", "stream.resume", "stream.delete",
-		"stream.failing", "stream.held", "stream.recovered", "stream.check", "token.create", "namespace.create", "secrets.rotate", "secrets.prune":
-		return true
-	}
-	return false
-}
-
-// shelf is what a receiver holds, at one moment.
-type shelf struct {
-	counts  []uint8
-	own     []ownEvent
-	refused map[number]bool
-}
-
-// arrived reports whether an event has arrived.
-func (s *shelf) arrived(n number) bool {
-	return n.serial() < uint64(len(s.counts)) && s.counts[n.serial()] > 0
-}
-
-// distinct returns how many events have arrived.
-func (s *shelf) distinct() int {
-	total := len(s.own)
-	for _, c := range s.counts {
-		if c > 0 {
-			total++
-		}
-	}
-	return total
-}
-
-func (r *receiver) shelf() shelf {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := shelf{counts: append([]uint8(nil), r.counts...), own: append([]ownEvent(nil), r.order...), refused: map[number]bool{}}
-	for n := range r.refused {
-		s.refused[n] = true
-	}
-	return s
-}
-
-func (e *ownEvent) about(stream int64) bool { return string(e.Target) == fmt.Sprint(stream) }

@@ -10,8 +10,10 @@ import (
 type spec struct {
 	Name        string
 	Tenant      string // "" for the instance
-	Format      string
-	Concurrency int // of the format event
+	Kind        string // "" for http
+	Format      string // of http
+	Concurrency int    // of the format event
+	Objects     int    // events in an object of the kind s3, at most; 0 for as many as come in a second
 	Filter      filter
 	PoisonRate  uint64        // one in so many events is refused for ever; 0 for none
 	Calm        bool          // the receiver never refuses anything for long
@@ -21,9 +23,13 @@ type spec struct {
 
 // ordered reports whether an event reaches the receiver in the order of the log.
 // Where filters change, only what all of them want does: what the first did not
-// want is sent late when a kill took the cursor back.
+// want is sent late when a kill took the cursor back. An object goes to a bucket
+// when all before it is on disk.
 func (s *spec) ordered(t *traits) bool {
-	if s.Name == changing {
+	if s.Kind == kindS3 {
+		return true
+	}
+	if s.changes() {
 		for _, f := range changes() {
 			if !f.wants(t.kind, t.namespace) {
 				return false
@@ -48,13 +54,17 @@ func (s *spec) poison(m maker, n number) bool {
 // inScope reports whether events of a tenant belong to the stream.
 func (s *spec) inScope(tenant string) bool { return s.Tenant == "" || s.Tenant == tenant }
 
-// body is the stream for the API. until may be zero.
+// changes reports whether the stream's filter changes.
+func (s *spec) changes() bool { return s.Name == changing || s.Name == changingBucket }
+
+// body is the stream for the API, to a receiver at a URL. until may be zero.
 func (s *spec) body(name, url string, until time.Time) any {
-	config := map[string]any{"url": url, "format": s.Format}
-	if s.Concurrency > 0 {
-		config["concurrency"] = s.Concurrency
+	b := map[string]any{"namespace": s.Tenant, "name": name, "filter": s.Filter.lists()}
+	if s.Kind == kindS3 {
+		b["kind"], b["config"], b["secrets"] = kindS3, s.object(url), map[string]string{"secret_access_key": "a-secret-access-key"}
+	} else {
+		b["kind"], b["config"] = "http", s.events(url)
 	}
-	b := map[string]any{"namespace": s.Tenant, "name": name, "kind": "http", "config": config, "filter": s.Filter.lists()}
 	if s.Start != "" {
 		b["start"] = s.Start
 	}
@@ -62,6 +72,25 @@ func (s *spec) body(name, url string, until time.Time) any {
 		b["until"] = until.UTC().Format(time.RFC3339Nano)
 	}
 	return b
+}
+
+// events configures the kind http.
+func (s *spec) events(url string) map[string]any {
+	config := map[string]any{"url": url + "/" + s.Name, "format": s.Format}
+	if s.Concurrency > 0 {
+		config["concurrency"] = s.Concurrency
+	}
+	return config
+}
+
+// object configures the kind s3.
+func (s *spec) object(url string) map[string]any {
+	config := map[string]any{"bucket": bucketName, "region": "us-east-1", "access_key_id": "a-key-id", "prefix": bucketPrefix,
+		"endpoint": url, "object_seconds": 1}
+	if s.Objects > 0 {
+		config["object_events"] = s.Objects
+	}
+	return config
 }
 
 // lists returns f with lists that are never null.
@@ -160,16 +189,20 @@ func firstSpecs() []spec {
 		{Name: changing, Tenant: "gamma", Format: "ndjson", Filter: changes()[0]},
 		{Name: pausing, Tenant: "alpha", Format: "array", PoisonRate: 900},
 		{Name: "all-array", Format: "array", PoisonRate: 1500},
+		{Name: pausingBucket, Tenant: "alpha", Kind: kindS3, Objects: 40},
+		{Name: changingBucket, Tenant: "gamma", Kind: kindS3, Filter: changes()[0]},
 	}
 }
 
 // Names of the streams that something is done to.
 const (
-	changing = "gamma-changing"
-	pausing  = "alpha-pausing"
+	changing       = "gamma-changing"
+	changingBucket = "gamma-bucket"
+	pausing        = "alpha-pausing"
+	pausingBucket  = "alpha-bucket"
 )
 
-// changes are the filters that one stream has in turn.
+// changes are the filters that two of the streams have in turn.
 func changes() []filter {
 	return []filter{
 		{Types: []string{"user.add", "git.push", "member.update"}},
@@ -178,17 +211,30 @@ func changes() []filter {
 }
 
 // episodeSpecs are the streams that come and go.
-func (o *oracle) episodeSpecs(episode int) (doomed, middle, replay, ending spec) {
-	name := func(s string) string { return fmt.Sprintf("%s-%d", s, episode) }
-	doomed = spec{Name: name("beta-doomed"), Tenant: "beta", Format: "ndjson", PoisonRate: 400}
-	middle = spec{Name: name("gamma-middle"), Tenant: "gamma", Format: "ndjson"}
-	replay = spec{Name: name("beta-replay"), Tenant: "beta", Format: "array", Start: "earliest"}
+func (o *oracle) episodeSpecs(episode int) []spec {
+	name := func(s string) string { return ofEpisode(s, episode) }
+	replay := spec{Name: name("beta-replay"), Tenant: "beta", Format: "array", Start: "earliest"}
 	if episode > 0 && !o.cfg.Untimed {
 		replay.Start = time.Now().Add(-5 * time.Second).UTC().Format(time.RFC3339Nano)
 	}
-	ending = spec{Name: name("alpha-ending"), Tenant: "alpha", Format: "array", Lasts: 2500 * time.Millisecond}
+	ending := spec{Name: name("alpha-ending"), Tenant: "alpha", Format: "array", Lasts: 2500 * time.Millisecond}
+	endingBucket := spec{Name: name("gamma-ending"), Tenant: "gamma", Kind: kindS3, Objects: 60, Lasts: 2500 * time.Millisecond}
 	if o.cfg.Untimed {
-		ending.Lasts = 0
+		ending.Lasts, endingBucket.Lasts = 0, 0
 	}
-	return doomed, middle, replay, ending
+	return []spec{
+		{Name: name(doomed), Tenant: "beta", Format: "ndjson", PoisonRate: 400},
+		{Name: name("gamma-middle"), Tenant: "gamma", Format: "ndjson"},
+		replay, ending, endingBucket,
+		{Name: name(doomedBucket), Tenant: "beta", Kind: kindS3, Objects: 25},
+	}
 }
+
+// The streams of an episode that are deleted in the middle of it.
+const (
+	doomed       = "beta-doomed"
+	doomedBucket = "beta-bucket"
+)
+
+// ofEpisode names a stream that comes and goes.
+func ofEpisode(name string, episode int) string { return fmt.Sprintf("%s-%d", name, episode) }

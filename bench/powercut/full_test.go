@@ -49,7 +49,7 @@ func TestFullDisk(t *testing.T) {
 	record.Command += fmt.Sprintf(" -args -fulls %d -seed %d", *fullsFlag, seed)
 	record.Seeds = strconv.FormatUint(seed, 10)
 	record.Faults = []fault.Count{{Name: "full disks", Count: int64(result.Fulls)}, {Name: "starts", Count: int64(result.Restarts)}}
-	record.Judged = []fault.Count{{Name: "posts refused", Count: int64(result.Refused)}, {Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}, {Name: "events found", Count: int64(result.Searched)}, {Name: "exact comparisons of all accounts", Count: int64(result.Rests)}}
+	record.Judged = []fault.Count{{Name: "posts refused", Count: int64(result.Refused)}, {Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}, {Name: "objects in a bucket", Count: int64(result.Objects)}, {Name: "events found", Count: int64(result.Searched)}, {Name: "exact comparisons of all accounts", Count: int64(result.Rests)}}
 }
 
 // TestFullDiskFindsAMissingFloor plays with a server that takes every disk for an
