@@ -90,6 +90,9 @@ func makeBackup(ctx context.Context, o backupOptions, env *Env) error {
 	if err := sqlite.Copy(ctx, filepath.Join(o.Data, controlFile), control); err != nil {
 		return err
 	}
+	if known, err := sqlite.Peek(ctx, control, identityKey); err != nil || len(known) == 0 {
+		return errors.Join(fmt.Errorf("%s is not that of a server with a log: nothing was copied", filepath.Join(o.Data, controlFile)), err)
+	}
 	info, err := os.Stat(control)
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func (e advised) Unwrap() error { return e.error }
 func adviseRestore(data string, err error) error {
 	all, listing := listSnapshots(data)
 	if listing != nil || len(all) == 0 {
-		return advised{err, fmt.Sprintf("No snapshot is in %s: bring %s back from a backup.", filepath.Join(data, snapshotFolder), controlFile)}
+		return advised{err, fmt.Sprintf("No snapshot is in %s: take the control-*.db of a backup with\n\n  sluice control restore --data %s --snapshot FILE", filepath.Join(data, snapshotFolder), data)}
 	}
 	newest := all[0].made
 	return advised{err, fmt.Sprintf(`
@@ -64,7 +64,7 @@ func controlRestoreFlags(fs *flag.FlagSet, env *Env) action {
 // controlRestore puts the best that there is in the place of damaged control state.
 func controlRestore(ctx context.Context, o restoreOptions, env *Env) error {
 	path := filepath.Join(o.Data, controlFile)
-	sources, err := restoreSources(o, path)
+	sources, err := restoreSources(ctx, o, path)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func controlRestore(ctx context.Context, o restoreOptions, env *Env) error {
 
 // restoreSources returns what may take the place of the store at path, the best
 // first.
-func restoreSources(o restoreOptions, path string) ([]snapshot, error) {
+func restoreSources(ctx context.Context, o restoreOptions, path string) ([]snapshot, error) {
 	if o.Snapshot != "" {
 		made, err := time.Parse(snapshotName, filepath.Base(o.Snapshot))
 		if err == nil {
@@ -104,13 +104,18 @@ func restoreSources(o restoreOptions, path string) ([]snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() <= emptyStore {
 		if len(all) == 0 {
 			return nil, fmt.Errorf("%s holds neither %s nor a snapshot of it", o.Data, controlFile)
 		}
 		return all, nil
 	}
 	s, err := sqlite.OpenStore(path, sqlite.Options{})
+	if err == nil && holdsLog(o.Data) {
+		if _, err := s.Get(ctx, identityKey); errors.Is(err, store.ErrNotFound) {
+			return all, s.Close()
+		}
+	}
 	switch {
 	case err == nil:
 		return nil, errors.Join(s.Close(), fmt.Errorf("%s is sound, and nothing was changed: --snapshot FILE goes back to a snapshot all the same", path))

@@ -68,9 +68,9 @@ const (
 // prepareData makes the data folder, or makes sure that it holds a server's
 // state. It reports whether the state is new.
 func prepareData(cfg *Config) (fresh bool, err error) {
-	_, err = os.Stat(filepath.Join(cfg.Data, controlFile))
+	control, err := os.Stat(filepath.Join(cfg.Data, controlFile))
 	if err == nil {
-		return false, nil
+		return false, refuseEmpty(cfg.Data, control)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return false, err
@@ -93,6 +93,25 @@ func prepareData(cfg *Config) (fresh bool, err error) {
 		}
 	}
 	return true, os.MkdirAll(cfg.Data, 0o700)
+}
+
+// emptyStore is how many bytes SQLite takes for none: it would make a new store of
+// such a file, and remove the write-ahead log beside it.
+const emptyStore = 1
+
+// refuseEmpty refuses control state that was emptied: a new one would give the log
+// another identity, and take everything in it for another server's.
+func refuseEmpty(data string, control fs.FileInfo) error {
+	if control.Size() > emptyStore || !holdsLog(data) {
+		return nil // without a log, a first start has ended early
+	}
+	return adviseRestore(data, fmt.Errorf("%s holds a log, and its %s is empty", data, controlFile))
+}
+
+// holdsLog reports whether a data folder holds a log, or may hold one.
+func holdsLog(data string) bool {
+	_, err := os.Stat(filepath.Join(data, logFolder))
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // openRing opens the key file, and makes it when the state is new.
@@ -156,9 +175,12 @@ const (
 	anchorPrefix = "anchor/"
 )
 
-// logIdentity returns the identity of the log, made at random at the first start
-// (or at one after it, when that ended before it was written).
-func logIdentity(ctx context.Context, s store.Store) (v identity, err error) {
+// errNameless says that control state has lost what it knew of the log beside it.
+var errNameless = fmt.Errorf("%w: it does not know the log beside it", store.ErrDamaged)
+
+// logIdentity returns the identity of the log in a data folder, made at random at
+// the first start (or at one after it, when that ended before it was written).
+func logIdentity(ctx context.Context, s store.Store, data string) (v identity, err error) {
 	rec, err := s.Get(ctx, identityKey)
 	if err == nil {
 		if err := json.Unmarshal(rec.Value, &v); err != nil {
@@ -168,6 +190,9 @@ func logIdentity(ctx context.Context, s store.Store) (v identity, err error) {
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return v, err
+	}
+	if holdsLog(data) {
+		return v, errNameless
 	}
 	v.ID = newLogID().String()
 	value, err := json.Marshal(v)
@@ -295,7 +320,7 @@ func noticeSenders(cfg *Config, env destination.Env) (map[string]notice.Sender, 
 
 func (p *parts) openLog(ctx context.Context, cfg *Config, lg *slog.Logger) error {
 	var err error
-	if p.identity, err = logIdentity(ctx, p.store); err != nil {
+	if p.identity, err = logIdentity(ctx, p.store, cfg.Data); err != nil {
 		return err
 	}
 	id, earlier, err := p.identity.ids()
