@@ -77,6 +77,9 @@ func controlRestore(ctx context.Context, o restoreOptions, env *Env) error {
 			fmt.Fprintf(env.Stderr, "not taken: %v\n", err)
 			continue
 		}
+		if err == nil {
+			err = giveToOwner(o.Data, path, path+".lock")
+		}
 		if err != nil {
 			return err
 		}

@@ -100,12 +100,16 @@ func restoreFiles(ctx context.Context, o restoration, m *backup.Manifest) error 
 		}
 	}
 	failpoint.Here(failpoint.RestoreFilled)
-	return sqlite.Replace(ctx, sqlite.Replacement{
+	err := sqlite.Replace(ctx, sqlite.Replacement{
 		Path: filepath.Join(o.Data, controlFile), From: filepath.Join(o.From, control), Aside: filepath.Join(o.Data, controlFile+".before"),
 		Adjust: func(ctx context.Context, s store.Store) error {
 			return errors.Join(renewIdentity(ctx, s, m), leaveOutNumbers(ctx, s))
 		},
 	})
+	if err != nil {
+		return err
+	}
+	return giveAllToOwner(o.Data)
 }
 
 func restoreKey(ctx context.Context, o restoration) error {
