@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"slices"
 	"sync"
 	"time"
@@ -189,8 +190,11 @@ func keyAct(eventType, message string, fields map[string]any) act {
 // errKeyFile tells an administrator of the instance, who owns the file, why it
 // could not be changed.
 func errKeyFile(err error) error {
-	return sluice.Errorf(sluice.Internal, "the key file was not changed: %v", err).
-		WithHint("the server must be able to write the file and its folder; nothing is lost")
+	e := sluice.Errorf(sluice.Internal, "the key file was not changed: %v", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return e.WithHint("do not stop the server, which still has the keys: put a key file there, your copy or that of a new server, and rotate again: that writes them into it")
+	}
+	return e.WithHint("the server must be able to write the file and its folder; nothing is lost")
 }
 
 // runReseal seals anew what the current key did not seal: at the start, when a

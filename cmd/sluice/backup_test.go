@@ -99,3 +99,20 @@ func TestBackupRefuses(t *testing.T) {
 		}
 	}
 }
+
+// What is no key file is refused before anything else is copied, and that there is
+// none is said.
+func TestRestoreLooksAtTheKeyFile(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	stopped(t, startServer(t, data, http.DefaultClient))
+	to, again := filepath.Join(t.TempDir(), "backup"), filepath.Join(t.TempDir(), "again")
+	wantRun(t, "is complete", "backup", "--data", data, "--to", to, "--with-key")
+	res := sluiceRun(t.Context(), nil, "", "restore", "--from", to, "--data", again, "--key-file", filepath.Join(to, "backup.json"))
+	if res.code != exitFailure || !strings.Contains(res.stderr, "no key file") {
+		t.Errorf("restore with what is no key file: got %+v", res)
+	}
+	wantRun(t, "new identity", "restore", "--from", to, "--data", again, "--key-file", filepath.Join(data, keyName))
+	without := filepath.Join(t.TempDir(), "without")
+	wantRun(t, "is complete", "backup", "--data", data, "--to", without)
+	wantRun(t, "before the start", "restore", "--from", without, "--data", filepath.Join(t.TempDir(), "more"))
+}

@@ -178,7 +178,7 @@ func printVerdicts(w io.Writer, notes []string, all []verdict) error {
 	}
 	for _, v := range all {
 		fmt.Fprintf(&b, "%s: %d events in %d blocks, %d to %d, %s; anchor: %s\n",
-			v.Partition, v.Events, v.Blocks, v.First, v.Last, formatSize(v.Bytes), v.Anchor)
+			v.Partition, v.Events, v.Blocks, v.First, v.Last, formatBytes(v.Bytes), v.Anchor)
 		for _, g := range v.Gaps {
 			fmt.Fprintf(&b, "  recorded gap: events %d to %d: %s\n", g.First, g.Last, g.Cause)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/sluicelog/sluice/backup"
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/failpoint"
+	"github.com/sluicelog/sluice/secret"
 	"github.com/sluicelog/sluice/sqlite"
 	"github.com/sluicelog/sluice/store"
 )
@@ -62,6 +63,9 @@ func restore(ctx context.Context, o restoration, env *Env) error {
 	}
 	_, err = fmt.Fprintf(env.Stdout, "Restored the state of %s into %s. The log has a new identity; the streams go on where they stood then, and send again what was delivered since.\n",
 		m.MadeAt.Format("2006-01-02 15:04:05 UTC"), o.Data)
+	if _, absent := os.Stat(filepath.Join(o.Data, keyName)); err == nil && absent != nil {
+		_, err = fmt.Fprintf(env.Stdout, "The backup has no key file: put your copy at %s before the start.\n", filepath.Join(o.Data, keyName))
+	}
 	return err
 }
 
@@ -81,8 +85,16 @@ func emptyFolder(dir string) error {
 // restoreFiles copies everything. Control state comes last: without it no server
 // starts on what is there.
 func restoreFiles(ctx context.Context, o restoration, m *backup.Manifest) error {
+	if o.KeyFile != "" {
+		if err := restoreKey(ctx, o); err != nil {
+			return err
+		}
+	}
 	var control string
 	for _, f := range m.Files {
+		if f.Name == keyName && o.KeyFile != "" {
+			continue
+		}
 		if strings.HasPrefix(f.Name, "control-") {
 			control = f.Name
 			continue
@@ -93,11 +105,6 @@ func restoreFiles(ctx context.Context, o restoration, m *backup.Manifest) error 
 	}
 	if control == "" {
 		return fmt.Errorf("%w: it holds no control state", backup.ErrDamaged)
-	}
-	if o.KeyFile != "" {
-		if err := restoreKey(ctx, o); err != nil {
-			return err
-		}
 	}
 	failpoint.Here(failpoint.RestoreFilled)
 	err := sqlite.Replace(ctx, sqlite.Replacement{
@@ -112,13 +119,21 @@ func restoreFiles(ctx context.Context, o restoration, m *backup.Manifest) error 
 	return giveAllToOwner(o.Data)
 }
 
+// restoreKey comes first: what is no key file leaves the folder empty, for another
+// try.
 func restoreKey(ctx context.Context, o restoration) error {
 	info, err := os.Stat(o.KeyFile)
 	if err != nil {
+		return fmt.Errorf("copy the key file: %w", err)
+	}
+	to := filepath.Join(o.Data, keyName)
+	if _, err := backup.Copy(ctx, o.KeyFile, to, info.Size()); err != nil {
 		return err
 	}
-	_, err = backup.Copy(ctx, o.KeyFile, filepath.Join(o.Data, keyName), info.Size())
-	return err
+	if _, err := secret.OpenKeyFile(to); err != nil {
+		return errors.Join(fmt.Errorf("copy the key file %s: %w", o.KeyFile, err), os.Remove(to))
+	}
+	return nil
 }
 
 // renewIdentity gives the restored log an identity of its own: the original may

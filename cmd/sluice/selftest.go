@@ -113,7 +113,7 @@ func selftest(ctx context.Context, data string) (*selfReport, error) {
 	r := &selfReport{Program: version(), System: runtime.GOOS + "/" + runtime.GOARCH, Processors: runtime.NumCPU(), At: time.Now().UTC(), Data: data}
 	var err error
 	if r.Free, err = freeSpace(data); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("look at the free space of %s: %w", data, err)
 	}
 	if r.Free < selftestRoom {
 		return nil, fmt.Errorf("%s has %s free, and the test needs %s", data, formatBytes(int64(r.Free)), formatBytes(selftestRoom))

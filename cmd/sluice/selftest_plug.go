@@ -81,7 +81,7 @@ func verifyPlug(dir string, last uint64, out io.Writer) error {
 	path := filepath.Join(dir, plugFile)
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) && last > 0 {
-		return fmt.Errorf("%s is gone, with %d records that were on disk: do not trust this disk with anything", path, last)
+		return fmt.Errorf("%s is gone, with %d records that were on disk: unless --verify has removed it before, do not trust this disk with anything", path, last)
 	}
 	if err != nil {
 		return err

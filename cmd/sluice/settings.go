@@ -52,7 +52,7 @@ func (c *Config) settings() []setting {
 		{name: "compression", value: choiceValue{&c.Compression, []string{"s2", "zstd"}}, usage: "how new events are stored: `s2|zstd`; zstd takes a third less disk and a third more processor time, and may be chosen or left at any start"},
 		{name: "segment-size", value: sizeValue{&c.SegmentSize}, usage: "`SIZE` of the log's files"},
 		{name: "index", value: boolValue{&c.Index}, usage: "keep a search index, for sluice search, export and tail; --index=false saves its memory and processor time"},
-		{name: "free-floor", value: sizeValue{&c.FreeFloor}, usage: "free disk space (`SIZE`) below which events are refused with 507; 0 is the least that is safe"},
+		{name: "free-floor", value: sizeValue{&c.FreeFloor}, usage: "free disk space (`SIZE`) below which events are refused with 507; 0 is the least that is allowed: 64MiB, or two segments of each partition if that is more"},
 		{name: "retention-audit", value: durationValue{&c.RetentionAudit}, usage: "`SPAN` that audit events are kept"},
 		{name: "retention-git", value: durationValue{&c.RetentionGit}, usage: "`SPAN` that Git events are kept"},
 		{name: "retention-bytes-audit", value: sizeValue{&c.RetentionBytesAudit}, usage: "most `SIZE` of all audit events on disk; 0 is no limit"},

@@ -170,7 +170,7 @@ func (s *snapshots) write(ctx context.Context, path string) error {
 	if room, err := s.makeRoom(need); err != nil {
 		return err
 	} else if !room {
-		return fmt.Errorf("it may need %s, and what is free below %s is not for snapshots", formatSize(int64(need)), formatSize(int64(s.floor)))
+		return fmt.Errorf("it may need %s, and what is free below %s is not for snapshots", formatBytes(int64(need)), formatSize(int64(s.floor)))
 	}
 	return s.db.Snapshot(ctx, path)
 }
