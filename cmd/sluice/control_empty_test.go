@@ -29,9 +29,13 @@ func TestEmptyControlState(t *testing.T) {
 		if err := empty(); err != nil {
 			t.Fatal(err)
 		}
+		before := sizeOf(t, path)
 		want := "sluice control restore --data " + data
 		if res := serveOnce(t, "--data", data); res.code != exitFailure || !strings.Contains(res.stderr, want) {
 			t.Fatalf("%s: serve: got code %d: %s; want 1 and %q", name, res.code, res.stderr, want)
+		}
+		if after := sizeOf(t, path); after != before {
+			t.Errorf("%s: serve changed the file: got %d bytes, want %d", name, after, before)
 		}
 		if res := sluiceRun(t.Context(), nil, "", "backup", "--data", data, "--to", to); res.code == exitOK {
 			t.Errorf("%s: a backup was made: %s", name, res.stdout)
@@ -44,6 +48,15 @@ func TestEmptyControlState(t *testing.T) {
 	s := startServer(t, data, http.DefaultClient, "--existing")
 	s.post(30, 31)
 	stopped(t, s)
+}
+
+func sizeOf(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
 }
 
 // newStore puts a store without a record at path.
