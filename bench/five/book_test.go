@@ -157,6 +157,7 @@ type shelf struct {
 
 	mu       sync.Mutex
 	arrivals map[string]int // by id
+	order    []string       // the ids, as they came first
 	total    int
 }
 
@@ -172,6 +173,9 @@ func (s *shelf) take(said string, payload []byte) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.arrivals[id] == 0 {
+		s.order = append(s.order, id)
+	}
 	s.arrivals[id]++
 	s.total++
 	if s.once && s.arrivals[id] > 1 {

@@ -76,6 +76,7 @@ func (w *world) play(t *testing.T) {
 	w.kill(t)
 	w.settle(t)
 	w.judge(t)
+	w.judgeOrder(t)
 	w.report(t)
 	w.redeliver(t)
 }

@@ -37,7 +37,7 @@ func (s *score) record() record.Record {
 	return record.Record{
 		Drill: "All five kinds",
 		What: "Receivers of all five kinds refuse, hang and die while events are posted, and the server is killed in between. What each of them got is compared with what was posted, byte by byte, and with the accounts; " +
-			"the bucket has to hold each event once; secrets are looked for in the server's log, answers, metrics, pages and files.",
+			"the bucket has to hold each event once, all but webhooks have to come in the order of the log; secrets are looked for in the server's log, answers, metrics, pages and files.",
 		Command:  fmt.Sprintf("go test ./bench/five -args -rounds %d", *roundsFlag),
 		Faults:   []record.Count{{Name: "refusals, hangs and deaths of destinations", Count: s.faults}, {Name: "kills", Count: s.kills}},
 		Judged:   []record.Count{{Name: "events posted", Count: s.events}, {Name: "events that came", Count: s.came}},

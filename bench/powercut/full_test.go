@@ -5,8 +5,6 @@ package powercut_test
 import (
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -43,8 +41,7 @@ func TestFullDisk(t *testing.T) {
 	record.Findings = result.With(err)
 	if err != nil {
 		t.Error(err)
-		words, _ := os.ReadFile(filepath.Join(dir, "server.log"))
-		t.Logf("the server's last words: %s", words[max(0, len(words)-4000):])
+		lastWords(t, dir)
 	}
 	record.Command += fmt.Sprintf(" -args -fulls %d -seed %d", *fullsFlag, seed)
 	record.Seeds = strconv.FormatUint(seed, 10)

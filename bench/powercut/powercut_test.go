@@ -52,6 +52,13 @@ func newDisk(t *testing.T, dir string) *powercut.Disk {
 	return d
 }
 
+// lastWords shows the end of the server's log, which goes with the folder.
+func lastWords(t *testing.T, dir string) {
+	t.Helper()
+	words, _ := os.ReadFile(filepath.Join(dir, "server.log"))
+	t.Logf("the server's last words: %s", words[max(0, len(words)-4000):])
+}
+
 // TestCutLosesWhatWasNotSynced holds that the disk is one that loses power.
 func TestCutLosesWhatWasNotSynced(t *testing.T) {
 	d := newDisk(t, t.TempDir())
@@ -113,6 +120,7 @@ func TestPowerCuts(t *testing.T) {
 	}
 	if err != nil {
 		t.Error(err)
+		lastWords(t, dir)
 	}
 	record.Findings = result.With(err)
 	record.Command += fmt.Sprintf(" -args -cycles %d -seed %d", result.Cycles, seed)
