@@ -294,8 +294,12 @@ func (o *oracle) setActive(ctx context.Context, s *stream, active bool) error {
 	return nil
 }
 
-// remove deletes a stream.
+// remove deletes a stream, which may have been deleted by an earlier deed that was
+// late.
 func (o *oracle) remove(ctx context.Context, s *stream) error {
+	if s.deleted {
+		return nil
+	}
 	s.to.after = min(s.to.after, o.books.now())
 	err := o.server.call(ctx, http.MethodDelete, fmt.Sprintf("/api/v1/streams/%d", s.id), nil, nil)
 	if err != nil && !isStatus(err, http.StatusNotFound) {
