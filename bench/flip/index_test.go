@@ -16,7 +16,12 @@ import (
 	"github.com/sluicelog/sluice/sqlite"
 )
 
-const chunkEvents = 150 // so that there are chunks
+// Chunks of few events, so that there are some; and of fewer once a bit was flipped,
+// so that an index has to store what it has not stored yet.
+const (
+	chunkEvents = 150
+	laterEvents = 10
+)
 
 // indexer is a running search on the sound log of a state.
 type indexer struct {
@@ -27,14 +32,14 @@ type indexer struct {
 	unsure  bool // an answer said that it may lack something
 }
 
-func (st *state) openIndex(ctx context.Context, dir string) (*indexer, error) {
+func (st *state) openIndex(ctx context.Context, dir string, chunk int) (*indexer, error) {
 	engine, err := sqlite.OpenIndex(dir, sqlite.Options{})
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	x := &indexer{engine: engine, end: cancel, done: make(chan error, 1)}
-	x.service = search.New(search.Config{Log: st.sound.log, Engine: engine, ChunkEvents: chunkEvents})
+	x.service = search.New(search.Config{Log: st.sound.log, Engine: engine, ChunkEvents: chunk})
 	go func() { x.done <- x.service.Run(ctx) }()
 	return x, nil
 }
@@ -55,7 +60,7 @@ func (st *state) makeIndex(ctx context.Context) error {
 	if err := errors.Join(os.RemoveAll(from), os.RemoveAll(to)); err != nil {
 		return err
 	}
-	x, err := st.openIndex(ctx, from)
+	x, err := st.openIndex(ctx, from, chunkEvents)
 	if err != nil {
 		return err
 	}
@@ -84,6 +89,20 @@ func (x *indexer) whole(ctx context.Context) error {
 	})
 }
 
+// stores waits until what was not in chunks has become some: the index also takes
+// changes.
+func (x *indexer) stores(ctx context.Context, st *state) error {
+	return server.Await(ctx, server.Patience, "new chunks", func(ctx context.Context) error {
+		for _, s := range x.service.Status(ctx) {
+			n := len(st.parts[s.Partition].events)
+			if want := n/chunkEvents + n%chunkEvents/laterEvents; s.Chunks < want || s.State == search.StateOpening {
+				return fmt.Errorf("want %d chunks: %+v", want, s)
+			}
+		}
+		return nil
+	})
+}
+
 // question is a search and what it has to find.
 type question struct {
 	phrase, scope string
@@ -103,13 +122,16 @@ func questions() []question {
 // judgeIndex asks an index that may be damaged, at once and when it says that it is
 // whole.
 func judgeIndex(ctx context.Context, f *flip, dir string) error {
-	x, err := f.state.openIndex(ctx, filepath.Join(dir, "index"))
+	x, err := f.state.openIndex(ctx, filepath.Join(dir, "index"), laterEvents)
 	if err != nil {
 		return err
 	}
 	err = x.judge(ctx, f.state)
 	if err == nil {
 		err = x.whole(ctx)
+	}
+	if err == nil {
+		err = x.stores(ctx, f.state)
 	}
 	if err == nil {
 		var wrong error

@@ -28,6 +28,9 @@ func TestMissingChecksAreFound(t *testing.T) {
 		{"pages of the index are not compared with their checksums", indexKind, []mutant.Edit{
 			{File: "index/page.go", Old: "binary.LittleEndian.Uint32(stored) != checksum(first, page, stored[4:])", New: "first == 0 && binary.LittleEndian.Uint32(stored) != checksum(first, page, stored[4:])"},
 		}},
+		{"an index that its header keeps from being written is not made anew", indexKind, []mutant.Edit{
+			{File: "sqlite/index_file.go", Old: "headerError(f.engine.path(f.partition, f.generation), indexError(err), index.ErrDamaged)", New: "indexError(err)"},
+		}},
 		{"sealing keys are not compared with their ids", keyKind, []mutant.Edit{
 			{File: "secret/keyfile.go", Old: "!ok || twice || k.id != fields[1] {", New: "!ok || twice {"},
 			{File: "secret/keyfile.go", Old: "			keys[k.id] = k\n", New: "			k.id = fields[1]\n			keys[k.id] = k\n"},
