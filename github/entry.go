@@ -17,8 +17,8 @@ type entry map[string]json.RawMessage
 const clientSeconds = 32_503_680_000
 
 // present puts an event of either vocabulary into GitHub's form: all its members,
-// and what clients rely on besides. Members whose type the official client does
-// not take are left out; the native API has each event as it was accepted.
+// and what clients rely on besides. Members whose type or number the official client
+// does not take are left out; the native API has each event as it was accepted.
 func present(e *control.FoundEvent) entry {
 	out := entry{}
 	_ = json.Unmarshal(e.Event, &out) // the log holds JSON objects only
@@ -84,7 +84,7 @@ func takes(name string, v json.RawMessage) bool {
 	case "created_at", "@timestamp":
 		return false // set anew
 	}
-	return true
+	return is[any](v) // no number is beyond what they hold
 }
 
 // foldMember returns the name of the typed member that a name stands for: clients

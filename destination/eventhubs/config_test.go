@@ -181,8 +181,9 @@ func FuzzConnectionString(f *testing.F) {
 		if c.Host == "" || c.Port == "" || (c.Key == "") == (c.Signature == "") {
 			t.Errorf("parse %q: got host %q, port %q, want them and one credential", s, c.Host, c.Port)
 		}
-		again, err := parseConnection(strings.ReplaceAll(s, ";", " ; ")+";", "hub")
-		if err != nil || again != c {
+		spaced := strings.ReplaceAll(strings.TrimSpace(s), ";", " ; ") + ";"
+		again, err := parseConnection(spaced, "hub")
+		if len(spaced) <= maxConnectionString && (err != nil || again != c) {
 			t.Errorf("parse of %q with blanks: got %v, want the same", s, err)
 		}
 	})
