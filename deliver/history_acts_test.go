@@ -17,7 +17,7 @@ import (
 func (h *history) act() string {
 	id := h.stream()
 	m := h.models[id]
-	switch n := h.r.IntN(44); {
+	switch n := h.r.IntN(46); {
 	case n < 6:
 		return h.post()
 	case n < 8:
@@ -44,6 +44,8 @@ func (h *history) act() string {
 		return h.removeBusy(id)
 	case n < 44 && n > 40:
 		return h.secret(id)
+	case n >= 44:
+		return h.kill(h.keeper(id))
 	case n < 22:
 		return h.interrupt()
 	case n < 24:
@@ -56,6 +58,15 @@ func (h *history) act() string {
 		return "wait"
 	}
 	return h.fault(id)
+}
+
+// keeper returns a stream to a bucket, if there is one.
+func (h *history) keeper(id sluice.StreamID) sluice.StreamID {
+	i := slices.IndexFunc(h.ids, func(id sluice.StreamID) bool { return h.models[id].bucket != nil })
+	if h.models[id].bucket != nil || i < 0 {
+		return id
+	}
+	return h.ids[i]
 }
 
 // pause pauses a stream, or lets one that is paused go on.

@@ -64,10 +64,7 @@ func (h *history) fault(id sluice.StreamID) string {
 	case 11:
 		return h.hang(id)
 	}
-	if h.models[id].bucket != nil {
-		return h.kill(id)
-	}
-	return h.late(id)
+	return h.kill(id)
 }
 
 // muffle loses notices, or the answers to them.
@@ -216,23 +213,41 @@ func (h *history) late(id sluice.StreamID) string {
 }
 
 // kill ends the process around a Put of a stream's next object, if there is one
-// within some minutes.
+// within some minutes. The object has to be the same after the start, although more
+// was posted, and the filter may be another one by then.
 func (h *history) kill(id sluice.StreamID) string {
-	b, at := h.models[id].bucket, h.pick("before", "after")
+	m := h.models[id]
+	if m.bucket == nil {
+		return h.late(id)
+	}
+	b, at := m.bucket, h.pick("before", "after")
 	kill := h.w.killer()
 	b.hook(at, kill.hook)
-	h.post()
+	for range 3 {
+		h.post() // not all of one type
+	}
 	select {
 	case <-kill.hit:
-		b.hook(at, nil)
-		for _, id := range h.ids {
-			h.models[id].forget()
-		}
-		h.post() // the object has to be the same all the same
-		kill.finish()
-		return fmt.Sprintf("kill %s a put: %d", at, id)
 	case <-time.After(3 * time.Minute):
 		b.hook(at, nil)
+		return "post"
 	}
-	return "post"
+	b.hook(at, nil)
+	for _, id := range h.ids {
+		h.models[id].forget()
+	}
+	h.post()
+	what := fmt.Sprintf("kill %s a put: %d", at, id)
+	if h.r.IntN(2) == 0 {
+		what = "filter and " + what
+		v := h.view(id)
+		m.look(v)
+		m.refilter(h.filter(), v)
+		conf := h.w.confs[id]
+		conf.Filter = m.filter
+		conf.Version++
+		h.w.confs[id] = conf
+	}
+	kill.finish()
+	return what
 }

@@ -440,5 +440,18 @@ func (h *history) arrived(id sluice.StreamID) {
 	}
 	if m.bucket != nil {
 		m.bucket.once()
+		h.repeated(id, m.bucket)
 	}
+}
+
+// repeated holds that objects that were tried again missed what had gone from the
+// log, and nothing else.
+func (h *history) repeated(id sluice.StreamID, b *bucket) {
+	b.set(func(*receiver) {
+		for _, e := range slices.Sorted(maps.Keys(b.missing)) {
+			if f := h.known[e]; !f.lost && f.seq >= h.w.log.First("audit") {
+				h.w.t.Errorf("stream %d: event %s was missing in its object when that was tried again", id, e)
+			}
+		}
+	})
 }
