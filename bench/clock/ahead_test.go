@@ -17,7 +17,6 @@ import (
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/bench/drill"
 	"github.com/sluicelog/sluice/bench/fault"
-	"github.com/sluicelog/sluice/bench/mutant"
 	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 	"github.com/sluicelog/sluice/destination/s3/s3test"
@@ -68,21 +67,6 @@ func (w *world) record() fault.Record {
 		Faults:   []fault.Count{{Name: "jumps", Count: 4}},
 		Judged:   []fault.Count{{Name: "events", Count: int64(w.producer.Acked())}},
 		Findings: w.found,
-	}
-}
-
-// TestADayAheadFindsRetentionThatGoesOn plays with a server that does not mind how
-// far the clock is ahead.
-func TestADayAheadFindsRetentionThatGoesOn(t *testing.T) {
-	w := &world{t: t}
-	w.begin(broken(t, mutant.Edit{File: "deliver/retention.go", Old: "const clockSlack = time.Hour", New: "const clockSlack = 100 * time.Hour"}))
-	w.fill(9000)
-	w.archived() // a stream that is behind is entitled to its events
-	w.clock.Set(day)
-	w.fill(9000)
-	server.Pause(t.Context(), time.Second)
-	if w.kept(); !mention(w.found, "removed") {
-		t.Errorf("a server that took young events for old ones was not found out: %q", w.found)
 	}
 }
 

@@ -5,7 +5,6 @@ package clock
 import (
 	"flag"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/sluicelog/sluice/bench/mutant"
@@ -14,7 +13,6 @@ import (
 var (
 	cyclesFlag = flag.Int("cycles", 3, "how often the server is killed under load while its clock jumps")
 	eventsFlag = flag.Int("events", 400, "events acknowledged in each cycle, at least")
-	mutantFlag = flag.Bool("mutants", false, "play with servers broken on purpose, too, which have to be found out")
 	seedFlag   = flag.Uint64("seed", 0, "seed of all that is random; 0 takes a new one")
 )
 
@@ -26,12 +24,6 @@ func soon() []mutant.Edit {
 		{File: "deliver/retention.go", Old: "const clockGrace = time.Hour", New: "const clockGrace = 300 * time.Millisecond"},
 		{File: "control/health.go", Old: "recoveredAfter = time.Minute", New: "recoveredAfter = time.Second"},
 	}
-}
-
-// broken builds a server with a clock and a defect, unless mutants are not asked for.
-func broken(t *testing.T, defects ...mutant.Edit) string {
-	t.Helper()
-	return mutant.Broken(t, *mutantFlag, Edits(append(defects, soon()...)...), Flag)
 }
 
 // made is the server without a defect, which all tests share.
@@ -51,14 +43,4 @@ func newClock(t *testing.T) *Clock {
 		}
 	})
 	return c
-}
-
-// mention reports whether one of the findings has some words in it.
-func mention(findings []string, words string) bool {
-	for _, f := range findings {
-		if strings.Contains(f, words) {
-			return true
-		}
-	}
-	return false
 }

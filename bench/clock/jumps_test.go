@@ -13,9 +13,7 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice"
-	"github.com/sluicelog/sluice/bench/drill"
 	"github.com/sluicelog/sluice/bench/fault"
-	"github.com/sluicelog/sluice/bench/mutant"
 	"github.com/sluicelog/sluice/bench/oracle"
 	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
@@ -35,25 +33,6 @@ func TestJumpsUnderLoad(t *testing.T) {
 	if jumps < int64(*cyclesFlag) {
 		t.Errorf("jumps: got %d, want one in each life at least", jumps)
 	}
-}
-
-// TestJumpsFindTimesThatGoBack plays with a server that takes the wall clock as it
-// is.
-func TestJumpsFindTimesThatGoBack(t *testing.T) {
-	c := newClock(t)
-	s := drill.NewServer(t, broken(t, mutant.Edit{File: "eventlog/partition.go", Old: "if t.Before(p.accepted) {", New: "if false {"}))
-	s.Env = append(s.Env, c.Env())
-	s.Start()
-	p := drill.NewProducer(t, s)
-	p.Post(t.Context(), 50)
-	c.Set(-day)
-	p.Post(t.Context(), 50)
-	drill.Await(t, "a time of acceptance that goes back", func(ctx context.Context) error {
-		if found, _ := inspect(ctx, oracle.End{Address: s.URL(), Token: server.AdminToken}, c); !mention(found, "is found after") {
-			return fmt.Errorf("not found out: %q", found)
-		}
-		return nil
-	})
 }
 
 // jump plays and keeps the record.

@@ -49,15 +49,6 @@ func (w *neighbours) record() fault.Record {
 	}
 }
 
-// TestDeadAndSlowFindsAnEarlyCursor plays with a server that takes refused events
-// for delivered ones.
-func TestDeadAndSlowFindsAnEarlyCursor(t *testing.T) {
-	w := &neighbours{t: t, seed: 1}
-	if w.play(broken(t, refusedIsDelivered), 1); len(w.found) == 0 {
-		t.Error("a server that takes refused events for delivered ones was not found out")
-	}
-}
-
 // neighbours are the destinations beside each other.
 type neighbours struct {
 	t          *testing.T

@@ -42,15 +42,6 @@ func (w *flight) record() fault.Record {
 	}
 }
 
-// TestChangesInFlightFindsAnEarlyCursor plays with a server that takes refused
-// events for delivered ones.
-func TestChangesInFlightFindsAnEarlyCursor(t *testing.T) {
-	w := newFlight(t, 1)
-	if w.play(broken(t, refusedIsDelivered), 3); len(w.found) == 0 {
-		t.Error("a server that takes refused events for delivered ones was not found out")
-	}
-}
-
 // flight is a server whose streams are changed.
 type flight struct {
 	t        *testing.T

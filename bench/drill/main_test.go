@@ -20,7 +20,6 @@ var (
 	roundsFlag = flag.Int("rounds", 4, "changes while deliveries are in flight")
 	killsFlag  = flag.Int("kills", 1, "kills beside a dead and a slow destination")
 	binaryFlag = flag.String("binary", "", "the server that opens the data of earlier ones; built when it is not given")
-	mutantFlag = flag.Bool("mutants", false, "play with servers broken on purpose, too, which have to be found out")
 	seedFlag   = flag.Uint64("seed", 0, "seed of all that is random; 0 takes a new one")
 )
 
@@ -28,15 +27,6 @@ var (
 var made = mutant.Shared{}
 
 func TestMain(m *testing.M) { made.Run(m) }
-
-// broken builds a server with a defect, unless mutants are not asked for.
-func broken(t *testing.T, edits ...mutant.Edit) string {
-	t.Helper()
-	return mutant.Broken(t, *mutantFlag, edits)
-}
-
-// refusedIsDelivered lets the server take every try for a success.
-var refusedIsDelivered = mutant.Edit{File: "deliver/step.go", Old: "	res := d.call(ctx, l, dest, b)\n", New: "	res := d.call(ctx, l, dest, b)\n	res.Err = nil\n"}
 
 // background posts until stop is called, which waits until the last request is
 // complete or cannot be.

@@ -22,7 +22,6 @@ import (
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/bench/drill"
 	"github.com/sluicelog/sluice/bench/fault"
-	"github.com/sluicelog/sluice/bench/mutant"
 	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 	"github.com/sluicelog/sluice/destination/s3/s3test"
@@ -59,16 +58,6 @@ func (d *restoration) record() fault.Record {
 		Faults:   []fault.Count{{Name: "lost data folders", Count: 1}, {Name: "events lost with it, acknowledged after the backup", Count: int64(d.lost)}},
 		Judged:   []fault.Count{{Name: "events", Count: int64(d.events)}, {Name: "streams", Count: 5}},
 		Findings: d.found,
-	}
-}
-
-// TestRestoredBackupFindsAnOldIdentity plays with a restoration that leaves the log
-// its identity: objects then collide with those of the lost log.
-func TestRestoredBackupFindsAnOldIdentity(t *testing.T) {
-	var d restoration
-	d.play(t, broken(t, mutant.Edit{File: "cmd/sluice/restore.go", Old: "	v.ID = newLogID().String()\n", New: ""}))
-	if len(d.found) == 0 {
-		t.Error("a restored log with the identity of the lost one was not found out")
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"github.com/sluicelog/sluice/bench/drill"
 	"github.com/sluicelog/sluice/bench/fault"
-	"github.com/sluicelog/sluice/bench/mutant"
 	"github.com/sluicelog/sluice/bench/server"
 	"github.com/sluicelog/sluice/client"
 	"github.com/sluicelog/sluice/eventlog"
@@ -46,30 +45,6 @@ func (st *stormed) record() fault.Record {
 			{Name: "ended while starting", Count: int64(st.early)}},
 		Judged:   []fault.Count{{Name: "events", Count: int64(st.events)}},
 		Findings: st.found,
-	}
-}
-
-// TestRestartStormFindsWhatIsLeftOver plays with a server that leaves a file behind
-// with each start.
-func TestRestartStormFindsWhatIsLeftOver(t *testing.T) {
-	binary := broken(t, mutant.Edit{File: "cmd/sluice/drill_left.go", New: `package main
-
-import "os"
-
-var _ = func() bool {
-	for i, a := range os.Args {
-		if a == "--data" {
-			if f, err := os.CreateTemp(os.Args[i+1]+"/log", "left-*"); err == nil {
-				_ = f.Close()
-			}
-		}
-	}
-	return true
-}()
-`})
-	st := &stormed{seed: 1}
-	if st.play(t, binary, 20); len(st.found) == 0 {
-		t.Error("a server that leaves files behind was not found out")
 	}
 }
 

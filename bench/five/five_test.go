@@ -35,9 +35,8 @@ type world struct {
 }
 
 var (
-	roundsFlag  = flag.Int("rounds", 1, "how often all five kinds are played")
-	binaryFlag  = flag.String("binary", "", "the server to judge; built when it is not given")
-	mutantsFlag = flag.Bool("mutants", false, "play with servers broken on purpose, too, which have to be found out")
+	roundsFlag = flag.Int("rounds", 1, "how often all five kinds are played")
+	binaryFlag = flag.String("binary", "", "the server to judge; built when it is not given")
 )
 
 // TestFiveKinds lets each destination refuse, hang, die and come back while

@@ -1,3 +1,5 @@
+//go:build torture
+
 package five
 
 import (
@@ -58,7 +60,7 @@ func (e *encoder) release() {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			binary := mutant.Broken(t, *mutantsFlag, c.edits)
+			binary := mutant.Broken(t, c.edits)
 			mutant.Found(t, os.Args[0], "TestFiveKinds", c.says, "-binary", binary)
 		})
 	}

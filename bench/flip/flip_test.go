@@ -16,7 +16,6 @@ var (
 	seedsFlag  = flag.Int("seeds", 300, "how many bits are flipped, one after another")
 	seedFlag   = flag.Uint64("seed", 1, "the first seed; the others follow")
 	serverFlag = flag.Int("servers", 5, "how many bits are flipped under the server itself")
-	mutantFlag = flag.Bool("mutants", false, "play with programs broken on purpose, too, which have to be found out")
 	sampleFlag = flag.String("sample", "", "folder of the data; made when it is absent")
 )
 

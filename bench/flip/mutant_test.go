@@ -1,3 +1,5 @@
+//go:build torture
+
 package flip
 
 import (
@@ -10,9 +12,6 @@ import (
 // TestMissingChecksAreFound plays flips of each kind of file with programs that do
 // not compare a checksum of it: each has to be found out.
 func TestMissingChecksAreFound(t *testing.T) {
-	if !*mutantFlag {
-		t.Skip("programs broken on purpose are played with -mutants, as make torture does")
-	}
 	o := order{Sample: filepath.Join(t.TempDir(), "sample"), Binary: mutant.Test(t, nil)}
 	noRecordSum := mutant.Edit{File: "sqlite/sum.go", Old: "	if recordSum(key, value, version) != sum {", New: "	if key == \"\" && recordSum(key, value, version) != sum {"}
 	for _, c := range []struct {

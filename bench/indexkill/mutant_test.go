@@ -1,20 +1,16 @@
+//go:build torture
+
 package indexkill
 
 import (
-	"flag"
 	"testing"
 
 	"github.com/sluicelog/sluice/bench/mutant"
 )
 
-var mutantFlag = flag.Bool("mutants", false, "play with an index broken on purpose, too, which has to be found out")
-
 // TestEarlyPositionIsFound kills a process whose index commits how far it is before
 // what it has: a kill in between leaves a hole.
 func TestEarlyPositionIsFound(t *testing.T) {
-	if !*mutantFlag {
-		t.Skip("an index broken on purpose is played with -mutants, as make torture does")
-	}
 	const content = `		if c != nil {
 			if err := insertChunk(tx, number, c); err != nil {
 				return err

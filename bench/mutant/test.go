@@ -22,13 +22,11 @@ func Test(t testing.TB, edits []Edit, flags ...string) (binary string) {
 	return binary
 }
 
-// Broken is Test for a server with a defect that a drill has to find. Without asked
-// the test is skipped: each of them takes a build.
-func Broken(t *testing.T, asked bool, edits []Edit, flags ...string) (binary string) {
+// Broken is Test for a server with a defect that a drill has to find. Each of them
+// takes a build and a run of its drill, so what plays with them is behind the build
+// tag torture.
+func Broken(t *testing.T, edits []Edit, flags ...string) (binary string) {
 	t.Helper()
-	if !asked {
-		t.Skip("servers broken on purpose are played with -mutants, as make torture does")
-	}
 	t.Parallel()
 	return Test(t, edits, flags...)
 }

@@ -1,3 +1,5 @@
+//go:build torture
+
 package oracle
 
 import (
@@ -24,7 +26,7 @@ func TestOracleFindsBrokenUploads(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			result, err := Run(t.Context(), Config{
-				Binary: mutant.Broken(t, *mutantsFlag, []mutant.Edit{c.edit, SmallChunks()}), Dir: t.TempDir(), Cycles: 64, Acknowledged: 1000, Seed: 1, StopAtFinding: true, Report: t.Output(),
+				Binary: mutant.Broken(t, []mutant.Edit{c.edit, SmallChunks()}), Dir: t.TempDir(), Cycles: 64, Acknowledged: 1000, Seed: 1, StopAtFinding: true, Report: t.Output(),
 			})
 			t.Logf("found after %d starts: %q", result.Restarts, result.Findings)
 			if result.Wrong == 0 {

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && torture
 
 package powercut_test
 
@@ -34,7 +34,7 @@ func TestLogFillsDiskFindsBrokenServers(t *testing.T) {
 		}},
 	} {
 		t.Run(m.what, func(t *testing.T) {
-			binary := mutant.Broken(t, *mutantFlag, m.edits)
+			binary := mutant.Broken(t, m.edits)
 			mutant.Found(t, os.Args[0], "TestLogFillsDisk", m.says, "-grown", binary)
 		})
 	}

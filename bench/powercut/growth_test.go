@@ -31,7 +31,6 @@ import (
 var (
 	retentionFlag = flag.Bool("retention", false, "when the log has filled the disk, wait until retention gives space back, some two minutes")
 	grownFlag     = flag.String("grown", "", "the server whose log fills the disk; built when it is not given")
-	mutantFlag    = flag.Bool("mutants", false, "play with servers broken on purpose, too, which have to be found out")
 )
 
 const smallDisk = 128 << 20 // bytes: some 40 MiB of log above the floor
