@@ -90,8 +90,8 @@ func makeBackup(ctx context.Context, o backupOptions, env *Env) error {
 	if err := sqlite.Copy(ctx, filepath.Join(o.Data, controlFile), control); err != nil {
 		return err
 	}
-	if known, err := sqlite.Peek(ctx, control, identityKey); err != nil || len(known) == 0 {
-		return errors.Join(fmt.Errorf("%s is not that of a server with a log: nothing was copied", filepath.Join(o.Data, controlFile)), err)
+	if err := refuseUnknown(ctx, o.Data, control); err != nil {
+		return fmt.Errorf("nothing was copied: %s: %w", filepath.Join(o.Data, controlFile), err)
 	}
 	info, err := os.Stat(control)
 	if err != nil {

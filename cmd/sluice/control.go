@@ -115,7 +115,7 @@ func restoreSources(ctx context.Context, o restoreOptions, path string) ([]snaps
 	}
 	s, err := sqlite.OpenStore(path, sqlite.Options{})
 	if err == nil && holdsLog(o.Data) {
-		if _, err := s.Get(ctx, identityKey); errors.Is(err, store.ErrNotFound) {
+		if _, err := logIdentity(ctx, s, o.Data); errors.Is(err, store.ErrDamaged) {
 			return all, s.Close()
 		}
 	}

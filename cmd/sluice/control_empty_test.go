@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,20 +12,25 @@ import (
 	"github.com/sluicelog/sluice/sqlite"
 )
 
-// Control state that was emptied, or that does not know the log beside it, is taken
-// neither for that of a first start nor into a backup, and the snapshot takes its
-// place.
+// Control state that was emptied, that does not know the log beside it, or that is
+// another server's, is taken neither for that of a first start nor into a backup, and
+// the snapshot takes its place.
 func TestEmptyControlState(t *testing.T) {
 	got := &arrivals{ids: map[string]int{}}
 	receiver := httptest.NewServer(got)
 	defer receiver.Close()
 	data, _, _ := prepared(t, receiver.URL)
+	other, _, _ := prepared(t, receiver.URL)
 	path, to := filepath.Join(data, controlFile), filepath.Join(t.TempDir(), "backup")
 	wantRun(t, "is complete", "backup", "--data", data, "--to", to)
 	for name, empty := range map[string]func() error{
 		"no byte":   func() error { return os.Truncate(path, 0) },
 		"one byte":  func() error { return os.Truncate(path, 1) }, // SQLite takes it for none
 		"no record": func() error { return newStore(path) },
+		"of another server": func() error {
+			b, err := os.ReadFile(filepath.Join(other, controlFile))
+			return errors.Join(err, os.WriteFile(path, b, 0o600))
+		},
 	} {
 		if err := empty(); err != nil {
 			t.Fatal(err)

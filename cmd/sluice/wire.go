@@ -186,7 +186,7 @@ func logIdentity(ctx context.Context, s store.Store, data string) (v identity, e
 		if err := json.Unmarshal(rec.Value, &v); err != nil {
 			return v, fmt.Errorf("read the log's identity: %w", err)
 		}
-		return v, nil
+		return v, refuseForeign(data, v)
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return v, err
