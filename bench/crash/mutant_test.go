@@ -1,3 +1,5 @@
+//go:build torture
+
 package crash
 
 import (
@@ -11,9 +13,6 @@ import (
 // each: that has to be found at the point that shows it, or the drill would prove
 // nothing.
 func TestBrokenServersAreFound(t *testing.T) {
-	if !*allFlag {
-		t.Skip("it takes more builds of the server: played with -all")
-	}
 	for _, c := range []struct {
 		name, play, point string
 		edit              mutant.Edit
