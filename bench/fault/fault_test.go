@@ -147,8 +147,13 @@ func TestReport(t *testing.T) {
 	bad.Drill, bad.Findings = "Bit flips", []string{"an event\nwas lost"}
 	skipped := record()
 	skipped.Drill, skipped.Skipped = "Clock jumps", "no root"
-	all, missing := Complete([]Record{record(), bad, skipped})
-	if got, want := len(missing), len(Drills())-3; got != want || len(all) != len(Drills()) {
+	many := record()
+	many.Drill, many.Faults = "Random histories", nil
+	for i := range fewCounts + 1 {
+		many.Faults = append(many.Faults, Count{fmt.Sprint("deaths of sort ", i), 1000})
+	}
+	all, missing := Complete([]Record{record(), bad, skipped, many})
+	if got, want := len(missing), len(Drills())-4; got != want || len(all) != len(Drills()) {
 		t.Errorf("drills without a record: got %d of %d, want %d of %d", got, len(all), want, len(Drills()))
 	}
 	var b strings.Builder
@@ -160,6 +165,7 @@ func TestReport(t *testing.T) {
 	for _, want := range []string{
 		"| commit | abc |", "150µs / 2ms (100 syncs)", "| [Power cuts](#power-cuts) | 1,300 cuts, 3 failing disks | 1,234,567 events | none | 1m1s |",
 		"| **1** |", "- an event was lost\n", "Not played: no root", "Seeds: 17. Played on 2 January 2026.",
+		"| 9,000 of 9 kinds | 1,234,567 events |", "Faults: 1,000 deaths of sort 0, ",
 		"| [Kills](#kills) |  |  | not played | 0s |", "## Kills\n\nNot played: it kept no record\n",
 	} {
 		if !strings.Contains(b.String(), want) {

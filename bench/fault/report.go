@@ -35,7 +35,7 @@ func (r Report) Write(w io.Writer) error {
 	b.WriteString("\n| drill | faults | judged | findings | took |\n| --- | --- | --- | --- | --- |\n")
 	for _, rec := range r.Records {
 		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s | %s |\n", rec.Drill, strings.ReplaceAll(strings.ToLower(rec.Drill), " ", "-"),
-			counts(rec.Faults), counts(rec.Judged), rec.verdict(), time.Duration(rec.Seconds*float64(time.Second)).Round(time.Second))
+			brief(rec.Faults), brief(rec.Judged), rec.verdict(), time.Duration(rec.Seconds*float64(time.Second)).Round(time.Second))
 	}
 	for _, rec := range r.Records {
 		rec.section(&b)
@@ -72,6 +72,12 @@ func (r Record) section(b *strings.Builder) {
 		}
 		b.WriteString(".\n")
 	}
+	if len(r.Faults) > fewCounts {
+		fmt.Fprintf(b, "\nFaults: %s.\n", counts(r.Faults))
+	}
+	if len(r.Judged) > fewCounts {
+		fmt.Fprintf(b, "\nJudged: %s.\n", counts(r.Judged))
+	}
 	if r.Skipped != "" {
 		fmt.Fprintf(b, "\nNot played: %s\n", r.Skipped)
 	}
@@ -81,6 +87,21 @@ func (r Record) section(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "- %s\n", strings.ReplaceAll(f, "\n", " "))
 	}
+}
+
+// fewCounts is how many numbers the table has of a drill.
+const fewCounts = 8
+
+// brief writes numbers with their names, and only their sum when they are many.
+func brief(all []Count) string {
+	if len(all) <= fewCounts {
+		return counts(all)
+	}
+	sum := int64(0)
+	for _, c := range all {
+		sum += c.Count
+	}
+	return fmt.Sprintf("%s of %d kinds", thousands(sum), len(all))
 }
 
 // counts writes numbers with their names.
