@@ -263,7 +263,7 @@ func (w *flight) end() {
 	w.found = append(w.found, whole(w.t, w.server, acked, w.witness, w.rotating, w.pausing)...)
 	refused := w.rotating.Held().Refused
 	w.producer.Post(w.t.Context(), 50)
-	w.found = append(w.found, settled(w.t, w.server, w.rotating)...)
+	w.found = append(w.found, settled(w.t, w.server, w.rotating, w.filtering)...)
 	if again := w.rotating.Held().Refused; again != refused {
 		w.find("an old token was used %d times after it was replaced", again-refused)
 	}
