@@ -44,8 +44,7 @@ func (b *bucket) stuck() (release func()) {
 
 func TestObjectIsFilledWhileEventsCome(t *testing.T) {
 	simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
-		b := w.bucket(1, "acme")
-		b.cutBy(eager)
+		b := w.bucketBy(1, "acme", eager)
 		time.Sleep(time.Second) // it is at the tail
 		for range 3 {
 			w.post("acme", "a", 30)
@@ -68,8 +67,7 @@ func TestNextObjectIsFilledWhileOneIsStored(t *testing.T) {
 	for _, end := range []string{"stored", "failed", "killed", "filter", "removed"} {
 		t.Run(end, func(t *testing.T) {
 			simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
-				b := w.bucket(1, "acme")
-				b.cutBy(eager)
+				b := w.bucketBy(1, "acme", eager)
 				time.Sleep(time.Second) // it is at the tail
 				release := b.stuck()
 				w.post("acme", "a", 60)
@@ -137,8 +135,7 @@ func TestOpenObjectsGiveWay(t *testing.T) {
 	simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
 		var all []*bucket
 		for id := range sluice.StreamID(7) {
-			b := w.bucket(id+1, "acme")
-			b.cutBy(eager)
+			b := w.bucketBy(id+1, "acme", eager)
 			all = append(all, b)
 		}
 		for range 9 {
@@ -193,8 +190,7 @@ func TestOnlyReadingMakesTheTailWait(t *testing.T) {
 			simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
 				const events = 50_000
 				w.busy.Store(c.busy)
-				b := w.bucket(1, "acme")
-				b.cutBy(destination.ObjectLimits{Bytes: 16 << 20, Events: 12_000, Age: time.Minute})
+				b := w.bucketBy(1, "acme", destination.ObjectLimits{Bytes: 16 << 20, Events: 12_000, Age: time.Minute})
 				b.encode = c.encode
 				b.hook("before", func(context.Context) { time.Sleep(c.take) }) // simulated
 				w.post("acme", "a", 1)
@@ -219,8 +215,7 @@ func TestKillsWhileFillingAhead(t *testing.T) {
 	for at := range 12 {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
-				b := w.bucket(1, "acme")
-				b.cutBy(eager)
+				b := w.bucketBy(1, "acme", eager)
 				b.hook("before", func(context.Context) { time.Sleep(70 * time.Millisecond) }) // simulated
 				for i := range 40 {
 					w.post("acme", "a", 37)

@@ -234,7 +234,14 @@ func (l *lines) Close() error   { return nil }
 // bucket adds a stream to a bucket that starts now.
 func (w *world) bucket(id sluice.StreamID, namespace string, change ...func(*Stream)) *bucket {
 	w.t.Helper()
+	return w.bucketBy(id, namespace, w.emptyBucket().limits, change...)
+}
+
+// bucketBy is bucket with other limits of objects, from the beginning on.
+func (w *world) bucketBy(id sluice.StreamID, namespace string, limits destination.ObjectLimits, change ...func(*Stream)) *bucket {
+	w.t.Helper()
 	b := w.emptyBucket()
+	b.limits = limits
 	w.stream(id, namespace, append(change, func(s *Stream) {
 		b.receiver = w.dests[id]
 		s.Open = func() (destination.Destination, error) { return b, nil }

@@ -59,8 +59,7 @@ func (w *world) crowd(p *part) {
 // when that is due, and not for every block that comes.
 func TestFullObjectThatGaveWay(t *testing.T) {
 	simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
-		c := &counting{bucket: w.bucket(1, "acme")}
-		c.cutBy(eager)
+		c := &counting{bucket: w.bucketBy(1, "acme", eager)}
 		w.change(1, func(s *Stream) { s.Open = func() (destination.Destination, error) { return c, nil } })
 		time.Sleep(time.Second) // it is at the tail
 		release := c.stuck()
@@ -98,8 +97,7 @@ func TestNothingIsKeptAtRest(t *testing.T) {
 	for name, counts := range map[string][]int{"stored": {30, 30, 30}, "open": {30, 30, 30, 30, 30}} {
 		t.Run(name, func(t *testing.T) {
 			simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
-				b := w.bucket(1, "acme")
-				b.cutBy(eager)
+				w.bucketBy(1, "acme", eager)
 				time.Sleep(time.Second) // it is at the tail
 				want := uint64(0)
 				for _, n := range counts {

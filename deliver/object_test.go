@@ -62,8 +62,7 @@ func left(t *testing.T, w *world) {
 
 func TestObjectsAreCutBySize(t *testing.T) {
 	simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
-		b := w.bucket(1, "acme")
-		b.cutBy(destination.ObjectLimits{Bytes: 1000, Events: 1e6, Age: time.Hour})
+		b := w.bucketBy(1, "acme", destination.ObjectLimits{Bytes: 1000, Events: 1e6, Age: time.Hour})
 		w.post("acme", "a", 45) // of 51 bytes mostly
 		time.Sleep(time.Hour)
 		w.expect(1, sluice.Ledger{Accepted: 45, Delivered: 45})
@@ -179,8 +178,7 @@ func TestUntilCutsTheRestAtOnce(t *testing.T) {
 	for _, later := range []bool{false, true} { // whether another event shows where the stream ends
 		t.Run(fmt.Sprintf("later %t", later), func(t *testing.T) {
 			simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
-				b := w.bucket(1, "acme", func(s *Stream) { s.Until = time.Now().Add(20 * time.Second) })
-				b.cutBy(destination.ObjectLimits{Bytes: 1 << 20, Events: 100, Age: time.Hour})
+				b := w.bucketBy(1, "acme", destination.ObjectLimits{Bytes: 1 << 20, Events: 100, Age: time.Hour}, func(s *Stream) { s.Until = time.Now().Add(20 * time.Second) })
 				w.post("acme", "a", 9)
 				time.Sleep(21 * time.Second)
 				if later {
@@ -375,8 +373,7 @@ func TestRetentionPastAPlan(t *testing.T) {
 func TestIdleBucketIsNotBehind(t *testing.T) {
 	retention := map[string]Retention{"audit": {Bytes: 1}}
 	simulate(t, spooled(t, Options{Retention: retention}), func(t *testing.T, w *world) {
-		b := w.bucket(1, "acme")
-		b.cutBy(destination.ObjectLimits{Bytes: 1 << 20, Events: 100, Age: time.Hour})
+		b := w.bucketBy(1, "acme", destination.ObjectLimits{Bytes: 1 << 20, Events: 100, Age: time.Hour})
 		for range 10 * 24 {
 			w.post("acme", "a", 2)
 			time.Sleep(time.Hour)

@@ -19,8 +19,7 @@ func TestTailWaitsForNoBucket(t *testing.T) {
 		t.Run(fmt.Sprint(events), func(t *testing.T) {
 			simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
 				w.busy.Store(true)
-				b := w.bucket(1, "acme")
-				b.cutBy(destination.ObjectLimits{Bytes: 16 << 20, Events: events, Age: time.Minute})
+				b := w.bucketBy(1, "acme", destination.ObjectLimits{Bytes: 16 << 20, Events: events, Age: time.Minute})
 				b.encode = 200 * time.Microsecond
 				w.post("acme", "a", 1)
 				time.Sleep(2 * time.Minute)

@@ -248,7 +248,7 @@ func TestServeTellsDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	res := s.stop()
-	if res.code != exitFailure || !strings.Contains(res.stderr, `record "log" does not verify`) || !strings.Contains(res.stderr, "bring control.db back from a backup") {
+	if res.code != exitFailure || !strings.Contains(res.stderr, `record "log" does not verify`) || !strings.Contains(res.stderr, "take the control-*.db of a backup") {
 		t.Errorf("serve: got code %d: %s; want 1, the record and what to do", res.code, res.stderr)
 	}
 	if all, err := listSnapshots(data); err != nil || len(all) != 0 {
