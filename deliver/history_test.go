@@ -398,10 +398,10 @@ func (h *history) told(id sluice.StreamID) (gaps []gapTold, events uint64) {
 // finish heals everything and judges what arrived.
 func (h *history) finish() {
 	for _, id := range h.ids {
+		h.mode(id, "ok") // first: a stream that goes on sends at once
 		h.models[id].paused = false
 		h.change(id, func(s *Stream) { s.Paused = false })
 		h.renew(id)
-		h.mode(id, "ok")
 	}
 	h.settle(15 * time.Minute)
 	h.trace = append(h.trace, "end")
