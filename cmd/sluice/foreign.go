@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -25,28 +27,26 @@ func refuseForeign(data string, v identity) error {
 	if err != nil {
 		return err
 	}
-	segments, err := filepath.Glob(filepath.Join(data, logFolder, "*", "*.seg"))
+	log := os.DirFS(filepath.Join(data, logFolder))
+	segments, err := fs.Glob(log, "*/*.seg")
 	if err != nil {
 		return err
 	}
 	slices.Sort(segments)
 	slices.Reverse(segments) // the newest of each partition first
 	known := ""              // the partition that was looked at
-	for _, path := range segments {
-		if filepath.Dir(path) == known {
+	for _, name := range segments {
+		if path.Dir(name) == known {
 			continue
 		}
-		of, sound, err := logOf(path)
-		if err != nil {
-			return err
-		}
+		of, sound := logOf(log, name)
 		if !sound {
-			continue // empty or damaged: the one before it tells as much
+			continue // the one before it tells as much
 		}
 		if of != id && !slices.Contains(earlier, of) {
 			return errForeign
 		}
-		known = filepath.Dir(path)
+		known = path.Dir(name)
 	}
 	return nil
 }
@@ -68,18 +68,19 @@ func refuseUnknown(ctx context.Context, data, control string) error {
 	return refuseForeign(data, v)
 }
 
-// logOf returns to which log a segment belongs, unless its first header is damaged
-// or not there.
-func logOf(path string) (id eventlog.LogID, sound bool, err error) {
-	f, err := os.Open(path)
+// logOf returns to which log a segment belongs. It is not sound when its first
+// header is damaged or not there, or when it cannot be read, of which whoever opens
+// the log tells the cause.
+func logOf(log fs.FS, name string) (id eventlog.LogID, sound bool) {
+	f, err := log.Open(name)
 	if err != nil {
-		return id, false, err
+		return id, false // retention may have removed it since
 	}
 	defer f.Close()
 	head := make([]byte, eventlog.HeaderSize)
 	if _, err := io.ReadFull(f, head); err != nil {
-		return id, false, nil // whoever opens the log tells why
+		return id, false
 	}
 	h, err := eventlog.ParseHeader(head)
-	return h.Log, err == nil, nil
+	return h.Log, err == nil
 }
