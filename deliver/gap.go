@@ -90,11 +90,12 @@ func (l *lane) miss(end Start) {
 	}
 }
 
-// findEnd finds out what is stored of a stream whose until has passed: how much that
-// is, and where the stream ends, when a later block is stored already. Only a lane
-// that reads by itself needs the end: the tail tells others.
+// findEnd finds out what is stored of a stream that has an until: how much that is,
+// and where the stream ends, when a later block is stored already. It asks the log
+// and not the clock, which may have been set back since. Only a lane that reads by
+// itself needs the end: the tail tells others.
 func (d *Deliverer) findEnd(ctx context.Context, l *lane, conf *Stream) error {
-	if l.rec.End != nil || !ended(conf) {
+	if l.rec.End != nil || conf.Until.IsZero() {
 		return nil
 	}
 	end, last, err := d.endOf(ctx, l, conf)
@@ -103,7 +104,7 @@ func (d *Deliverer) findEnd(ctx context.Context, l *lane, conf *Stream) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.seen = end.Total
+	l.seen, l.over = end.Total, !last
 	if last || !l.rec.Behind {
 		return nil
 	}
@@ -113,8 +114,8 @@ func (d *Deliverer) findEnd(ctx context.Context, l *lane, conf *Stream) error {
 	return nil
 }
 
-// endOf returns the last position that is stored of a stream whose until has passed,
-// and whether that is the last one of all.
+// endOf returns the last position that is stored of a stream up to its until, and
+// whether that is the last one of all.
 func (d *Deliverer) endOf(ctx context.Context, l *lane, conf *Stream) (end Start, last bool, err error) {
 	seq, err := d.log.Since(ctx, l.p.name, conf.Until.Add(time.Nanosecond))
 	if err != nil {

@@ -194,13 +194,36 @@ func (h *history) step() {
 }
 
 // settle gives the engine time, and ends when retention has not just looked: what
-// it does takes the flusher some milliseconds to write.
+// it does takes the flusher some milliseconds to write, and seconds to tell when
+// notices get lost.
 func (h *history) settle(d time.Duration) {
 	time.Sleep(d)
 	if time.Since(h.w.since)%retentionEvery < time.Second {
 		time.Sleep(2 * time.Second)
 	}
+	for range 4 {
+		if h.silent() {
+			break
+		}
+		time.Sleep(time.Second)
+	}
 	synctest.Wait()
+}
+
+// silent reports whether no stream has anything left to tell.
+func (h *history) silent() bool {
+	for _, id := range h.ids {
+		if s, err := h.w.d.stream(id); err == nil {
+			l := s.lanes[0]
+			l.mu.Lock()
+			n := len(l.rec.Outbox)
+			l.mu.Unlock()
+			if n > 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // view looks at what the engine has begun with.

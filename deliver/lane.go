@@ -64,8 +64,10 @@ type lane struct {
 	// day is what was delivered lately; nil until somebody asked for it.
 	day atomic.Pointer[laneDay]
 
-	// seen is the highest total that was told before the stream's until passed.
+	// seen is the highest total that was told before the stream's until passed, and
+	// over says that the log held later blocks when the stream was begun with.
 	seen uint64
+	over bool
 
 	trying *trying // a try under way, nil for none
 
@@ -199,7 +201,7 @@ func (l *lane) ledger() sluice.Ledger {
 	switch {
 	case l.rec.End != nil:
 		now = l.rec.End.Total
-	case !ended(&conf):
+	case !l.over && !ended(&conf):
 		l.seen = now
 	default: // the tail finds out which blocks are still the stream's
 		now = max(l.seen, at, l.p.totals[l.s.scope])

@@ -87,6 +87,35 @@ func TestUntilBoundsWhatAPausedStreamAccepts(t *testing.T) {
 	})
 }
 
+// A clock that was ahead when events came has been set back, and the process died:
+// what the log accepted after the end is not the stream's, whether it was read or not.
+func TestClockSetBackAfterTheEnd(t *testing.T) {
+	for _, paused := range []bool{false, true} {
+		simulate(t, Options{}, func(t *testing.T, w *world) {
+			w.stream(1, "acme", func(s *Stream) { s.Until, s.Paused = time.Now().Add(time.Hour), paused })
+			w.post("acme", "a", 3)
+			time.Sleep(time.Minute)
+			kept := w.store.Snapshot()
+			w.ahead.Store(int64(2 * time.Hour))
+			w.post("acme", "a", 4)
+			w.ahead.Store(0)
+			w.stop()
+			w.use(kept)
+			w.load(t.Context()) // and before anything runs
+			if got := w.ledger(1); got.Accepted != 3 {
+				t.Errorf("paused %v: got %+v, want 3 accepted", paused, got)
+			}
+			if err := w.log.Close(); err != nil {
+				t.Error(err)
+			}
+			w.start()
+			w.post("acme", "a", 2) // accepted when the last ones were: times never go back
+			w.change(1, func(s *Stream) { s.Paused = false })
+			w.expect(1, sluice.Ledger{Accepted: 3, Delivered: 3})
+		})
+	}
+}
+
 func TestReplayOfThePastIsBounded(t *testing.T) {
 	simulate(t, Options{}, func(t *testing.T, w *world) {
 		w.post("acme", "a", 3)
