@@ -32,18 +32,18 @@ type TokenSpec struct {
 
 // Token is a token as the server shows it.
 type Token struct {
-	ID        TokenID `json:"id"`
-	Kind      string  `json:"kind"`
-	Namespace string  `json:"namespace"`
-	Name      string  `json:"name"`
-	RateLimit int     `json:"rate_limit"`
-	CreatedAt string  `json:"created_at,omitempty"`
+	ID         TokenID `json:"id"`
+	Kind       string  `json:"kind"`
+	Namespace  string  `json:"namespace"`
+	Name       string  `json:"name"`
+	RateLimit  int     `json:"rate_limit"`
+	CreatedAt  string  `json:"created_at,omitempty"`
+	LastUsedAt string  `json:"last_used_at,omitempty"` // "" for never
 	// Of a personal one:
-	User       string   `json:"user,omitempty"` // id
-	Scopes     []string `json:"scopes,omitempty"`
-	ExpiresAt  string   `json:"expires_at,omitempty"`
-	Expired    bool     `json:"expired,omitempty"`
-	LastUsedAt string   `json:"last_used_at,omitempty"`
+	User      string   `json:"user,omitempty"` // id
+	Scopes    []string `json:"scopes,omitempty"`
+	ExpiresAt string   `json:"expires_at,omitempty"`
+	Expired   bool     `json:"expired,omitempty"`
 	// Token is the secret; only the answer to its creation has it.
 	Token string `json:"token,omitempty"`
 }

@@ -32,6 +32,7 @@ func (s *Service) Producer(ctx context.Context, token string) (*Producer, error)
 		}
 		return nil, errForbidden(p, actionPost)
 	}
+	s.noteUse(t, s.now())
 	return t.producer, nil
 }
 

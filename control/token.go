@@ -54,11 +54,11 @@ type tokenRecord struct {
 	Preset    bool      `json:"preset,omitempty"` // chosen by the operator's environment
 	Created   time.Time `json:"created_at"`
 	Revoked   time.Time `json:"revoked_at,omitzero"`
+	Used      time.Time `json:"last_used_at,omitzero"` // up to an hour too early
 	// Of a personal access token:
 	Owner   string    `json:"owner,omitempty"`  // id of the user
 	Scopes  []string  `json:"scopes,omitempty"` // what is left of the user's rights
 	Expires time.Time `json:"expires_at,omitzero"`
-	Used    time.Time `json:"last_used_at,omitzero"` // up to an hour too early
 	outbox
 }
 
@@ -72,7 +72,7 @@ type token struct {
 	principal Principal // not of a personal token
 	producer  *Producer // nil of a personal token
 	scopes    scopes    // of a personal token
-	used      lastTime  // of a personal token
+	used      lastTime
 }
 
 // tokens holds the live tokens.
@@ -170,10 +170,10 @@ func (s *Service) admitToken(rec tokenRecord) error {
 		if tok.scopes, err = scopesOf(rec.Scopes); err != nil {
 			return err
 		}
-		tok.used.set(rec.Used)
 	} else {
 		tok.producer = &Producer{Source: rec.ID, Namespace: rec.Namespace, limit: newBucket(cmp.Or(rec.Rate, s.cfg.RateLimit), s.now())}
 	}
+	tok.used.set(rec.Used)
 	s.tokens.add(tok, d)
 	return nil
 }
@@ -187,6 +187,7 @@ func (s *Service) Authenticate(ctx context.Context, text string) (Principal, err
 	if t.record.Kind == KindPersonal {
 		return s.personal(t)
 	}
+	s.noteUse(t, s.now())
 	return t.principal, nil
 }
 
@@ -237,12 +238,13 @@ type Token struct {
 	Name      string    `json:"name"`
 	RateLimit int       `json:"rate_limit"`
 	CreatedAt time.Time `json:"created_at"`
-	// Of a personal access token:
-	User       string     `json:"user,omitempty"` // id
-	Scopes     []string   `json:"scopes,omitempty"`
-	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
-	Expired    bool       `json:"expired,omitempty"`
+	// LastUsedAt is nil for a token that was never used.
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	// Of a personal access token:
+	User      string     `json:"user,omitempty"` // id
+	Scopes    []string   `json:"scopes,omitempty"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	Expired   bool       `json:"expired,omitempty"`
 	// Text is the token itself; only the answer to its creation has it.
 	Text string `json:"token,omitempty"`
 }

@@ -42,9 +42,7 @@ func (s *Service) personal(t *token) (Principal, error) {
 	}
 	p := u.principal()
 	p.Credential, p.scopes, p.expires = t.record.ID, t.scopes, t.record.Expires
-	if t.used.touch(now, tokenUseEvery) {
-		s.uses.note(tokenKey(t.record.ID), now)
-	}
+	s.noteUse(t, now)
 	return p, nil
 }
 

@@ -248,42 +248,6 @@ func TestPersonalTokens(t *testing.T) {
 	})
 }
 
-// The last use is stored once an hour at most, and no request waits for it.
-func TestLastUse(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, w *controltest.World) {
-		addUser(t, w, "jane", "acme", control.Auditor)
-		token, _ := personal(t, w, "jane", "read:audit_log")
-		synctest.Wait()
-		before := w.Records()
-		use := func() {
-			if _, err := w.Service.Authenticate(t.Context(), token.Text); err != nil {
-				t.Error(err)
-			}
-			synctest.Wait()
-		}
-		time.Sleep(59 * time.Minute)
-		use()
-		if got := tokenLines(w.Records()); got != tokenLines(before) {
-			t.Errorf("after 59 minutes: got %s, want what was there", got)
-		}
-		time.Sleep(time.Minute)
-		use()
-		if got := tokenLines(w.Records()); got == tokenLines(before) {
-			t.Error("after an hour: the last use is not stored")
-		}
-	})
-}
-
-func tokenLines(records string) string {
-	var out []string
-	for line := range strings.Lines(records) {
-		if strings.HasPrefix(line, "token/") {
-			out = append(out, line)
-		}
-	}
-	return strings.Join(out, "")
-}
-
 func TestSessions(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, w *controltest.World) {
 		ctx := t.Context()

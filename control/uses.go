@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sluicelog/sluice/store"
 )
 
@@ -15,6 +17,9 @@ const (
 	tokenUseEvery   = time.Hour
 	sessionUseEvery = 10 * time.Minute
 )
+
+// usesAtOnce is how many last uses are stored at once.
+const usesAtOnce = 64
 
 // lastTime is a time that many set at once.
 type lastTime struct{ nanos, stored atomic.Int64 }
@@ -71,6 +76,13 @@ func (u *uses) take() map[string]time.Time {
 	return at
 }
 
+// noteUse notes that somebody came with a token, whatever becomes of the request.
+func (s *Service) noteUse(t *token, now time.Time) {
+	if t.used.touch(now, tokenUseEvery) {
+		s.uses.note(tokenKey(t.record.ID), now)
+	}
+}
+
 // runUses stores uses until ctx ends.
 func (s *Service) runUses(ctx context.Context) {
 	for {
@@ -79,12 +91,24 @@ func (s *Service) runUses(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		for key, at := range s.uses.take() {
+		s.storeUses(ctx, s.uses.take())
+	}
+}
+
+// storeUses stores so many at once that they share commits: the tokens of
+// thousands of producers can all be due at a time.
+func (s *Service) storeUses(ctx context.Context, uses map[string]time.Time) {
+	var work errgroup.Group
+	work.SetLimit(usesAtOnce)
+	for key, at := range uses {
+		work.Go(func() error {
 			if err := s.storeUse(ctx, key, at); err != nil && ctx.Err() == nil {
 				s.logger.WarnContext(ctx, "last use not stored", "record", key, "err", err)
 			}
-		}
+			return nil
+		})
 	}
+	_ = work.Wait() // each told of its own error
 }
 
 func (s *Service) storeUse(ctx context.Context, key string, at time.Time) (err error) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/control"
 )
 
 // maxPeople bounds what a page lists of members, users or tokens: more is found
@@ -66,11 +67,12 @@ func find[T any](f *finder, list []T, text func(T) string) []T {
 // confirmation is the data of a page that asks once.
 type confirmation struct {
 	Heading    string
-	Lines      []string // what will happen
-	Action     string   // where the form goes
-	Button     string   // does it
-	Back, Keep string   // address and text of the link that leaves it
-	Fields     []hidden // that the form sends along
+	Lines      []string       // what will happen
+	Action     string         // where the form goes
+	Button     string         // does it
+	Back, Keep string         // address and text of the link that leaves it
+	Fields     []hidden       // that the form sends along
+	Token      *control.Token // that is revoked; nil without one
 	Problem    *formProblem
 }
 

@@ -142,7 +142,7 @@ func TestProducers(t *testing.T) {
 		b.signIn("jane")
 		empty := b.get(200, page, "There is no token yet.", "curl http://127.0.0.1:8080/api/v1/events", "git install-hook", "<dd><code>127.0.0.1</code>", "<dd><code>8080</code>")
 		form := values("once", empty.field("once"), "name", "build <server>", "rate", "500")
-		made := b.post(200, page, form, "shown only this once", "build &lt;server&gt;", "500 events a second", `"entity_path":"acme/web"`)
+		made := b.post(200, page, form, "shown only this once", "build &lt;server&gt;", "500 events a second", `"entity_path":"acme/web"`, "never used")
 		text := made.shown()
 		by, err := b.Service.Producer(t.Context(), text)
 		if err != nil || by.Namespace != "acme" {
@@ -150,7 +150,7 @@ func TestProducers(t *testing.T) {
 		}
 		b.secrets = append(b.secrets, text)
 		b.follows(b.do("POST", page, form), page+"?notice=token_repeated")
-		b.get(200, page, "build &lt;server&gt;", "What to do with it")
+		b.lacks(b.get(200, page, "build &lt;server&gt;", "What to do with it", "last used <time"), "never used")
 		b.post(422, page, values("name", "king", "kind", "admin"), "not bound to an enterprise or group")
 		b.post(200, page, values("name", "gitlab", "text", own), "the text that you gave")
 		if by, err := b.Service.Producer(t.Context(), own); err != nil || by.Namespace != "acme" {
@@ -167,7 +167,7 @@ func TestProducers(t *testing.T) {
 		}
 		p := b.get(200, page)
 		confirm := regexp.MustCompile(`/-/groups/acme/tokens/t\d+/revoke`).FindString(p.html) // the newest
-		b.get(200, confirm, "Revoke the token gitlab?", "refused at once")
+		b.get(200, confirm, "Revoke the token gitlab?", "refused at once", "It was last used <time")
 		b.follows(b.do("POST", confirm, values()), page+"?notice=token_revoked")
 		b.get(404, confirm)
 		if _, err := b.Service.Producer(t.Context(), own); codeOf(err) != sluice.Unauthorized {

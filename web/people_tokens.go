@@ -168,7 +168,7 @@ func revocation(p *place, t control.Token) *confirmation {
 		line = "Whoever administers this server with it is refused at once. This cannot be undone, but you can create another token."
 	}
 	return &confirmation{
-		Heading: "Revoke the token " + t.Name + "?", Lines: []string{line},
+		Heading: "Revoke the token " + t.Name + "?", Lines: []string{line}, Token: &t,
 		Action: p.Root + "/tokens/" + t.ID + "/revoke", Button: "Revoke token", Back: p.Root + "/tokens", Keep: "Keep it",
 	}
 }
