@@ -95,7 +95,11 @@ func (l *lane) miss(end Start) {
 // and not the clock, which may have been set back since. Only a lane that reads by
 // itself needs the end: the tail tells others.
 func (d *Deliverer) findEnd(ctx context.Context, l *lane, conf *Stream) error {
-	if l.rec.End != nil || conf.Until.IsZero() {
+	l.mu.Lock()
+	l.looked = l.looked || l.rec.End != nil || conf.Until.IsZero()
+	looked := l.looked
+	l.mu.Unlock()
+	if looked {
 		return nil
 	}
 	end, last, err := d.endOf(ctx, l, conf)
@@ -104,6 +108,10 @@ func (d *Deliverer) findEnd(ctx context.Context, l *lane, conf *Stream) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.looked = true
+	if l.rec.End != nil {
+		return nil // the tail has told it meanwhile
+	}
 	l.seen, l.over = end.Total, !last
 	if last || !l.rec.Behind {
 		return nil

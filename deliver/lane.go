@@ -68,6 +68,8 @@ type lane struct {
 	// over says that the log held later blocks when the stream was begun with.
 	seen uint64
 	over bool
+	// looked says that the end of the stream was looked for, see findEnd.
+	looked bool
 
 	trying *trying // a try under way, nil for none
 

@@ -320,7 +320,8 @@ func (d *Deliverer) stream(id sluice.StreamID) (*stream, error) {
 
 // Put adds a stream, or changes it: the change is in force from each lane's next
 // batch on. What was examined and not delivered is examined again. A stream that
-// was halted goes on. A stream is put, halted and removed by one at a time.
+// was halted goes on. A stream is put, halted and removed by one at a time. After
+// an error the stream is there, unless it was halted, and Put is to be repeated.
 func (d *Deliverer) Put(ctx context.Context, conf Stream) error {
 	if s, err := d.stream(conf.ID); err == nil && s.halted.Load() {
 		if err := d.recall(ctx, s); err != nil {
@@ -329,28 +330,31 @@ func (d *Deliverer) Put(ctx context.Context, conf Stream) error {
 	}
 	d.mu.Lock()
 	s := d.streams[conf.ID]
-	if s == nil {
+	fresh := s == nil
+	if fresh {
 		s = d.newStream(conf)
 		d.streams[conf.ID] = s
-		d.mu.Unlock()
-		for _, l := range s.lanes {
-			if err := d.findEnd(ctx, l, &conf); err != nil {
-				return err
-			}
-			l.p.join(l)
-		}
-		return nil
 	}
 	d.mu.Unlock()
-	s.set(conf)
+	if !fresh {
+		s.set(conf)
+	}
+	var failed error
 	for _, l := range s.lanes {
+		// A lane takes its part whether or not its end could be looked for: events
+		// that pass the tail meanwhile are its own.
+		failed = errors.Join(failed, d.findEnd(ctx, l, &conf))
+		if fresh {
+			l.p.join(l)
+			continue
+		}
 		l.p.detach(l)
 		l.mu.Lock()
 		l.changed = true
 		d.rouse(l)
 		l.mu.Unlock()
 	}
-	return nil
+	return failed
 }
 
 // newStream makes a stream and its lanes of what is stored of them.
