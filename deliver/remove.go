@@ -51,11 +51,22 @@ func (d *Deliverer) recall(ctx context.Context, s *stream) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, l := range s.lanes {
-		d.stored[laneKey(s.id, l.p.name)] = storedLane{rec: l.rec, version: l.version}
+		d.stored[laneKey(s.id, l.p.name)] = l.storedAs()
 	}
 	delete(d.streams, s.id)
 	s.close()
 	return nil
+}
+
+// storedAs returns what is stored of a lane that was stopped. It shares no list with
+// the lane: a notice that is being told, or a drop that has begun, may still take
+// something off that one's.
+func (l *lane) storedAs() storedLane {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rec := l.rec
+	rec.Quarantined, rec.Outbox = slices.Clone(rec.Quarantined), slices.Clone(rec.Outbox)
+	return storedLane{rec: rec, version: l.version}
 }
 
 // Remove stops a stream at once, deletes what delivery keeps of it, and returns
