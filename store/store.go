@@ -64,8 +64,10 @@ type Change struct {
 
 // Limits of every store.
 const (
-	MaxKey   = 1024    // bytes
-	MaxValue = 8 << 20 // bytes
+	MaxKey = 1024 // bytes
+	// MaxValue is the most bytes of a value. A record holds the largest event there
+	// can be, as a copy in quarantine, and what is said of it.
+	MaxValue = 33 << 20
 )
 
 // Errors of a store, to be tested with errors.Is.
