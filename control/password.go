@@ -18,7 +18,7 @@ import (
 
 // Limits of passwords, and what it costs to try one.
 const (
-	minPassword = 12 // bytes
+	minPassword = 12 // characters, as people count
 	maxPassword = 256
 	// argon2id with 19 MiB, 2 passes and 1 lane; see
 	// https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html
@@ -125,9 +125,9 @@ func decodePassword(stored string) (memory, passes uint32, salt, key []byte, err
 // checkPassword reports why a password cannot be one for the user of that name.
 func checkPassword(name string, password secret.Text) error {
 	text := password.Reveal()
-	switch {
-	case len(text) < minPassword || len(text) > maxPassword:
-		return sluice.Errorf(sluice.Invalid, "password must have %d to %d bytes", minPassword, maxPassword).WithHint("a sentence is easy to remember")
+	switch n := utf8.RuneCountInString(text); {
+	case n < minPassword || n > maxPassword:
+		return sluice.Errorf(sluice.Invalid, "password must have %d to %d characters", minPassword, maxPassword).WithHint("a sentence is easy to remember")
 	case !utf8.ValidString(text) || hasControl(text):
 		return sluice.Errorf(sluice.Invalid, "password must be one line of text")
 	case strings.EqualFold(text, name):

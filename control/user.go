@@ -183,7 +183,7 @@ func (s *Service) viewUser(u *user) User {
 // UserSpec describes a user to be made.
 type UserSpec struct {
 	Name string `json:"name"` // up to 64 letters, digits and . _ - + @; unique without case
-	// Password has 12 to 256 bytes; "" has one made, which the answer holds.
+	// Password has 12 to 256 characters; "" has one made, which the answer holds.
 	Password      secret.Text `json:"password"`
 	Administrator bool        `json:"administrator"`
 }

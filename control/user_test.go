@@ -117,6 +117,7 @@ func TestBadUsers(t *testing.T) {
 			"an id":          {Name: "U12"},
 			"a number":       {Name: "12"},
 			"short password": {Name: "jane", Password: "hunter2"},
+			"few letters":    {Name: "jane", Password: "süßigkeiten"}, // 11 characters, 13 bytes
 			"long password":  {Name: "jane", Password: secret.Text(strings.Repeat("p", 257))},
 			"two lines":      {Name: "jane", Password: "one line\nanother line"},
 			"the name":       {Name: "jane.from.acme", Password: "Jane.From.Acme"},
@@ -126,6 +127,9 @@ func TestBadUsers(t *testing.T) {
 		}
 		if after := w.Records(); after != before {
 			t.Errorf("bad users left something behind: %s", after)
+		}
+		if _, err := w.Service.CreateUser(t.Context(), w.Admin, control.UserSpec{Name: "joerg", Password: secret.Text(strings.Repeat("ü", 256))}); err != nil {
+			t.Errorf("a password of 256 letters: %v", err)
 		}
 		addUser(t, w, "jane", "", "")
 		for name, spec := range map[string]control.MemberSpec{

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 )
 
 // ownVariables begins the names of the variables that are this program's own, its
@@ -230,7 +231,7 @@ func (m *Manifest) Resolve(from References) error {
 		}
 		for _, u := range n.Users.Items {
 			if u.Password != nil && u.Password.known && !isPassword(u.Password.value) {
-				problems.add(u.Password.At, "the text %s cannot be a password: it must be one line of %d to %d bytes", u.Password.where(), minPassword, maxPassword)
+				problems.add(u.Password.At, "the text %s cannot be a password: it must be one line of %d to %d characters", u.Password.where(), minPassword, maxPassword)
 			}
 		}
 	}
@@ -238,7 +239,7 @@ func (m *Manifest) Resolve(from References) error {
 	return problems.err()
 }
 
-// Lengths that the server takes, in bytes.
+// Lengths that the server takes, in characters.
 const (
 	minTokenText, maxTokenText = 16, 255
 	minPassword, maxPassword   = 12, 256
@@ -250,5 +251,6 @@ func isTokenText(s string) bool {
 }
 
 func isPassword(s string) bool {
-	return isLine(s) && len(s) >= minPassword && len(s) <= maxPassword
+	n := utf8.RuneCountInString(s)
+	return isLine(s) && n >= minPassword && n <= maxPassword
 }

@@ -106,8 +106,11 @@ func TestResolveFindsWhatNoServerTakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = m.Resolve(manifest.References{Getenv: func(string) string { return "hunter2" }})
-	if want := "a.yaml:4:28: the text of P cannot be a password: it must be one line of 12 to 256 bytes"; err == nil || err.Error() != want {
+	if err := m.Resolve(manifest.References{Getenv: func(string) string { return strings.Repeat("ü", 256) }}); err != nil {
+		t.Errorf("256 letters: %v", err)
+	}
+	err = m.Resolve(manifest.References{Getenv: func(string) string { return "süßigkeiten" }})
+	if want := "a.yaml:4:28: the text of P cannot be a password: it must be one line of 12 to 256 characters"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

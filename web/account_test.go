@@ -27,7 +27,7 @@ func TestChangePassword(t *testing.T) {
 			{"a wrong password", next, next, "The current password is wrong."},
 			{password, "", "", "Enter a new password."},
 			{password, next, next + "x", "differ"},
-			{password, "short", "short", "12 to 256 bytes"},
+			{password, "short", "short", "12 to 256 characters"},
 			{password, password, password, "The new password is the current one."},
 		} {
 			b.post(422, "/-/account/password", values("password", c.current, "new_password", c.next, "repeated_password", c.again), c.text)

@@ -233,7 +233,7 @@ func TestUsers(t *testing.T) {
 			t.Error("a given password is shown")
 		}
 		for _, c := range []struct{ name, password, text string }{
-			{"", "", "Name must have 1 to 64 letters"}, {"otto", "", "A user with this name exists."}, {"x", "short", "12 to 256 bytes"},
+			{"", "", "Name must have 1 to 64 letters"}, {"otto", "", "A user with this name exists."}, {"x", "short", "12 to 256 characters"},
 		} {
 			b.post(422, page, values("name", c.name, "new_password", c.password, "administrator", "yes"), c.text, ` value="`+c.name+`"`, `value="yes" checked`)
 		}
@@ -269,7 +269,7 @@ func TestChangeUser(t *testing.T) {
 		b.get(404, "/-/instance/users/u999")
 
 		once := b.get(200, page).field("once")
-		b.post(422, page+"/password", values("once", once, "new_password", "short"), "12 to 256 bytes")
+		b.post(422, page+"/password", values("once", once, "new_password", "short"), "12 to 256 characters")
 		b.follows(b.do("POST", page+"/password", values("once", once, "new_password", given)), page+"?notice=user_changed")
 		b.signsIn("otto", given)
 		once = b.get(200, page).field("once")

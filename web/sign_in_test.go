@@ -214,7 +214,7 @@ func TestFirstUser(t *testing.T) {
 			{"a producer's token", "This is not the administrator", form(producer.Text, "mona", password, password)},
 			{"no password", "Enter a new password.", form(b.AdminToken, "mona", "", "")},
 			{"two passwords", "differ", form(b.AdminToken, "mona", password, password+"x")},
-			{"a short password", "12 to 256 bytes", form(b.AdminToken, "mona", "short", "short")},
+			{"a short password", "12 to 256 characters", form(b.AdminToken, "mona", "short", "short")},
 			{"a wrong name", "Name must have 1 to 64", form(b.AdminToken, "mona lisa", password, password)},
 		} {
 			b.post(422, "/-/first_user", c.form, c.text)

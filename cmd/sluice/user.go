@@ -36,7 +36,7 @@ func userCommands() []command {
 func userCreateFlags(fs *flag.FlagSet, env *Env) action {
 	var spec client.UserSpec
 	fs.BoolVar(&spec.Administrator, "administrator", false, "of the whole installation")
-	file := fs.String("password-file", "", "`FILE` with the password, 12 to 256 bytes, instead of a new one")
+	file := fs.String("password-file", "", "`FILE` with the password, 12 to 256 characters, instead of a new one")
 	asJSON := jsonFlag(fs)
 	return withClient(fs, env, func(ctx context.Context, c *client.Client, args []string) error {
 		spec.Name = args[0]
