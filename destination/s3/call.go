@@ -36,6 +36,7 @@ type exchange struct {
 	status int // 0 when there was no answer
 	header http.Header
 	body   []byte // its beginning
+	whole  bool   // that is all of it
 	err    error  // why there was no answer
 }
 
@@ -73,7 +74,7 @@ func (c *caller) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	x.status, x.header = resp.StatusCode, resp.Header
-	x.body, _ = destination.ReadAnswer(resp, maxAnswer, answerTimeout, cancel)
+	x.body, x.whole = destination.ReadAnswer(resp, maxAnswer, answerTimeout, cancel)
 	// The SDK gets no body to understand: it would take a strange one for a
 	// failed request.
 	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(nil)), 0
@@ -130,6 +131,13 @@ func (a *answer) note(path []string, text string) {
 func (x *exchange) delivered() bool {
 	_, failure := x.answer()
 	return x.status >= 200 && x.status <= 299 && !failure
+}
+
+// bare reports whether the body is no failure's and holds something else, and the
+// header not the tag that every stored object has.
+func (x *exchange) bare() bool {
+	_, failure := x.answer()
+	return !failure && x.header.Get("Etag") == "" && (!x.whole || len(bytes.TrimSpace(x.body)) > 0)
 }
 
 // nothingStored reports whether it is beyond doubt that nothing was stored: it

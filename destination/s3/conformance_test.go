@@ -129,7 +129,8 @@ func TestConformance(t *testing.T) {
 			}
 			return bytes.Split(bytes.TrimSuffix(r.Body, []byte("\n")), []byte("\n")), r.URL
 		},
-		Secrets: []string{testSecret},
-		Aside:   func(w http.ResponseWriter, r *http.Request) bool { return s.aside(t, w, r) },
+		Secrets:     []string{testSecret},
+		BodyDecides: true,
+		Aside:       func(w http.ResponseWriter, r *http.Request) bool { return s.aside(t, w, r) },
 	})
 }

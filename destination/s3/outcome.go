@@ -84,6 +84,9 @@ func (b *Bucket) outcome(x *exchange, region string, conditional bool) *destinat
 		return destination.Classify(x.err)
 	}
 	a, _ := x.answer()
+	if strange := b.strange(x); strange != nil {
+		return strange
+	}
 	if x.delivered() || conditional && (a.Code == codePreconditionFailed || x.status == http.StatusPreconditionFailed) {
 		b.damaged.Store(0)
 		return nil
@@ -106,6 +109,24 @@ func (b *Bucket) outcome(x *exchange, region string, conditional bool) *destinat
 		err.Message = "it does not know the condition If-None-Match: objects are stored without it from now on"
 	}
 	return err
+}
+
+// strange judges an answer whose status says that the object is there, when the
+// rest of it does not bear that out: PutObject is answered with nothing but a
+// header. A page comes from somebody else, and what broke off may have been a
+// failure's. Nil for all others.
+func (b *Bucket) strange(x *exchange) *destination.Error {
+	there := x.status >= 200 && x.status <= 299 || x.status == http.StatusPreconditionFailed
+	switch {
+	case !there || !x.bare():
+		return nil
+	case !x.whole:
+		return &destination.Error{Class: destination.Unavailable, Status: x.status,
+			Message: "the answer broke off or did not end: whether the object was stored is not known, so it is stored again"}
+	}
+	return &destination.Error{Class: destination.Misconfigured, Status: x.status,
+		Message: fmt.Sprintf("%s answered %d, but not as an S3 server does: check the endpoint, and whether something in between answers for it; it said: %s",
+			b.host(), x.status, b.redact.Words(signature.ReplaceAll(x.body, []byte("$1***"))))}
 }
 
 // relearn takes up the region that a refusal names. A configured one is the

@@ -127,6 +127,45 @@ func TestCodes(t *testing.T) {
 	}
 }
 
+// Somebody else's answer, a page of a proxy for example, is no acceptance, and one
+// that broke off may have been a failure's.
+func TestAnswersThatAreNotTheBuckets(t *testing.T) {
+	const page = "<!DOCTYPE html><html><body>We are down for maintenance.</body></html>"
+	tag := map[string]string{"ETag": `"0f343b0931126a20f133d67c2b018a3b"`}
+	cut := map[string]string{"Content-Length": "1000"}
+	for name, c := range map[string]struct {
+		reply
+		class destination.Class // 0: the object is there
+	}{
+		"page":              {reply{status: 200, body: page}, destination.Misconfigured},
+		"page, 412":         {reply{status: 412, body: page}, destination.Misconfigured},
+		"JSON":              {reply{status: 200, body: `{"ok":true}`}, destination.Misconfigured},
+		"words":             {reply{status: 202, body: "queued"}, destination.Misconfigured},
+		"nothing":           {reply{status: 200}, 0},
+		"white space":       {reply{status: 200, body: " \n"}, 0},
+		"words with a tag":  {reply{status: 200, header: tag, body: "stored"}, 0},
+		"failure, cut":      {reply{status: 200, header: cut, body: "<Error><Code"}, destination.Unavailable},
+		"cut before a word": {reply{status: 200, header: cut}, destination.Unavailable},
+		"412, cut":          {reply{status: 412, header: cut, body: "<Error><Code"}, destination.Unavailable},
+		"412 of the bucket": {refusal(412, "PreconditionFailed", ""), 0},
+		"412 without words": {reply{status: 412}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, b := serve(t, nil, c.reply)
+			_, err := b.Put(t.Context(), object(t, b, 2))
+			switch {
+			case c.class == 0 && err != nil:
+				t.Errorf("Put: got %v, want nil", err)
+			case c.class != 0 && (err == nil || err.Class != c.class):
+				t.Errorf("Put: got %v, want %v", err, c.class)
+			case err != nil && err.NothingStored:
+				t.Error("NothingStored: got true of an answer that tells nothing")
+			}
+		})
+	}
+}
+
 // TestNothingStored: an object whose fate is in doubt must keep its key.
 func TestNothingStored(t *testing.T) {
 	for _, c := range []struct {
