@@ -124,7 +124,7 @@ func fieldsOf(c Config, secrets destination.Secrets, env destination.Env) []fiel
 
 // redactor knows everything that a receiver may repeat and nobody else may
 // read: secrets, header values and the parts of credentials in them, and the
-// values of the URL's query.
+// URL's query.
 func redactor(c Config, u *url.URL, secrets destination.Secrets) *destination.Redactor {
 	var list []string
 	for name, s := range secrets {
@@ -140,10 +140,24 @@ func redactor(c Config, u *url.URL, secrets destination.Secrets) *destination.Re
 			list = append(list, credentials(h.Value)...)
 		}
 	}
-	for _, values := range u.Query() {
-		list = append(list, values...)
+	return destination.NewRedactor(append(list, queryValues(u.RawQuery)...)...)
+}
+
+// queryValues returns what may be a secret in a query, which follows no rule but its
+// receiver's: all of it, and each value, as it is written and as it is meant.
+func queryValues(raw string) []string {
+	list := []string{raw}
+	for _, piece := range strings.FieldsFunc(raw, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, value, named := strings.Cut(piece, "=")
+		if !named {
+			value = name
+		}
+		list = append(list, value)
+		if plain, err := url.QueryUnescape(value); err == nil {
+			list = append(list, plain)
+		}
 	}
-	return destination.NewRedactor(list...)
+	return list
 }
 
 // credentials returns the parts of a header value that are secrets by

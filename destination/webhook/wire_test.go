@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -248,5 +249,23 @@ func TestEndpointIsNotPrinted(t *testing.T) {
 	}
 	if got, want := fmt.Sprint(dst), "http siem.test"; got != want {
 		t.Errorf("endpoint: got %q, want %q", got, want)
+	}
+}
+
+// What the query of the address holds is not repeated, however it is written.
+func TestQueriesAreNotRepeated(t *testing.T) {
+	for _, query := range []string{"quiet-query-value", "a=1;key=quiet-query-value", "key=quiet%2Dquery-value", "key=quiet-query-value&b=%zz", "a+b=1&=quiet-query-value"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", "https://siem.test"+r.URL.Path+"/?"+r.URL.RawQuery)
+			w.WriteHeader(http.StatusMovedPermanently)
+		}))
+		env := destination.Env{Dialer: destination.NewDialer(destination.DialerConfig{AllowPrivate: true})}
+		dst := openAt(t, server.URL+"/logs?"+query, testSecrets(), env, map[string]any{"format": "ndjson"})
+		res := dst.Send(t.Context(), destinationtest.Batch(1))
+		if res.Err == nil || !strings.Contains(res.Err.Message, "https://siem.test/logs/?") || strings.Contains(res.Err.Message, "query") {
+			t.Errorf("redirect of ?%s: got %v, want the address without its query", query, res.Err)
+		}
+		dst.Close()
+		server.Close()
 	}
 }
