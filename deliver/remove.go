@@ -49,11 +49,11 @@ func (d *Deliverer) recall(ctx context.Context, s *stream) error {
 		d.unroute(l)
 	}
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	for _, l := range s.lanes {
 		d.stored[laneKey(s.id, l.p.name)] = l.storedAs()
 	}
 	delete(d.streams, s.id)
+	d.mu.Unlock()
 	s.close()
 	return nil
 }

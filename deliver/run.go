@@ -233,6 +233,8 @@ func (d *Deliverer) Run(ctx context.Context) error {
 func (d *Deliverer) stopTimers() {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
+	var closing sync.WaitGroup
+	defer closing.Wait()
 	for _, s := range d.streams {
 		for _, l := range s.lanes {
 			l.mu.Lock()
@@ -243,7 +245,7 @@ func (d *Deliverer) stopTimers() {
 			l.dropObject()
 			l.mu.Unlock()
 		}
-		s.close()
+		closing.Go(s.close) // all at once: a far side that is gone may be waited for
 	}
 }
 

@@ -64,30 +64,39 @@ func (s *stream) acquire() (destination.Destination, error) {
 
 func (s *stream) release() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.users--
-	s.closeRetired()
+	unused := s.unused()
+	s.mu.Unlock()
+	closeAll(unused)
 }
 
-// closeRetired closes what nobody uses any more. The stream is locked.
-func (s *stream) closeRetired() {
+// unused returns what nobody uses any more, to be closed once the stream is not
+// locked: that may take a while, and the tail asks each stream about each block.
+// The stream is locked.
+func (s *stream) unused() []destination.Destination {
 	if s.users > 0 {
-		return
+		return nil
 	}
-	for _, dest := range s.retired {
+	list := s.retired
+	s.retired = nil
+	return list
+}
+
+func closeAll(list []destination.Destination) {
+	for _, dest := range list {
 		_ = dest.Close() // nothing depends on how an unused connection ends
 	}
-	s.retired = nil
 }
 
 // close closes the destination, once the checks under way have ended. No send is
 // under way, and none follows.
 func (s *stream) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
 	if s.dest != nil {
 		s.retired, s.dest = append(s.retired, s.dest), nil
 	}
-	s.closeRetired()
+	unused := s.unused()
+	s.mu.Unlock()
+	closeAll(unused)
 }
