@@ -33,13 +33,17 @@ const (
 	otherTypes = "other"
 )
 
-// Names of the lists of choices. What is searched for in one has the suffix.
+// Names of the lists of choices. What is searched for in one has a suffix, and what
+// was searched for when the form was made.
 const (
 	listTypes      = "types"
 	listExcluded   = "excluded"
 	listNamespaces = "namespaces"
 	searchSuffix   = ".search"
+	searchedSuffix = ".searched"
 )
+
+func choiceNames() []string { return []string{listTypes, listExcluded, listNamespaces} }
 
 // choiceList is a part of the filter as the page shows it.
 type choiceList struct {

@@ -50,6 +50,40 @@ func TestManyChoices(t *testing.T) {
 	})
 }
 
+// Enter sends the first button of a form, from whichever field: where something is
+// searched for, it searches, and checks or saves nothing.
+func TestEnterSearches(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, kind *controltest.Kind) {
+		const first = `name="types" type="checkbox" value="first"`
+		b.PostRaw(`{"id":"1","event_type":"first","entity_path":"acme/web"}`, `{"id":"2","event_type":"second","entity_path":"acme/web"}`)
+		time.Sleep(time.Minute) // until they are counted
+		st := b.httpStream(control.StreamSpec{})
+		for _, at := range []string{tabPath + "/new?kind=http", fmt.Sprintf("%s/%d", tabPath, st.ID)} {
+			checks, version := kind.Checks(), b.stream(st.ID).Version
+			enter := func(p page, fields ...string) page {
+				t.Helper()
+				return b.post(200, at, with(p.form(t, at), append(fields, "do", p.enters(t, at))...))
+			}
+			p := b.get(200, at)
+			p = enter(p, "config.url", "https://siem.example.com/", "types.search", "SEC")
+			b.lacks(p, first)
+			p = enter(p) // again, in the same field
+			b.lacks(p, first)
+			p = enter(p, "types.search", "") // all of them
+			if !strings.Contains(p.html, first) {
+				t.Errorf("%s: an empty search does not find everything", at)
+			}
+			if kind.Checks() != checks || b.stream(st.ID).Version != version {
+				t.Errorf("%s: a search checked or saved the stream", at)
+			}
+			b.do("POST", at, with(p.form(t, at), "name", "siem", "do", p.enters(t, at)))
+			if kind.Checks() == checks && b.stream(st.ID).Version == version {
+				t.Errorf("%s: Enter did nothing without a search", at)
+			}
+		}
+	})
+}
+
 // The installation's streams choose among enterprises and groups.
 func TestInstanceChoices(t *testing.T) {
 	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {

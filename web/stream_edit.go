@@ -19,6 +19,7 @@ const (
 	doDeleteHeader = "delete-header:" // and the key of the row
 	doSearch       = "search:"        // and the name of the list of choices
 	doCount        = "count"
+	doEnter        = "enter" // see [entry.asked]
 )
 
 // changeStream does what the form of a stream asks for.
@@ -37,8 +38,8 @@ func (s *Site) changeStream(ctx context.Context, v *visit, p *place) (answer, er
 	kind := kindOf(kinds, st.Kind)
 	draft := v.PostForm.Get("draft")
 	e := postedEntry(v.PostForm, kind, &st, s.held.get(s.holder(v), draft))
-	do := v.PostForm.Get(doField)
-	var out outcome
+	do := e.asked(v.PostForm.Get(doField), doSave)
+	out := outcome{do: do}
 	switch {
 	case do == doCount:
 		err = s.count(ctx, v, p, e, &out)
@@ -66,6 +67,7 @@ func (s *Site) changeStream(ctx context.Context, v *visit, p *place) (answer, er
 
 // outcome is what a form was sent for, besides saving it.
 type outcome struct {
+	do      string         // what it was sent for
 	check   *control.Check // nil for none
 	matched string         // see [streamForm]
 }
@@ -89,6 +91,26 @@ func (s *Site) count(ctx context.Context, v *visit, p *place, e *entry, out *out
 
 func errChanged() *sluice.Error {
 	return sluice.Errorf(sluice.Conflict, "somebody else changed the stream meanwhile, so nothing was saved")
+}
+
+// asked returns what a form was sent for. The key Enter sends doEnter, from
+// whichever field, and from a search, too: where something is searched for, that is
+// meant, and else what enter says. With scripts this does not arise.
+func (e *entry) asked(do, enter string) string {
+	if do != doEnter {
+		return do
+	}
+	for _, name := range choiceNames() {
+		if e.searches[name] != e.searched[name] {
+			return doSearch + name
+		}
+	}
+	for _, name := range choiceNames() {
+		if e.searches[name] != "" {
+			return doSearch + name
+		}
+	}
+	return enter
 }
 
 // edit does what concerns the form alone and reports whether that was asked for.
@@ -168,6 +190,6 @@ func (s *Site) complete(ctx context.Context, v *visit, p *place, f *streamForm, 
 		return err
 	}
 	f.choose(e, offers)
-	f.focus(v.PostForm.Get(doField))
+	f.focus(done.do)
 	return nil
 }

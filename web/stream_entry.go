@@ -33,6 +33,7 @@ type entry struct {
 	excluded   []string
 	namespaces []string
 	searches   map[string]string // within choices, by the name of the list
+	searched   map[string]string // as it was when the form was made
 	version    uint64            // of the stream that the form was made of
 }
 
@@ -164,9 +165,9 @@ func postedEntry(form url.Values, kind *control.KindForm, st *control.Stream, he
 	}
 	e.readTimes(form, st)
 	e.types, e.excluded, e.namespaces = postedList(form, listTypes), postedList(form, listExcluded), postedList(form, listNamespaces)
-	e.searches = map[string]string{}
-	for _, name := range []string{listTypes, listExcluded, listNamespaces} {
-		e.searches[name] = strings.TrimSpace(form.Get(name + searchSuffix))
+	e.searches, e.searched = map[string]string{}, map[string]string{}
+	for _, name := range choiceNames() {
+		e.searches[name], e.searched[name] = strings.TrimSpace(form.Get(name+searchSuffix)), strings.TrimSpace(form.Get(name+searchedSuffix))
 	}
 	return e
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -104,6 +105,18 @@ func (p page) form(t *testing.T, action string) url.Values {
 	}
 	t.Fatalf("the page has no form for %s: %s", action, p.html)
 	return nil
+}
+
+// enters returns what Enter sends in a field of a form: the value of its first
+// button.
+func (p page) enters(t *testing.T, action string) string {
+	t.Helper()
+	form := p.html[strings.Index(p.html, `action="`+action+`"`):]
+	m := regexp.MustCompile(`<button type="submit" name="do" value="([^"]*)"`).FindStringSubmatch(form)
+	if m == nil {
+		t.Fatalf("the form has no button: %s", form)
+	}
+	return m[1]
 }
 
 func fieldsOf(form *html.Node) url.Values {

@@ -63,8 +63,8 @@ func (s *Site) createStream(ctx context.Context, v *visit, p *place) (answer, er
 	}
 	by, draft, number := s.holder(v), v.PostForm.Get("draft"), v.PostForm.Get("once")
 	e := postedEntry(v.PostForm, kind, nil, s.held.get(by, draft))
-	do := v.PostForm.Get(doField)
-	var out outcome
+	do := e.asked(v.PostForm.Get(doField), doCheck)
+	out := outcome{do: do}
 	switch {
 	case do == doCount:
 		err = s.count(ctx, v, p, e, &out)

@@ -1,6 +1,10 @@
 // Helps with the forms of streams. Everything works without it.
 "use strict";
 
+// Enter in a search asks for it, in any other field for what the form is for. The
+// server could not tell them apart.
+for (const button of document.querySelectorAll("button[data-do]")) button.value = button.dataset.do;
+
 // A search within choices hides those that have not what was entered. The button
 // beside it asks the server, which may know more.
 for (const search of document.querySelectorAll("input[data-narrows]")) {
@@ -9,7 +13,6 @@ for (const search of document.querySelectorAll("input[data-narrows]")) {
     const text = search.value.trim().toLowerCase();
     for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(text);
   });
-  // Enter would save the whole form.
   search.addEventListener("keydown", (e) => {
     if (e.key !== "Enter") return;
     e.preventDefault();
