@@ -143,16 +143,31 @@ func (c *Chrome) Report(t testing.TB) string {
 }
 
 // Look has axe-core judge the page as it is, light and dark, and holds that
-// nothing is wider than the page. It writes pictures when [PicturesEnv] is set.
+// nothing is wider than the page, and that nothing scrolls by a hair. It writes pictures when [PicturesEnv] is set.
 func (w *Window) Look(name string) {
 	w.t.Helper()
 	Eval[chromedp.Void](w, w.chrome.axe(w.t))
+	w.hairs(name)
 	for _, scheme := range []string{"light", "dark"} {
 		w.media(scheme)
 		w.axe(name, scheme)
 		w.pictures(name, scheme)
 	}
 	w.media("")
+}
+
+// hairs holds that nothing scrolls by less than four pixels: that is a mistake in a
+// border or a margin, and shows as a scrollbar that leads nowhere. The browser of
+// the tests has none, so that pictures do not show it.
+func (w *Window) hairs(name string) {
+	w.t.Helper()
+	found := Eval[[]string](w, `[...document.querySelectorAll("body *")].filter((e) => {
+		const style = getComputedStyle(e), scrolls = (how, more) => /auto|scroll/.test(how) && more > 0 && more < 4;
+		return scrolls(style.overflowX, e.scrollWidth - e.clientWidth) || scrolls(style.overflowY, e.scrollHeight - e.clientHeight);
+	}).map((e) => e.localName + "." + e.className)`)
+	for _, element := range found {
+		w.t.Errorf("%s: %s scrolls by less than four pixels", name, element)
+	}
 }
 
 // media sets which colours the person likes.
