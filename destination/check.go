@@ -140,7 +140,7 @@ func (p *Probe) Handshake(ctx context.Context) (string, *Error) {
 	state := conn.ConnectionState()
 	version := tls.VersionName(state.Version)
 	if p.TLS.SkipVerify {
-		return version + "; the connection is encrypted, but the certificate was not verified because ssl_verify is off", nil
+		return version + "; the connection is encrypted, but the certificate was not verified, because SSL verification is off", nil
 	}
 	return version + "; the certificate is valid until " + state.PeerCertificates[0].NotAfter.UTC().Format(time.DateOnly), nil
 }

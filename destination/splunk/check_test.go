@@ -71,7 +71,7 @@ func TestCheckWithoutVerification(t *testing.T) {
 	if res := c.Send(t.Context(), destinationtest.Batch(3)); res.Err != nil {
 		t.Errorf("Send: got %v, want delivered", res.Err)
 	}
-	if _, all := run(t, c, true); !strings.Contains(all, "the certificate was not verified because ssl_verify is off") {
+	if _, all := run(t, c, true); !strings.Contains(all, "the certificate was not verified, because SSL verification is off") {
 		t.Errorf("stages: got\n%swant them to say that nothing was verified", all)
 	}
 	verified := openAt(t, s.URL, fixedEnv(), map[string]any{})
