@@ -124,6 +124,9 @@ func (e *entry) fieldOf(in *destination.Input, prefix string, st *control.Stream
 		ID: prefix + strings.ReplaceAll(strings.ReplaceAll(in.Name, ".", "-"), "_", "-"), Name: in.Name, Label: in.Label, Hint: in.Hint, Type: in.Type,
 		Placeholder: in.Empty, Required: in.Required, Secret: in.Secret, Button: in.Button, Min: in.Min, Max: in.Max,
 	}
+	if in.Example != "" && in.Empty == "" {
+		view.Hint += " For example " + in.Example + "."
+	}
 	if in.Secret {
 		view.Button = cmp.Or(in.Button, "Add a new "+strings.ToLower(in.Label))
 		view.Set = st != nil && st.Secrets[strings.TrimPrefix(in.Name, secretsPrefix)] != ""
@@ -134,9 +137,6 @@ func (e *entry) fieldOf(in *destination.Input, prefix string, st *control.Stream
 		return view
 	}
 	view.Value, view.Selected = e.values[in.Name], e.values[in.Name] == checked
-	if in.Example != "" && in.Empty == "" {
-		view.Hint += " For example " + in.Example + "."
-	}
 	for _, o := range in.Options {
 		view.Options = append(view.Options, optionView{o.Value, o.Label, o.Value == view.Value})
 	}

@@ -24,13 +24,13 @@ type kindCase struct {
 
 func kindCases() []kindCase {
 	return []kindCase{
-		{"splunk", "Splunk", []string{"config.domain", "http-inputs-mycompany.splunkcloud.com", "config.port", "8088", "secrets.token", "5a1c7f52-0b7a-4f38-9d7e-2c41d9f6a0b3"},
+		{"splunk", "Splunk", []string{"config.domain", "http-inputs-mycompany.splunkcloud.com", "config.port", "8088", "secrets.token", "77d0c1e5-3f0e-4f0b-8c55-6f1f0a3be9d2"},
 			"secrets.token", "Add a new token", []string{"config.port", "443"}},
 		{"eventhubs", "Azure Event Hubs", []string{"config.name", "auditlog", "secrets.connection_string",
 			"Endpoint=sb://acme.servicebus.windows.net/;SharedAccessKeyName=send;SharedAccessKey=c2VjcmV0LWtleS1vZi10aGUtaHVi"}, "secrets.connection_string",
 			"Add a new connection string", []string{"config.name", "auditlog-2"}},
 		{"s3", "Amazon S3", []string{"config.bucket", "auditlog-streaming-test", "config.access_key_id", "ABCAIOSFODNN7EXAMPLE1",
-			"secrets.secret_access_key", "aBcJalrXUtnWXYZ/A1MDENG/zPxRfiCYEXAMPLEKEY"}, "secrets.secret_access_key", "Add a new Secret Access Key", []string{"config.region", "eu-central-1"}},
+			"secrets.secret_access_key", "kVnQ7rT2mZx/9LwPa4Hc+E5uYd0JgSbF1oCiRqNs"}, "secrets.secret_access_key", "Add a new Secret Access Key", []string{"config.region", "eu-central-1"}},
 		{"cloudlogging", "Google Cloud Logging", []string{"config.project_id", "my-project-123456", "config.client_email", "sluice@my-project-123456.iam.gserviceaccount.com",
 			"secrets.private_key", privateKey(), "config.log_id", "audit/acme"}, "secrets.private_key", "Add a new private key", []string{"config.log_id", "audit/other"}},
 		{"http", "HTTP endpoint", []string{"config.url", "https://siem.example.com/events", "secrets.signing_secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
@@ -107,7 +107,7 @@ func TestStreamHeaders(t *testing.T) {
 		at := tabPath + "/new?kind=http"
 		p := b.get(200, at)
 		p = b.post(200, at, with(p.form(t, at), "config.url", "http://siem.example.com/", "header.n1.name", "Authorization", "header.n1.value", "Bearer of-secrets", "do", "add-header"),
-			"http://siem.example.com/", "For better security use https with a valid certificate", `value="Authorization"`, ">entered</span>")
+			"http://siem.example.com/", "For better security use https with a valid certificate: events and the verification token travel unencrypted.", `value="Authorization"`, ">entered</span>")
 		p = b.post(200, at, with(p.form(t, at), "header.n2.name", "X-Two", "header.n2.value", "another-value-x", "header.n2.active", "-", "do", "add-header"))
 		p = b.post(200, at, with(p.form(t, at), "header.n3.name", "X-Three", "header.n3.value", "third-value-x", "do", "delete-header:n1"), "X-Two", "X-Three")
 		b.lacks(p, "Authorization")
@@ -180,8 +180,11 @@ func TestStreamProblems(t *testing.T) {
 			at := tabPath + "/new?kind=" + c.kind
 			b.post(422, at, with(b.get(200, at).form(t, at), append(c.entered, "do", "save")...), c.want, `class="field-problem"`)
 		}
+		at := tabPath + "/new?kind=s3"
+		plain := b.post(422, at, with(b.get(200, at).form(t, at), "config.endpoint", "http://s3.example.com", "do", "save"), "use https with a valid certificate: events travel unencrypted.")
+		b.lacks(plain, "verification token")
 		b.httpStream(control.StreamSpec{Name: "taken"})
-		at := tabPath + "/new?kind=http"
+		at = tabPath + "/new?kind=http"
 		b.post(422, at, with(b.get(200, at).form(t, at), "config.url", "https://x.example/", "name", "taken", "do", "save"), "Another stream here has the name &#34;taken&#34;.")
 		b.get(404, tabPath+"/new?kind=nothing")
 		b.post(404, tabPath+"/new", values("do", "save"))
@@ -201,6 +204,7 @@ func TestStreamFilters(t *testing.T) {
 		if got := fmt.Sprint(b.stream(1).Filter); got != "{[git.push repo.create user.add] [] [acme/web/api]}" {
 			t.Errorf("got the filter %s", got)
 		}
+		time.Sleep(time.Minute) // until the change is counted, too
 		p = b.get(200, one, "filtered", "3 chosen", "1 chosen", "This destination receives all events that match, which can include")
 		b.post(200, one, with(p.form(t, one), "do", "count"), "5 of 13 events of the last 7 days match.")
 		b.post(422, one, with(p.form(t, one), "namespaces.others", "umbra", "do", "count"), "does not lie below")
