@@ -358,7 +358,7 @@ func (p *parser) entries(d *Directory, h *Header) {
 		if p.err != nil {
 			return
 		}
-		if size >= MaxBlock || idOffset+idLen > size || idLen > math.MaxUint16 {
+		if size >= MaxBlock || idLen > min(size, math.MaxUint16) || idOffset > size-idLen {
 			p.fail("entry is out of bounds")
 			return
 		}
