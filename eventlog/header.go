@@ -19,8 +19,9 @@ const (
 	// MaxRaw is the size of the events of a block beyond which it is closed; one
 	// larger event makes a block of its own.
 	MaxRaw = 512 << 10
-	// MaxEvent is the size of the largest event that can be stored, in bytes.
-	MaxEvent = 32 << 20
+	// MaxEvent is the size of the largest event that can be stored, in bytes: one of
+	// 32 MiB, with what is put in front of an event that has no id.
+	MaxEvent = 32<<20 + 1<<10
 	// MaxBlock bounds the stored size of a block whatever its header says, MaxCount
 	// its events.
 	MaxBlock = 64 << 20
