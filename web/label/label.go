@@ -68,10 +68,12 @@ func (w Words) Fields() []string {
 }
 
 // Same is a row of the table: what the two products call a thing that has one
-// name here. Several ways to it are divided by semicolons.
+// name here; "" is what a product does not have. Several names are divided by
+// semicolons.
 type Same struct{ GitHub, GitLab, Ours string }
 
-// Names says where the pages differ from either product.
+// Names says where the pages differ from either product. docs/pages.md has the same
+// table, for people who come from there.
 func Names() []Same {
 	w := English()
 	return []Same{
