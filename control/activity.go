@@ -192,8 +192,8 @@ func (s *Service) HealthFigures() HealthFigures {
 func (s *Service) StaleSecrets() int {
 	n, current := 0, s.cfg.Ring.Current()
 	for _, st := range s.streams.list() {
-		for _, value := range st.record().Sealed {
-			if id, err := secret.KeyID(value); err != nil || id != current {
+		for _, sealed := range st.record().Sealed {
+			if id, err := secret.KeyID(sealed.value); err != nil || id != current {
 				n++
 			}
 		}

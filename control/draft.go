@@ -242,12 +242,13 @@ func short(s string) string {
 }
 
 // positions returns where a stream begins in each partition.
-func (s *Service) positions(ctx context.Context, d *draft) (map[string]deliver.Start, error) {
-	out := map[string]deliver.Start{}
-	for _, p := range s.log.Partitions() {
+func (s *Service) positions(ctx context.Context, d *draft) (fields[deliver.Start], error) {
+	partitions := s.log.Partitions()
+	out := make(fields[deliver.Start], 0, len(partitions))
+	for _, p := range partitions {
 		if d.spec.Start == startNow {
 			seq, total := s.log.Position(p, d.scope)
-			out[p] = deliver.Start{Seq: seq, Total: total}
+			out.set(p, deliver.Start{Seq: seq, Total: total})
 			continue
 		}
 		first := s.log.First(p)
@@ -262,7 +263,7 @@ func (s *Service) positions(ctx context.Context, d *draft) (map[string]deliver.S
 		if err != nil {
 			return nil, fmt.Errorf("count events before the start in partition %s: %w", p, err)
 		}
-		out[p] = deliver.Start{Seq: first - 1, Total: total}
+		out.set(p, deliver.Start{Seq: first - 1, Total: total})
 	}
 	return out, nil
 }

@@ -109,13 +109,13 @@ func (s *Service) countSealed(ctx context.Context) (map[string]int, error) {
 				return nil, err
 			}
 			var holder struct {
-				Sealed map[string]string `json:"sealed"`
+				Sealed fields[string] `json:"sealed"`
 			}
 			if err := json.Unmarshal(r.Value, &holder); err != nil {
 				return nil, err
 			}
-			for _, value := range holder.Sealed {
-				id, err := secret.KeyID(value)
+			for _, sealed := range holder.Sealed {
+				id, err := secret.KeyID(sealed.value)
 				if err != nil {
 					id = "damaged"
 				}
@@ -235,11 +235,11 @@ func (s *Service) reseal(ctx context.Context) error {
 
 // stale reports whether another key than the current one sealed any of the
 // values, and that key is at hand.
-func (s *Service) stale(sealed map[string]string) bool {
+func (s *Service) stale(sealed fields[string]) bool {
 	current := s.cfg.Ring.Current()
 	var known []string
-	for _, value := range sealed {
-		id, err := secret.KeyID(value)
+	for _, field := range sealed {
+		id, err := secret.KeyID(field.value)
 		if err != nil || id == current {
 			continue
 		}
@@ -263,9 +263,10 @@ func (s *Service) resealStream(ctx context.Context, st *stream) error {
 
 // sealAnew replaces the values of a record that can be read and that the current
 // key did not seal, and reports whether there were any.
-func (s *Service) sealAnew(ctx context.Context, record string, sealed map[string]string) (changed bool) {
+func (s *Service) sealAnew(ctx context.Context, record string, sealed fields[string]) (changed bool) {
 	current := s.cfg.Ring.Current()
-	for field, value := range sealed {
+	for i := range sealed {
+		field, value := sealed[i].name, sealed[i].value
 		if id, err := secret.KeyID(value); err != nil || id == current {
 			continue
 		}
@@ -275,7 +276,7 @@ func (s *Service) sealAnew(ctx context.Context, record string, sealed map[string
 			s.logger.ErrorContext(ctx, "sealed value cannot be read", "record", record, "field", field, "err", err)
 			continue
 		}
-		sealed[field], changed = s.cfg.Ring.Seal(plain, place), true
+		sealed[i].value, changed = s.cfg.Ring.Seal(plain, place), true
 	}
 	return changed
 }

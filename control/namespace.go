@@ -53,13 +53,42 @@ type Namespace struct {
 	Kind string `json:"kind"`
 }
 
-// known is a namespace in memory.
+// known is a namespace.
 type known struct {
 	id       int64
 	path     string
 	kind     string // declared, or ""
 	children bool
 }
+
+// knownEntry is a namespace in memory, of which there are many: its path is the
+// folded one unless another spelling is kept.
+type knownEntry struct {
+	id       int64
+	kind     kindCode
+	children bool
+	spelled  bool // see namespaces.spelled
+}
+
+// kindCode is a declared kind, zero for none.
+type kindCode uint8
+
+const (
+	codeGroup kindCode = iota + 1
+	codeProject
+)
+
+func codeOf(kind string) kindCode {
+	switch kind {
+	case Group:
+		return codeGroup
+	case Project:
+		return codeProject
+	}
+	return 0
+}
+
+func (c kindCode) kind() string { return [...]string{"", Group, Project}[c] }
 
 // view shows the namespace. Its kind is the declared one, or else project for a
 // leaf of two or more segments, which is what most such leaves are.
@@ -80,38 +109,57 @@ type namespaces struct {
 	creating sync.Mutex // held while namespaces are stored
 
 	mu       sync.RWMutex
-	byPath   map[string]known // by folded path
-	count    map[string]int   // below each folded top-level namespace
-	overflow uint64           // met and not stored, for there are too many
+	byPath   map[string]knownEntry // by folded path
+	spelled  map[string]string     // by folded path, where it is spelled otherwise
+	count    map[string]int        // below each folded top-level namespace
+	overflow uint64                // met and not stored, for there are too many
 }
 
-func (n *namespaces) init() { n.byPath, n.count = map[string]known{}, map[string]int{} }
+func (n *namespaces) init() {
+	n.byPath, n.spelled, n.count = map[string]knownEntry{}, map[string]string{}, map[string]int{}
+}
 
 func (n *namespaces) get(folded string) (known, bool) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	k, ok := n.byPath[folded]
-	return k, ok
+	return n.find(folded)
+}
+
+// find is get for who holds mu.
+func (n *namespaces) find(folded string) (known, bool) {
+	e, ok := n.byPath[folded]
+	if !ok {
+		return known{}, false
+	}
+	return n.known(folded, e), true
+}
+
+func (n *namespaces) known(folded string, e knownEntry) known {
+	k := known{id: e.id, path: folded, kind: e.kind.kind(), children: e.children}
+	if e.spelled {
+		k.path = n.spelled[folded]
+	}
+	return k
 }
 
 func (n *namespaces) put(r *namespaceRecord) {
 	folded := strings.Clone(sluice.FoldNamespace(r.Path))
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	k, there := n.byPath[folded]
-	k.id, k.path, k.kind = r.ID, r.Path, r.Kind
-	if folded == k.path {
-		k.path = folded // one copy, and not a part of a block's directory
+	e, there := n.byPath[folded]
+	e.id, e.kind, e.spelled = r.ID, codeOf(r.Kind), r.Path != folded
+	if e.spelled {
+		n.spelled[folded] = strings.Clone(r.Path) // not a part of a block's directory
 	}
-	n.byPath[folded] = k
+	n.byPath[folded] = e
 	if there {
 		return
 	}
 	n.count[sluice.TopLevel(folded)]++
 	if up := parent(folded); up != "" {
-		if k, ok := n.byPath[up]; ok && !k.children {
-			k.children = true
-			n.byPath[up] = k
+		if e, ok := n.byPath[up]; ok && !e.children {
+			e.children = true
+			n.byPath[up] = e
 		}
 	}
 }
@@ -166,9 +214,9 @@ func (s *Service) Namespaces(ctx context.Context, p Principal, within string) ([
 	}
 	var rows []row
 	s.namespaces.mu.RLock()
-	for folded, k := range s.namespaces.byPath {
+	for folded, e := range s.namespaces.byPath {
 		if sluice.Within(folded, within) && may(p, actionReadNamespaces, folded) {
-			rows = append(rows, row{folded, k.view()})
+			rows = append(rows, row{folded, s.namespaces.known(folded, e).view()})
 		}
 	}
 	s.namespaces.mu.RUnlock()
@@ -392,10 +440,10 @@ func (s *Service) Organizations(_ context.Context, p Principal, name string) ([]
 		if !may(p, actionReadNamespaces, top) {
 			continue
 		}
-		if k, ok := s.namespaces.byPath[top]; ok && top == name {
+		if k, ok := s.namespaces.find(top); ok && top == name {
 			out = append(out, k.view())
 		}
-		if k, ok := s.namespaces.byPath[top+"/"+name]; ok {
+		if k, ok := s.namespaces.find(top + "/" + name); ok {
 			out = append(out, k.view())
 		}
 	}
@@ -433,7 +481,7 @@ func (s *Service) TopLevels(_ context.Context, p Principal, text string, limit i
 	}
 	list = make([]Namespace, 0, len(found))
 	for _, top := range found {
-		if k, ok := s.namespaces.byPath[top]; ok {
+		if k, ok := s.namespaces.find(top); ok {
 			list = append(list, k.view())
 		}
 	}

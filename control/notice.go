@@ -28,8 +28,8 @@ const (
 // noticeRecord says who is told when streams of a top-level namespace, or of the
 // instance, change their state.
 type noticeRecord struct {
-	Namespace string            `json:"namespace"` // as declared
-	Sealed    map[string]string `json:"sealed,omitempty"`
+	Namespace string         `json:"namespace"` // as declared
+	Sealed    fields[string] `json:"sealed,omitempty"`
 	outbox
 }
 
@@ -124,7 +124,7 @@ func (s *Service) loadNotices(ctx context.Context) error {
 }
 
 func (s *Service) openAddresses(r *noticeRecord) ([]Address, error) {
-	sealed, ok := r.Sealed[fieldAddresses]
+	sealed, ok := r.Sealed.get(fieldAddresses)
 	if !ok {
 		return nil, nil
 	}
@@ -217,7 +217,7 @@ func (s *Service) storeNotices(ctx context.Context, p Principal, scope, namespac
 		kinds[a.Kind]++
 	}
 	_, err = store.Update(ctx, s.store, key, func(r *noticeRecord, _ bool) error {
-		r.Namespace, r.Sealed = namespace, map[string]string{fieldAddresses: s.cfg.Ring.Seal(plain, sealedPlace(key, fieldAddresses))}
+		r.Namespace, r.Sealed = namespace, fields[string]{{fieldAddresses, s.cfg.Ring.Seal(plain, sealedPlace(key, fieldAddresses))}}
 		if len(addresses) == 0 {
 			r.Sealed = nil
 		}

@@ -30,12 +30,12 @@ func (s *Service) seal(r *streamRecord, config json.RawMessage, secrets destinat
 	if err != nil {
 		return err
 	}
-	r.Config, r.Sealed = plain, map[string]string{}
+	r.Config, r.Sealed = plain, nil
 	for name, value := range secrets {
-		r.Sealed["secrets."+name] = s.cfg.Ring.Seal([]byte(value), sealContext(r.ID, "secrets."+name))
+		r.Sealed.set("secrets."+name, s.cfg.Ring.Seal([]byte(value), sealContext(r.ID, "secrets."+name)))
 	}
 	if headers != nil {
-		r.Sealed[fieldHeaders] = s.cfg.Ring.Seal(headers, sealContext(r.ID, fieldHeaders))
+		r.Sealed.set(fieldHeaders, s.cfg.Ring.Seal(headers, sealContext(r.ID, fieldHeaders)))
 	}
 	return nil
 }
@@ -56,8 +56,9 @@ func (s *Service) salvage(r *streamRecord) (json.RawMessage, destination.Secrets
 func (s *Service) openFields(r *streamRecord, lossy bool) (json.RawMessage, destination.Secrets, error) {
 	secrets := destination.Secrets{}
 	config := r.Config
-	for field, sealed := range r.Sealed {
-		value, err := s.cfg.Ring.Open(sealed, sealContext(r.ID, field))
+	for _, sealed := range r.Sealed {
+		field := sealed.name
+		value, err := s.cfg.Ring.Open(sealed.value, sealContext(r.ID, field))
 		if lossy && errors.Is(err, secret.ErrNoKey) {
 			if field == fieldHeaders {
 				if config, err = withoutHeaders(r.Config); err != nil {

@@ -38,20 +38,20 @@ type streamRecord struct {
 	// Config is canonical, without header values.
 	Config json.RawMessage `json:"config,omitempty"`
 	// Sealed holds the secrets and the header values: see Service.seal.
-	Sealed map[string]string `json:"sealed,omitempty"`
-	Filter sluice.Filter     `json:"filter"`
+	Sealed fields[string] `json:"sealed,omitempty"`
+	Filter sluice.Filter  `json:"filter"`
 	// Start holds the positions that StartAs meant when the stream was created.
-	Start    map[string]deliver.Start `json:"start"`
-	StartAs  string                   `json:"start_as"`
-	Until    time.Time                `json:"until,omitzero"`
-	Strict   bool                     `json:"strict"`
-	Active   bool                     `json:"active"`
-	PausedAt time.Time                `json:"paused_at,omitzero"`
-	Created  time.Time                `json:"created_at"`
-	Version  uint64                   `json:"version"`             // grows with each change
-	Changed  time.Time                `json:"changed_at,omitzero"` // by the last change; zero before the first
-	Slot     int                      `json:"slot"`                // its number among those of the namespace
-	Numbers  numbers                  `json:"numbers,omitzero"`
+	Start    fields[deliver.Start] `json:"start"`
+	StartAs  string                `json:"start_as"`
+	Until    time.Time             `json:"until,omitzero"`
+	Strict   bool                  `json:"strict"`
+	Active   bool                  `json:"active"`
+	PausedAt time.Time             `json:"paused_at,omitzero"`
+	Created  time.Time             `json:"created_at"`
+	Version  uint64                `json:"version"`             // grows with each change
+	Changed  time.Time             `json:"changed_at,omitzero"` // by the last change; zero before the first
+	Slot     int                   `json:"slot"`                // its number among those of the namespace
+	Numbers  numbers               `json:"numbers,omitzero"`
 	// Verification is the digest of the verification token, by which the claim on
 	// it is found when the token itself is destroyed.
 	Verification string `json:"verification,omitempty"`
@@ -261,7 +261,7 @@ func (s *Service) apply(ctx context.Context, st *stream) {
 func (s *Service) forDelivery(st *stream) deliver.Stream {
 	r := st.record()
 	return deliver.Stream{
-		ID: r.ID, Namespace: r.scope(), Title: r.title(), Version: r.Version, Filter: r.Filter, Start: r.Start, Until: r.Until,
+		ID: r.ID, Namespace: r.scope(), Title: r.title(), Version: r.Version, Filter: r.Filter, Start: r.Start.asMap(), Until: r.Until,
 		Strict: r.Strict, Paused: !r.Active || r.Deleting != nil,
 		Open: func() (destination.Destination, error) { return s.open(st.record()) },
 	}

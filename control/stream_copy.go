@@ -71,7 +71,8 @@ func (s *Service) CountStream(ctx context.Context, p Principal, spec StreamSpec)
 	if err != nil {
 		return StreamCount{}, err
 	}
-	for name, start := range starts {
+	for _, at := range starts {
+		name, start := at.name, at.value
 		end, err := s.countUntil(ctx, name, d)
 		if err != nil {
 			return StreamCount{}, err

@@ -31,14 +31,23 @@ type lane struct {
 	s *stream
 	p *part
 
-	mu    sync.Mutex
-	phase phase
-	again bool          // something came up while running
+	mu sync.Mutex
+
+	// What is yes or no, side by side: there are tens of thousands of lanes.
+	phase    phase
+	again    bool // something came up while running
+	slow     bool // the last send took long
+	gone     bool // the stream was removed
+	behind   bool
+	inFlight bool // a batch taken from queue is being sent
+	over     bool // see seen
+	looked   bool // the end of the stream was looked for, see findEnd
+	changed  bool // the configuration changed: examine again from the cursor
+	probing  bool // held: the next step is a probe
+
 	delay time.Duration // the running turn asks to wait this long after it
 	ended chan struct{} // closed when the turn under way at a removal has ended
-	slow  bool          // the last send took long
 	place place         // in the senders' queues
-	gone  bool          // the stream was removed
 	timer *time.Timer
 	// cancel ends the send under way; nil when there is none.
 	cancel context.CancelFunc
@@ -49,12 +58,10 @@ type lane struct {
 	flushed uint64 // gen that is durable
 	safe    uint64 // up to here the durable record is complete, see part.checkpoint
 
-	behind   bool
-	queue    []portion
-	queued   int       // bytes of queue
-	given    uint64    // the last event of the block that the last portion is of
-	inFlight bool      // a batch taken from queue is being sent
-	turn     time.Time // when the last turn began
+	queue  []portion
+	queued int       // bytes of queue
+	given  uint64    // the last event of the block that the last portion is of
+	turn   time.Time // when the last turn began
 
 	// journal keeps what the lane tried; nil until it tries something.
 	journal atomic.Pointer[journal]
@@ -67,9 +74,6 @@ type lane struct {
 	// seen is the highest total that was told before the stream's until passed, and
 	// over says that the log held later blocks when the stream was begun with.
 	seen uint64
-	over bool
-	// looked says that the end of the stream was looked for, see findEnd.
-	looked bool
 
 	trying *trying // a try under way, nil for none
 
@@ -81,8 +85,6 @@ type lane struct {
 	blame
 	health
 	redeliver []uint64 // quarantined events that are to be tried again
-	changed   bool     // the configuration changed: examine again from the cursor
-	probing   bool     // held: the next step is a probe
 	fulls     int      // tries of holds in a row because quarantine was full
 }
 

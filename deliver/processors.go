@@ -29,6 +29,17 @@ const (
 // is cheap, and to be called often; all may call it at once.
 func (d *Deliverer) Busy() bool { return d.busy() }
 
+// crowd is how many streams need so much memory that others shall save it.
+const crowd = 2000
+
+// Crowded reports whether streams need much memory by their number. It is cheap, and
+// all may call it at once.
+func (d *Deliverer) Crowded() bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return len(d.streams) >= crowd
+}
+
 // areBusy reports whether the processors were busy during the last second. It is
 // to be called often while there is work; it looks at the clock mostly.
 func (p *processors) areBusy() bool {

@@ -363,6 +363,7 @@ func (d *Deliverer) Put(ctx context.Context, conf Stream) error {
 func (d *Deliverer) newStream(conf Stream) *stream {
 	s := &stream{id: conf.ID, scope: conf.Namespace}
 	s.set(conf)
+	s.lanes = make([]*lane, 0, len(d.order))
 	for _, p := range d.order {
 		start, ok := conf.Start[p.name]
 		if !ok {

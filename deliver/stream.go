@@ -38,6 +38,7 @@ func (s *stream) set(conf Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conf, s.matcher = conf, conf.Filter.Matcher()
+	s.conf.Start = nil // its lanes have it
 }
 
 // acquire returns the destination for one send; release gives it back. A

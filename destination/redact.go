@@ -26,15 +26,16 @@ const (
 // the request that they refuse. The nil Redactor knows no secrets. It may be
 // used by several goroutines at once.
 type Redactor struct {
-	replacer func() *strings.Replacer // made when it is needed first: most never are
+	secrets  []string
+	once     sync.Once // makes replacer when it is needed first: most never are
+	replacer *strings.Replacer
 }
 
 // NewRedactor returns a Redactor of the secrets, in the spellings in which
 // answers repeat them: as they are, in JSON, Go, HTML and URL escapes, and in
 // Base64. Values of fewer than four bytes are left alone.
 func NewRedactor(secrets ...string) *Redactor {
-	secrets = slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return len(s) < minSecret })
-	return &Redactor{sync.OnceValue(func() *strings.Replacer { return strings.NewReplacer(replacements(secrets)...) })}
+	return &Redactor{secrets: slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return len(s) < minSecret })}
 }
 
 // replacements returns pairs for a replacer: the spellings in which a far side may
@@ -62,7 +63,8 @@ func (r *Redactor) Text(s string) string {
 	if r == nil {
 		return s
 	}
-	return r.replacer().Replace(s)
+	r.once.Do(func() { r.replacer = strings.NewReplacer(replacements(r.secrets)...) })
+	return r.replacer.Replace(s)
 }
 
 // Words returns a far side's words fit to be shown and stored: without secrets

@@ -256,7 +256,11 @@ func (ix *indexer) crowded() bool {
 		head := sh.memory.Load()
 		all, largest = all+head+sh.kept.Load(), max(largest, head)
 	}
-	return all > ix.s.cfg.heads && ix.sh.memory.Load() == largest
+	most := ix.s.cfg.heads
+	if c := ix.s.cfg.Crowded; c != nil && c() {
+		most /= 2
+	}
+	return all > most && ix.sh.memory.Load() == largest
 }
 
 // take adds what was read to the head.

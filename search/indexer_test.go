@@ -316,3 +316,25 @@ func TestPace(t *testing.T) {
 		w.check("later")
 	})
 }
+
+// Where memory is needed elsewhere, heads are stored sooner.
+func TestHeadsAreSmallerInACrowd(t *testing.T) {
+	chunks := map[bool]int{}
+	for _, crowded := range []bool{false, true} {
+		simulate(t, func(t *testing.T, w *world) {
+			w.stopSearch()
+			w.cfg.ChunkEvents, w.cfg.heads, w.cfg.Crowded = 100_000, 800_000, func() bool { return crowded }
+			w.start()
+			for i := range 40 {
+				w.post(numbered("acme", fmt.Sprint(i, "-"), 100)...)
+			}
+			w.check("afterwards")
+			for _, st := range w.Status(t.Context()) {
+				chunks[crowded] += st.Chunks
+			}
+		})
+	}
+	if chunks[true] < chunks[false]*3/2 {
+		t.Errorf("chunks: got %d in a crowd and %d without, want more", chunks[true], chunks[false])
+	}
+}

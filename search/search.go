@@ -52,6 +52,9 @@ type Config struct {
 	// Busy reports whether the processors have more to do than they can; the index
 	// falls behind then, while producers post. Nil means that they never have.
 	Busy func() bool
+	// Crowded reports whether memory is needed elsewhere; heads take half of what
+	// they may then. Nil means that it never is.
+	Crowded func() bool
 	// Timeout bounds a query; 10 s by default.
 	Timeout time.Duration
 	// CacheBytes bounds the decoded pages of the index that are kept; 16 MiB by

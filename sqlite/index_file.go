@@ -78,7 +78,7 @@ func (x *Index) file(ctx context.Context, partition string, generation uint64, r
 		"journal_size_limit("+strconv.Itoa(2*checkpointPages*pageSize)+")"); err != nil {
 		return f, err
 	}
-	if f.readers, err = connect(path, x.opts, x.opts.Readers, cache, "query_only(1)"); err != nil {
+	if f.readers, err = connect(path, x.opts, x.opts.Readers, readerCache, "query_only(1)"); err != nil {
 		return f, err
 	}
 	if err = f.prepare(ctx, ready); err != nil {

@@ -118,7 +118,7 @@ func (s *Store) open(path string, o Options) error {
 		"journal_size_limit("+strconv.Itoa(2*checkpointPages*pageSize)+")"); err != nil {
 		return err
 	}
-	if s.readers, err = connect(path, o, o.Readers, "query_only(1)"); err != nil {
+	if s.readers, err = connect(path, o, o.Readers, readerCache, "query_only(1)"); err != nil {
 		return err
 	}
 	ctx := context.Background()
@@ -163,6 +163,10 @@ const (
 	pageSize        = 4096 // bytes
 	checkpointPages = 1000
 )
+
+// readerCache is 512 KiB for each connection that only reads: what it keeps is good
+// until the next change.
+const readerCache = "cache_size(-512)"
 
 func connect(path string, o Options, conns int, pragmas ...string) (*sql.DB, error) {
 	q := url.Values{"_pragma": append([]string{

@@ -22,7 +22,7 @@ func (p *parts) openSearch(cfg *Config, lg *slog.Logger) error {
 	}
 	p.index = engine
 	p.search = search.New(search.Config{
-		Log: p.log, Engine: engine, Pace: p.deliver.Pace, Busy: p.deliver.Busy, Logger: lg,
+		Log: p.log, Engine: engine, Pace: p.deliver.Pace, Busy: p.deliver.Busy, Crowded: p.deliver.Crowded, Logger: lg,
 		Retention: map[string]time.Duration{string(sluice.Audit): cfg.RetentionAudit, string(sluice.Git): cfg.RetentionGit},
 	})
 	return nil
