@@ -148,6 +148,12 @@ func (d *Deliverer) Quarantine(ctx context.Context, id sluice.StreamID, limit in
 				return out, nil
 			}
 			q, _, err := d.quarantined(ctx, l, seq)
+			if errors.Is(err, store.ErrNotFound) {
+				continue // it has left meanwhile
+			}
+			if errors.Is(err, errCopyLost) {
+				q, err = &Quarantined{Partition: l.p.name, Seq: seq, Reason: err.Error(), Payload: json.RawMessage("{}")}, nil
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -157,8 +163,21 @@ func (d *Deliverer) Quarantine(ctx context.Context, id sluice.StreamID, limit in
 	return out, nil
 }
 
+// errCopyLost says that nothing is left of an event but its number.
+var errCopyLost = errors.New("the copy of this event is lost, and the log no longer holds it: all that can be done is to drop it")
+
+// quarantined returns an event in quarantine, and the record of its copy. Control
+// state that was saved from a damaged file may lack that: then the log serves.
 func (d *Deliverer) quarantined(ctx context.Context, l *lane, seq uint64) (*Quarantined, store.Record, error) {
-	rec, err := d.store.Get(ctx, quarantineKey(l.s.id, l.p.name, seq))
+	key := quarantineKey(l.s.id, l.p.name, seq)
+	rec, err := d.store.Get(ctx, key)
+	if errors.Is(err, store.ErrNotFound) && l.lists(seq) {
+		q, err := d.copyOf(ctx, l, suspect{seq: seq, reason: "the copy of this event, with the reason, is lost; this is what the log holds"})
+		if err != nil && ctx.Err() == nil {
+			err = errCopyLost
+		}
+		return q, store.Record{Key: key}, err
+	}
 	if err != nil {
 		return nil, rec, fmt.Errorf("read quarantined event %d: %w", seq, err)
 	}
@@ -167,6 +186,14 @@ func (d *Deliverer) quarantined(ctx context.Context, l *lane, seq uint64) (*Quar
 		return nil, rec, fmt.Errorf("read quarantined event %d: %w", seq, err)
 	}
 	return &q, rec, nil
+}
+
+// lists reports whether an event is in the lane's quarantine.
+func (l *lane) lists(seq uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, found := slices.BinarySearch(l.rec.Quarantined, seq)
+	return found
 }
 
 // Redeliver asks for another try of quarantined events and returns how many were
@@ -254,18 +281,17 @@ func (d *Deliverer) Drop(ctx context.Context, id sluice.StreamID, which Quaranti
 // removes the copy once the record is durable. It reports false when somebody
 // else did so before.
 func (d *Deliverer) leaveQuarantine(ctx context.Context, l *lane, seq uint64, count func(*record)) (bool, error) {
-	_, rec, err := d.quarantined(ctx, l, seq)
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
+	rec, err := d.store.Get(ctx, quarantineKey(l.s.id, l.p.name, seq))
+	if err != nil && !errors.Is(err, store.ErrNotFound) { // a copy may be lost
+		return false, fmt.Errorf("read quarantined event %d: %w", seq, err)
 	}
 	l.mu.Lock()
 	i, found := slices.BinarySearch(l.rec.Quarantined, seq)
 	if found {
 		l.rec.Quarantined = slices.Delete(l.rec.Quarantined, i, i+1)
-		l.rec.QuarantinedBytes -= len(rec.Value)
+		if l.rec.QuarantinedBytes -= len(rec.Value); len(l.rec.Quarantined) == 0 {
+			l.rec.QuarantinedBytes = 0 // copies that were lost counted, too
+		}
 		l.fulls = 0
 		if l.failure != nil && l.failure.Class == "quarantine_full" {
 			l.changed = true // there is room again
@@ -282,6 +308,9 @@ func (d *Deliverer) leaveQuarantine(ctx context.Context, l *lane, seq uint64, co
 		return false, err
 	}
 	failpoint.Here(failpoint.QuarantineLeft)
+	if rec.Key == "" {
+		return true, nil
+	}
 	// A copy that stays is removed at the next start.
 	err = applied(d.store.Apply(ctx, store.Change{Key: rec.Key, Version: rec.Version}), store.ErrConflict)
 	failpoint.Here(failpoint.QuarantineErased)
@@ -296,7 +325,7 @@ func (d *Deliverer) redeliverStep(ctx context.Context, l *lane) error {
 	l.again = true
 	l.mu.Unlock()
 	q, rec, err := d.quarantined(ctx, l, seq)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, errCopyLost) {
 		return nil
 	}
 	if err != nil {
