@@ -10,6 +10,7 @@ import (
 type Kind struct {
 	Name   string   `json:"name"`
 	Title  string   `json:"title"` // for people
+	About  string   `json:"about"` // what it is, in a sentence
 	Notes  []string `json:"notes"`
 	Fields []Field  `json:"fields"`
 	// Raw is the server's whole answer about the kind.

@@ -16,6 +16,8 @@ type Described interface {
 type Form struct {
 	// Title is the kind's name for people, "Amazon S3" for example.
 	Title string `json:"title"`
+	// About says what the kind is, to choose it by: one sentence.
+	About string `json:"about"`
 	// Notes are what people have to know before they enter anything: sentences.
 	Notes []string `json:"notes"`
 	// Inputs are all members of the configuration and all secrets that owners

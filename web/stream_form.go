@@ -46,8 +46,8 @@ type fieldView struct {
 	ID, Name, Label, Hint string
 	Type                  destination.InputType
 	Value                 string // never of a secret
-	Placeholder           string
-	Selected              bool // a checkbox
+	Placeholder           string // what an empty field means
+	Selected              bool   // a checkbox
 	Options               []optionView
 	Required, Secret      bool
 	Set                   bool   // a secret that is stored
@@ -122,7 +122,7 @@ func (e *entry) formOf(kind *control.KindForm, prefix string, st *control.Stream
 func (e *entry) fieldOf(in *destination.Input, prefix string, st *control.Stream) fieldView {
 	view := fieldView{
 		ID: prefix + strings.ReplaceAll(strings.ReplaceAll(in.Name, ".", "-"), "_", "-"), Name: in.Name, Label: in.Label, Hint: in.Hint, Type: in.Type,
-		Placeholder: in.Empty, Required: in.Required, Secret: in.Secret, Button: in.Button, Min: in.Min, Max: in.Max,
+		Required: in.Required, Secret: in.Secret, Button: in.Button, Min: in.Min, Max: in.Max,
 	}
 	if in.Example != "" && in.Empty == "" {
 		view.Hint += " For example " + in.Example + "."
@@ -137,6 +137,7 @@ func (e *entry) fieldOf(in *destination.Input, prefix string, st *control.Stream
 		return view
 	}
 	view.Value, view.Selected = e.values[in.Name], e.values[in.Name] == checked
+	view.Placeholder = cmp.Or(in.Empty, fieldText(in.Default)) // what an empty field means
 	for _, o := range in.Options {
 		view.Options = append(view.Options, optionView{o.Value, o.Label, o.Value == view.Value})
 	}

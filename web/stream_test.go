@@ -38,6 +38,15 @@ func kindCases() []kindCase {
 	}
 }
 
+// A field says what it means when it is empty: the value that is stored then.
+func TestEmptyFields(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
+		for kind, want := range map[string]string{"splunk": "8088", "cloudlogging": "audit_events", "s3": "Auto detect", "http": "16"} {
+			b.get(200, tabPath+"/new?kind="+kind, ` placeholder="`+want+`"`)
+		}
+	})
+}
+
 // Streams of each kind are checked, made, changed, paused, resumed and deleted
 // with forms alone.
 func TestStreamOfEachKind(t *testing.T) {
@@ -53,7 +62,7 @@ func (b *browser) streamOfKind(sink *controltest.Kind, c kindCase) {
 	b.secrets = append(b.secrets, values(c.entered...).Get(c.secret))
 	b.get(200, tabPath, "Streaming is off for acme", "Configure stream")
 	at := tabPath + "/new?kind=" + c.kind
-	b.get(200, tabPath+"/new", c.title, `href="`+at+`"`)
+	b.get(200, tabPath+"/new", c.title, `href="`+at+`"><strong>`+c.title+`</strong></a><p class="hint">`)
 	first := b.get(200, at, "This destination receives all audit event data of acme, which can include sensitive information. Make sure that you trust it.", "Check endpoint", "Save")
 	form := with(first.form(t, at), append(c.entered, "name", "to "+c.kind)...)
 

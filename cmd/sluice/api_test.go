@@ -81,7 +81,7 @@ func newAPI(t *testing.T) *api {
 			return 200, map[string]any{"results": []client.NoticeTest{{Kind: "email", OK: true, Message: "taken"}, {Kind: "http", Message: "answered 403"}}}
 		},
 		"GET /api/v1/kinds": func(*http.Request, []byte) (int, any) {
-			return 200, json.RawMessage(`{"kinds":[{"name":"s3","title":"Amazon S3","notes":["Block public access."],"fields":[` +
+			return 200, json.RawMessage(`{"kinds":[{"name":"s3","title":"Amazon S3","about":"Objects in a bucket.","notes":["Block public access."],"fields":[` +
 				`{"name":"config.bucket","label":"Bucket name","type":"text","required":true,"hint":"The name alone."},` +
 				`{"name":"config.object_seconds","label":"Seconds","type":"number","default":60,"hint":"Or when it is this old."},` +
 				`{"name":"config.mode","label":"Mode","type":"choice","default":"a","options":[{"value":"a","label":"A"},{"value":"b","label":"B"}],"hint":"Which."}]}]}`)

@@ -72,7 +72,7 @@ func TestClientCommands(t *testing.T) {
 		{"stream update 99 --name x", 1, "", "", "there is no such stream"},
 		{"stream kinds", 0, "GET /api/v1/kinds", "s3    Amazon S3  config.bucket", ""},
 		{"stream kinds --json", 0, "GET /api/v1/kinds", `"title": "Amazon S3"`, ""},
-		{"stream kinds s3", 0, "GET /api/v1/kinds", "- Block public access.\n", ""},
+		{"stream kinds s3", 0, "GET /api/v1/kinds", "Objects in a bucket.\n\n- Block public access.\n", ""},
 		{"stream kinds s3", 0, "", "config.bucket          Bucket name  text    (required)  The name alone.\nconfig.object_seconds  Seconds      number  60          Or", ""},
 		{"stream kinds s3", 0, "", "a|b     a           Which.", ""},
 		{"stream kinds s3 --json", 0, "GET /api/v1/kinds", `"label": "Bucket name"`, ""},

@@ -69,6 +69,9 @@ func writeKinds(w io.Writer, kinds []client.Kind) error {
 
 func writeKind(w io.Writer, k client.Kind) error {
 	fmt.Fprintf(w, "%s (%s)\n\n", k.Title, k.Name)
+	if k.About != "" { // an older server has none
+		fmt.Fprintf(w, "%s\n\n", k.About)
+	}
 	for _, note := range k.Notes {
 		fmt.Fprintf(w, "- %s\n", note)
 	}

@@ -8,6 +8,7 @@ var _ destination.Described = Kind{}
 func (Kind) Form() destination.Form {
 	return destination.Form{
 		Title: "Google Cloud Logging",
+		About: "A log of a Google Cloud project, to be searched beside its other logs.",
 		Notes: []string{
 			"Enable the Cloud Logging API on your Google Cloud project.",
 			"Create a service account with the role Logs Writer, and a JSON key for it.",

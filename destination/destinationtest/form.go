@@ -68,7 +68,7 @@ func (f *formTest) words(t *testing.T) {
 	if f.form.Title == "" || len(f.form.Notes) == 0 {
 		t.Errorf("form: got title %q and notes %q, want both", f.form.Title, f.form.Notes)
 	}
-	for _, note := range f.form.Notes {
+	for _, note := range append(slices.Clone(f.form.Notes), f.form.About) {
 		if !strings.HasSuffix(note, ".") {
 			t.Errorf("note: got %q, want a sentence", note)
 		}

@@ -8,6 +8,7 @@ var _ destination.Described = Kind{}
 func (Kind) Form() destination.Form {
 	return destination.Form{
 		Title: "Azure Event Hubs",
+		About: "An event hub in Microsoft Azure, which services there and programs of your own read.",
 		Notes: []string{
 			"You need an Event Hubs namespace in Microsoft Azure and an event hub instance in it.",
 			"In the portal: Entities, Event Hubs, the event hub, Shared access policies. The right Send is enough.",

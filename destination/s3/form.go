@@ -8,6 +8,7 @@ var _ destination.Described = Kind{}
 func (Kind) Form() destination.Form {
 	return destination.Form{
 		Title: "Amazon S3",
+		About: "Objects in a bucket of Amazon, or of another server that speaks its protocol, to be kept as long as you need them.",
 		Notes: []string{
 			"Block public access to the bucket to protect your audit log.",
 			"Create an access key for a user that may put objects into the bucket (s3:PutObject); it needs no other right.",

@@ -8,6 +8,7 @@ var _ destination.Described = Kind{}
 func (Kind) Form() destination.Form {
 	return destination.Form{
 		Title: "Splunk",
+		About: "The HTTP Event Collector of Splunk Cloud or Splunk Enterprise, or another server that speaks its protocol.",
 		Notes: []string{
 			"The HTTP Event Collector (HEC) has to accept HTTPS connections: leave Enable SSL on in its global settings.",
 			"Splunk Cloud: the domain is http-inputs- and your host, for example http-inputs-mycompany.splunkcloud.com, and the port 443. The free trial uses port 8088.",

@@ -11,6 +11,7 @@ var _ destination.Described = Kind{}
 func (Kind) Form() destination.Form {
 	return destination.Form{
 		Title: "HTTP endpoint",
+		About: "Any service that takes JSON by HTTP POST, also one of your own.",
 		Notes: []string{
 			"For better security, use an SSL certificate on the destination URL.",
 			"An event counts as delivered when the receiver answers with a 2xx status, and is sent again until then.",
