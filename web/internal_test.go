@@ -126,9 +126,12 @@ func TestEveryPageIsThere(t *testing.T) {
 		"streams", "stream_new", "stream_pause", "stream_delete",
 	}
 	for _, name := range names {
-		if p.byName[name] == nil {
+		page := p.byName[name]
+		if page == nil {
 			t.Errorf("there is no template %s", name)
+			continue
 		}
+		page() // panics unless it can be parsed
 	}
 	if len(p.byName) != len(names) {
 		t.Errorf("got %d templates, want %d: add the new one here, and a test that shows it", len(p.byName), len(names))

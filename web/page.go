@@ -24,16 +24,17 @@ var templateFiles embed.FS
 // fit one packet anyway.
 const leastToPack = 1200
 
-// pages are the templates, each with the layout around it.
+// pages are the templates, each with the layout around it. They are parsed when they
+// are shown first: together they take 7 MiB, and most servers are seldom looked at.
 type pages struct {
-	byName  map[string]*template.Template
+	byName  map[string]func() *template.Template
 	packers *sync.Pool // of *gzip.Writer
 }
 
 // readPages parses templates/: layout.html is around every page, files that begin
 // with _ are parts of pages.
 func readPages(a *assets) pages {
-	p := pages{byName: map[string]*template.Template{}, packers: &sync.Pool{New: func() any { return gzip.NewWriter(nil) }}}
+	p := pages{byName: map[string]func() *template.Template{}, packers: &sync.Pool{New: func() any { return gzip.NewWriter(nil) }}}
 	shared := template.Must(template.New("layout.html").Funcs(functions(a)).ParseFS(templateFiles, "templates/layout.html", "templates/_*.html"))
 	files, err := fs.Glob(templateFiles, "templates/*.html")
 	if err != nil {
@@ -44,7 +45,9 @@ func readPages(a *assets) pages {
 		if name == "layout" || strings.HasPrefix(name, "_") {
 			continue
 		}
-		p.byName[name] = template.Must(template.Must(shared.Clone()).ParseFS(templateFiles, file))
+		p.byName[name] = sync.OnceValue(func() *template.Template {
+			return template.Must(template.Must(shared.Clone()).ParseFS(templateFiles, file))
+		})
 	}
 	return p
 }
@@ -65,7 +68,7 @@ func functions(a *assets) template.FuncMap {
 // write makes a page and sends it. With an error nothing was sent.
 func (p pages) write(w http.ResponseWriter, r *http.Request, status int, name string, f frame) error {
 	var buf bytes.Buffer
-	if err := p.byName[name].ExecuteTemplate(&buf, "layout.html", f); err != nil {
+	if err := p.byName[name]().ExecuteTemplate(&buf, "layout.html", f); err != nil {
 		return err
 	}
 	h := w.Header()
