@@ -51,6 +51,7 @@ func (s *Service) Admit(p *Producer, events int) (wait time.Duration, ok bool) {
 // stored then; repeating the request completes it.
 func (s *Service) Accept(ctx context.Context, p *Producer, batches map[string]*eventlog.Batch) (map[string]eventlog.Appended, error) {
 	if s.space.low.Load() {
+		s.intake.failed()
 		return nil, errNoSpace()
 	}
 	s.cfg.Deliver.Pace(ctx)

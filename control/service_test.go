@@ -60,8 +60,8 @@ func TestSpace(t *testing.T) {
 			t.Errorf("after a full disk: %v", err)
 		}
 		in := w.Service.Intake()
-		if in.Accepted != 3 || in.Requests != 3 || in.Failures != 1 {
-			t.Errorf("counts: got %+v, want 3 accepted and 1 failure", in)
+		if in.Accepted != 3 || in.Requests != 3 || in.Failures != 2 {
+			t.Errorf("counts: got %+v, want 3 accepted and 2 failures: below the floor, and on a full disk", in)
 		}
 	})
 }

@@ -51,12 +51,16 @@ func TestAlerts(t *testing.T) {
 	testFiring(t, program, rules, fresh, metricsOf(t, again))
 }
 
-// testFiring: a dead server, one that no job watches, one without a snapshot and one
-// whose snapshot is old are told of, and a healthy one is not.
+// testFiring: a dead server, one that no job watches, one without a snapshot, one
+// whose snapshot is old and one that refused posts, however shortly, are told of, and a healthy one is not.
 func testFiring(t *testing.T, program, rules, fresh, again string) {
 	t.Helper()
 	const up, down = "up{job=\"sluice\",instance=\"a\"} 1\n", "up{job=\"sluice\",instance=\"a\"} 0\n"
 	old := regexp.MustCompile(`(?m)^(sluice_control_snapshot_timestamp_seconds) .*`).ReplaceAllString(again, "$1 1.7e9")
+	// failed are requests that were not stored, as counted in each of the last minutes.
+	failed := func(counts ...string) string {
+		return regexp.MustCompile(`(?m)^(sluice_ingest_requests_total\{result="failed"\}) .*`).ReplaceAllString(up+again, "$1 "+strings.Join(counts, " "))
+	}
 	space := regexp.MustCompile(`(?m)^sluice_space_free_bytes .*`) // that of the machine does not matter
 	for _, test := range []struct{ name, samples, want string }{
 		{"healthy", up + again, ""},
@@ -64,6 +68,10 @@ func testFiring(t *testing.T, program, rules, fresh, again string) {
 		{"not watched", again, "SluiceDown"},
 		{"no snapshot", up + fresh, "SluiceSnapshotOld"},
 		{"old snapshot", up + old, "SluiceSnapshotOld"},
+		{"a post refused just now", failed("0", "1"), "SluiceRefusedSome"},
+		{"posts refused ten minutes ago", failed("0", "3", "3", "3", "3", "3", "3", "3", "3", "3", "3", "3"), "SluiceRefusedSome"},
+		{"posts refused twenty minutes ago", failed(strings.Fields("0" + strings.Repeat(" 3", 20))...), ""},
+		{"posts refused all the time", failed(strings.Fields("0 1 2 3 4 5 6 7 8 9 10")...), "SluiceRefusesEvents\nSluiceRefusedSome"},
 		{"not ready", up + strings.Replace(again, "\nsluice_ready 1", "\nsluice_ready 0", 1), "SluiceNotReady"},
 	} {
 		cmd := exec.CommandContext(t.Context(), program, rules, "firing")

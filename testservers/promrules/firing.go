@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -24,7 +25,8 @@ const (
 	scrape  = time.Minute
 )
 
-// firing returns the alerts whose expressions hold for samples that never changed.
+// firing returns the alerts that fire: their expressions hold, and have held for as
+// long as they wait.
 func firing(p parser.Parser, rules []rulefmt.Rule, samples io.Reader) (names []string, err error) {
 	now := time.Now()
 	series, err := read(p, samples, now)
@@ -33,23 +35,32 @@ func firing(p parser.Parser, rules []rulefmt.Rule, samples io.Reader) (names []s
 	}
 	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 10_000_000, Timeout: time.Minute, LookbackDelta: 5 * time.Minute, Parser: p})
 	for _, r := range rules {
-		q, err := engine.NewInstantQuery(context.Background(), series, nil, r.Expr, now)
-		if err != nil {
-			return nil, err
+		held := true
+		for ago := time.Duration(0); held && ago <= time.Duration(r.For); ago += scrape {
+			if held, err = holds(engine, series, r.Expr, now.Add(-ago)); err != nil {
+				return nil, fmt.Errorf("%s: %w", r.Alert, err)
+			}
 		}
-		v, err := q.Exec(context.Background()).Vector()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", r.Alert, err)
-		}
-		if len(v) > 0 {
+		if held {
 			names = append(names, r.Alert)
 		}
-		q.Close()
 	}
 	return names, nil
 }
 
-// read makes a series of each sample.
+// holds reports whether an expression finds anything at a time.
+func holds(engine *promql.Engine, series storage.Queryable, expr string, at time.Time) (bool, error) {
+	q, err := engine.NewInstantQuery(context.Background(), series, nil, expr, at)
+	if err != nil {
+		return false, err
+	}
+	defer q.Close()
+	v, err := q.Exec(context.Background()).Vector()
+	return len(v) > 0, err
+}
+
+// read makes a series of each line: a metric with its values, a scrape each, the
+// last one now. What was before is the first one.
 func read(p parser.Parser, in io.Reader, now time.Time) (storage.Queryable, error) {
 	var times []int64
 	for at := now.Add(-history); !at.After(now); at = at.Add(scrape) {
@@ -62,15 +73,7 @@ func read(p parser.Parser, in io.Reader, now time.Time) (storage.Queryable, erro
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		end := strings.LastIndexByte(line, ' ')
-		if end < 0 {
-			return nil, fmt.Errorf("no sample: %q", line)
-		}
-		metric, err := p.ParseMetric(line[:end])
-		if err != nil {
-			return nil, fmt.Errorf("no sample: %q: %w", line, err)
-		}
-		value, err := strconv.ParseFloat(line[end+1:], 64)
+		metric, values, err := parse(p, line)
 		if err != nil {
 			return nil, fmt.Errorf("no sample: %q: %w", line, err)
 		}
@@ -79,8 +82,8 @@ func read(p parser.Parser, in io.Reader, now time.Time) (storage.Queryable, erro
 		if err != nil {
 			return nil, err
 		}
-		for _, at := range times {
-			add.Append(0, at, value)
+		for i, at := range times {
+			add.Append(0, at, values[max(0, i-(len(times)-len(values)))])
 		}
 		all = append(all, &storage.SeriesEntry{Lset: metric, SampleIteratorFn: samples.Iterator})
 	}
@@ -94,6 +97,26 @@ func read(p parser.Parser, in io.Reader, now time.Time) (storage.Queryable, erro
 		return &found
 	}
 	return &storage.MockQueryable{MockQuerier: &storage.MockQuerier{SelectMockFunction: choose}}, lines.Err()
+}
+
+// parse reads a line of samples.
+func parse(p parser.Parser, line string) (metric labels.Labels, values []float64, err error) {
+	end := strings.LastIndexByte(line, '}') + 1
+	if end == 0 {
+		end = max(0, strings.IndexByte(line, ' '))
+	}
+	for _, field := range strings.Fields(line[end:]) {
+		value, err := strconv.ParseFloat(field, 64)
+		if err != nil {
+			return metric, nil, err
+		}
+		values = append(values, value)
+	}
+	if len(values) == 0 {
+		return metric, nil, errors.New("no value")
+	}
+	metric, err = p.ParseMetric(line[:end])
+	return metric, values, err
 }
 
 // seriesSet hands out series one after the other.

@@ -1,9 +1,9 @@
 // Command promrules reads a file with rules of Prometheus as Prometheus itself reads
 // it. With nothing else it prints the name of each metric that they use, one a line.
 // With "firing" behind the file it takes samples from its standard input, as a
-// server's /metrics has them, and prints the name of each alert whose expression
-// holds after these were all there was for six hours (what an alert waits beside
-// that, its `for`, is over then). What is wrong goes to the standard output; the
+// server's /metrics has them, and prints the name of each alert that fires after
+// these were all there was for six hours. A sample with several values had them in
+// the last minutes, one a minute. What is wrong goes to the standard output; the
 // status is 1 then.
 package main
 
