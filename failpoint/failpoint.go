@@ -41,6 +41,8 @@ const (
 	CommitBeginning // changes are about to be written
 	CommitWriting   // they are written and not committed
 	CommitWritten   // they are committed; nobody was answered yet
+	MarkWriting     // they are committed; a mark shall tell that the write-ahead log is needed
+	MarkWritten     // the mark is written and not synced
 	SchemaWriting   // tables are made, or brought up to date, and not committed
 	SchemaWritten   // they are committed; the file has been told nothing else
 
@@ -155,6 +157,7 @@ func names() *[count]string {
 		EndSynced: "end.synced", RestCut: "rest.cut", RestSynced: "rest.synced",
 		AnchorWriting: "anchor.writing", AnchorWritten: "anchor.written",
 		CommitBeginning: "commit.beginning", CommitWriting: "commit.writing", CommitWritten: "commit.written",
+		MarkWriting: "mark.writing", MarkWritten: "mark.written",
 		SchemaWriting: "schema.writing", SchemaWritten: "schema.written",
 		CopyWritten: "copy.written", SnapshotCopied: "snapshot.copied", SnapshotNamed: "snapshot.named",
 		ReplacementMade: "replacement.made", ReplacedAside: "replaced.aside", ReplacedGone: "replaced.gone", ReplacementNamed: "replacement.named",

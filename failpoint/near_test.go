@@ -27,6 +27,7 @@ func noPoint() map[string]string {
 		"segment.load":      "a folder without files is as good as none, and each start syncs its name again",
 		"segment.giveBack":  "gives back unused space of a log that is closed; with it the file is as good",
 		"sqlite.lockFile":   "the lock's text is for people",
+		"sqlite.removeMark": "a copy that nobody uses yet: who makes it has the points",
 		"sqlite.settle":     "a second sync of what a commit has synced: the commit has the points",
 		"sqlite.syncDir":    "its callers have the points",
 		"sqlite.syncFile":   "its callers have the points",

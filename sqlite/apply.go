@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -179,12 +180,24 @@ func (s *Store) tryTransact(steps []*step) error {
 		}
 		return s.undo(err)
 	}
-	if err := s.wal.settle(); err != nil {
-		s.fail(fmt.Errorf("%w: sync the write-ahead log again: %w", store.ErrFailed, err))
+	if err := s.settle(time.Now()); err != nil {
+		s.fail(fmt.Errorf("%w: %w", store.ErrFailed, err))
 		return s.Cause()
 	}
 	failpoint.Here(failpoint.CommitWritten)
 	s.reserved = reserved
+	return nil
+}
+
+// settle returns when what was committed is on disk, and cannot get lost unseen. All
+// that is not in the database itself was committed since a time.
+func (s *Store) settle(since time.Time) error {
+	if err := s.wal.settle(); err != nil {
+		return fmt.Errorf("sync the write-ahead log again: %w", err)
+	}
+	if err := s.mark.settle(context.Background(), s.conn, s.wal.file, since); err != nil {
+		return fmt.Errorf("mark that the write-ahead log holds changes: %w", err)
+	}
 	return nil
 }
 

@@ -15,6 +15,7 @@ type growth struct {
 	file interface {
 		Stat() (os.FileInfo, error)
 		Sync() error
+		ReadAt([]byte, int64) (int, error)
 		Close() error
 	} // nil until the first commit
 	size int64 // of which the length is certainly on disk

@@ -49,7 +49,8 @@ func (o Options) withDefaults() Options {
 //
 // All of it is verified before it is used, which takes a third of a second for
 // 100,000 records. What does not verify is refused with [store.ErrDamaged], and
-// left as it is as long as its write-ahead log is what is damaged.
+// left as it is as long as its write-ahead log is what is damaged, or lost: see
+// [LostLog].
 func OpenStore(path string, o Options) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -63,7 +64,7 @@ func OpenStore(path string, o Options) (*Store, error) {
 		err = o.Locked()
 	}
 	if err == nil {
-		err = checkWAL(path + "-wal")
+		err = checkLog(path)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open control state %s: %w", path, err), lock.Close())
@@ -112,7 +113,10 @@ func (s *Store) open(path string, o Options) error {
 		return err
 	}
 	failpoint.Here(failpoint.StateCreated)
-	var err error
+	err := s.mark.open(path)
+	if err != nil {
+		return err
+	}
 	if s.writers, err = connect(path, o, 1, "synchronous(FULL)", "journal_mode(WAL)",
 		"wal_autocheckpoint("+strconv.Itoa(checkpointPages)+")",
 		"journal_size_limit("+strconv.Itoa(2*checkpointPages*pageSize)+")"); err != nil {
@@ -136,7 +140,21 @@ func (s *Store) open(path string, o Options) error {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
-	return s.Check(ctx)
+	return errors.Join(s.Check(ctx), s.settleFound(ctx))
+}
+
+// settleFound marks a write-ahead log that was found with commits in it, when who
+// wrote them did not: an earlier version of this program, or one that was killed.
+func (s *Store) settleFound(ctx context.Context) error {
+	frames, err := uncopied(ctx, s.conn)
+	if err != nil || frames == 0 {
+		return err
+	}
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return err
+	}
+	return s.settle(info.ModTime()) // of the last checkpoint
 }
 
 // checkMode proves that commits will be durable: SQLite answers a mode that the

@@ -151,7 +151,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"newer schema", newer, "schema 3 and this program knows schemas up to 2 only"},
 		{"another program's database", foreign, "database of something else"},
 		{"text", text, "not a database"},
-		{"folder", folder, "unable to open"},
+		{"folder", folder, "is a directory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "control.db")

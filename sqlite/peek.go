@@ -17,7 +17,7 @@ func Peek(ctx context.Context, path, prefix string) (records []store.Record, err
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
-	if err := checkIdleWAL(path); err != nil {
+	if err := checkIdleLog(path); err != nil {
 		return nil, fmt.Errorf("read control state %s: %w", path, err)
 	}
 	db, err := connect(path, Options{}.withDefaults(), 1, "query_only(1)")

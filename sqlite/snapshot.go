@@ -60,10 +60,14 @@ func vacuum(ctx context.Context, from string, o Options, path string) error {
 }
 
 // Copy writes what the store at from holds at one moment into a new file at path,
-// and verifies the copy. Another process may have the store open and change it.
+// and verifies the copy. Another process may have the store open and change it. A
+// store whose write-ahead log is damaged or lost is refused, as by [OpenStore].
 func Copy(ctx context.Context, from, path string) error {
 	if _, err := os.Stat(from); err != nil {
 		return err
+	}
+	if err := checkIdleLog(from); err != nil {
+		return fmt.Errorf("copy control state %s: %w", from, err)
 	}
 	if err := createFile(path); err != nil {
 		return err
@@ -155,10 +159,8 @@ func removeStore(path string) error {
 
 // makeCopy makes a store of one file at path, verified, adjusted and durable.
 func makeCopy(ctx context.Context, r Replacement, path string) error {
-	for _, end := range []string{"", "-wal"} {
-		if err := copyFile(r.From+end, path+end); err != nil && (end == "" || !errors.Is(err, fs.ErrNotExist)) {
-			return err
-		}
+	if err := copyFiles(r.From, path); err != nil {
+		return err
 	}
 	lock, err := lockFile(path)
 	if err != nil {
@@ -176,6 +178,21 @@ func makeCopy(ctx context.Context, r Replacement, path string) error {
 		return err
 	}
 	return syncFile(path) // closing has emptied the WAL into it
+}
+
+// copyFiles copies a store and its write-ahead log, unless that is another's. The
+// copy has no mark: it goes on with what there is.
+func copyFiles(from, to string) error {
+	if err := errors.Join(copyFile(from, to), removeMark(to)); err != nil {
+		return err
+	}
+	if lost, ok := errors.AsType[*LostLog](checkMark(from)); ok && lost.Foreign {
+		return nil
+	}
+	if err := copyFile(from+"-wal", to+"-wal"); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // leaveOutVersions raises the reserved number. Nobody else uses the store yet.

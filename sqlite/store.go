@@ -33,6 +33,7 @@ type Store struct {
 	conn     *sql.Conn
 	version  uint64 // the newest given to a record
 	wal      growth
+	mark     mark
 	reserved uint64 // what the file reserves: version never passes it
 
 	mu    sync.Mutex // guards queue; never held while writing
@@ -206,5 +207,5 @@ func (s *Store) release() error {
 	if s.writers != nil {
 		errs = append(errs, s.writers.Close())
 	}
-	return errors.Join(append(errs, s.wal.close(), s.lock.Close())...)
+	return errors.Join(append(errs, s.wal.close(), s.mark.close(), s.lock.Close())...)
 }

@@ -17,6 +17,7 @@ import (
 const (
 	walHeaderSize = 32
 	walFrameSize  = 24 // of the header of a frame; a page follows
+	walSaltsAt    = 16 // in the header; eight bytes
 )
 
 // checkWAL reports damage in the write-ahead log at path, which nobody has open.
@@ -43,7 +44,7 @@ func scanWAL(r io.Reader) error {
 	if _, err := io.ReadFull(r, head); err != nil {
 		return endOfWAL(err)
 	}
-	w := walScan{order: walOrder(head), salt: [8]byte(head[16:24])}
+	w := walScan{order: walOrder(head), salt: [8]byte(head[walSaltsAt:])}
 	sound := w.order != nil && w.sum(walSum{}, head[:24]) == w.stored(head[24:])
 	w.last = w.stored(head[24:])
 	frame := make([]byte, walFrameSize+pageSize)
@@ -129,19 +130,34 @@ func (w *walScan) next(n int, frame []byte) {
 	w.last = w.stored(frame[16:])
 }
 
-// checkIdleWAL is checkWAL for who does not hold the lock of the store at path: it
-// passes while another process has the store open and so has read its log.
-func checkIdleWAL(path string) error {
-	f, err := os.Open(path + ".lock")
-	if errors.Is(err, fs.ErrNotExist) {
-		return checkWAL(path + "-wal")
-	}
-	if err != nil {
+// checkLog reports damage in the write-ahead log of the store at path, which nobody
+// has open, and that the log is lost.
+func checkLog(path string) error {
+	if err := checkWAL(path + "-wal"); err != nil {
 		return err
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
-	if closing := f.Close(); err != nil || closing != nil {
-		return closing // in use
+	return checkMark(path)
+}
+
+// checkIdleLog is checkLog for who does not hold the lock of the store at path: it
+// passes while another process has the store open and so has read its log.
+func checkIdleLog(path string) error {
+	if inUse(path) {
+		return nil
 	}
-	return checkWAL(path + "-wal")
+	err := checkLog(path)
+	if err != nil && inUse(path) {
+		return nil // it was just opened, and writes
+	}
+	return err
+}
+
+// inUse reports whether another process has the lock of the store at path.
+func inUse(path string) bool {
+	f, err := os.Open(path + ".lock")
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }() // gives the lock back, too
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
 }

@@ -132,6 +132,10 @@ func TestCutWALIsNoDamage(t *testing.T) {
 		{"part of a page not written", hole(last+1000, last+2000), walStates - 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			main := main
+			if c.want < 0 { // nobody was told of a commit yet, so there is no mark
+				main = main[:len(main)-markSize]
+			}
 			if err := errors.Join(os.WriteFile(path, main, 0o600), os.WriteFile(path+"-wal", c.wal, 0o600)); err != nil {
 				t.Fatal(err)
 			}

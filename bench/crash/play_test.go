@@ -38,7 +38,7 @@ func plays() []play {
 		}},
 		{name: "events", run: postAll, points: []Point{
 			BlockWriting, BlockWritten, BlockZeroed, BlockSynced, SegmentCreated, SegmentAllocated, SegmentNamed, AnchorWriting, AnchorWritten,
-			CommitBeginning, CommitWriting, CommitWritten, SendBeginning, SendAnswered, CursorWriting, CursorWritten, TailWriting, TailWritten,
+			CommitBeginning, CommitWriting, CommitWritten, MarkWriting, MarkWritten, SendBeginning, SendAnswered, CursorWriting, CursorWritten, TailWriting, TailWritten,
 			OutboxTold, OutboxSettled, NamespaceNumbered, NamespaceLearned, LearnerWritten,
 		}},
 		{name: "files", flags: []string{"--retention-bytes-audit", "8MiB"}, run: fillFiles, points: []Point{

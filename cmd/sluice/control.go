@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,6 +28,9 @@ func (e advised) Unwrap() error { return e.error }
 // is gone, how the server comes back.
 func adviseRestore(data string, err error) error {
 	all, listing := listSnapshots(data)
+	if lost, ok := errors.AsType[*sqlite.LostLog](err); ok {
+		return adviseLostLog(data, err, withLost(all, snapshot{made: lost.Since})[0].made)
+	}
 	if listing != nil || len(all) == 0 {
 		return advised{err, fmt.Sprintf("No snapshot is in %s: take the control-*.db of a backup with\n\n  sluice control restore --data %s --snapshot FILE", filepath.Join(data, snapshotFolder), data)}
 	}
@@ -41,6 +45,32 @@ saved takes the place of the damaged file with
 No accepted event is lost by that. What people changed since the snapshot is, and
 deliveries since then are repeated: see "When control.db is damaged" in
 docs/operations.md.`, newest.Format(clock+" UTC"), time.Since(newest).Round(time.Second), data)}
+}
+
+// adviseLostLog is adviseRestore when the write-ahead log is lost, and what is left
+// is of a time.
+func adviseLostLog(data string, err error, left time.Time) error {
+	return advised{err, fmt.Sprintf(`
+The server does not run with it, so that no change is forgotten that people were
+told had been made. If that file was moved, or not copied with the others, put it
+beside control.db again, and nothing is missing. If it is gone, the server goes on
+with what there is of %s (%s ago) after
+
+  sluice control restore --data %s
+
+No accepted event is lost by that. What people changed since then is, and
+deliveries since then are repeated: see "When control.db is damaged" in
+docs/operations.md.`, left.UTC().Format(clock+" UTC"), time.Since(left).Round(time.Second), data)}
+}
+
+// withLost returns snapshots, the newest first, with a store among them that has
+// lost its write-ahead log, for it is as old as the first change that was in there.
+func withLost(all []snapshot, lost snapshot) []snapshot {
+	at := slices.IndexFunc(all, func(s snapshot) bool { return s.made.Before(lost.made) })
+	if at < 0 {
+		at = len(all)
+	}
+	return slices.Insert(all, at, lost)
 }
 
 // restoreOptions are the flags of control restore.
@@ -124,6 +154,9 @@ func restoreSources(ctx context.Context, o restoreOptions, path string) ([]snaps
 		return nil, errors.Join(s.Close(), fmt.Errorf("%s is sound, and nothing was changed: --snapshot FILE goes back to a snapshot all the same", path))
 	case !errors.Is(err, store.ErrDamaged):
 		return nil, err
+	}
+	if lost, ok := errors.AsType[*sqlite.LostLog](err); ok {
+		return withLost(all, snapshot{path, lost.Since}), nil
 	}
 	// When its write-ahead log alone is damaged the file has more than a snapshot.
 	return append([]snapshot{{path: path}}, all...), nil
