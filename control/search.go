@@ -51,7 +51,7 @@ type FoundEvent struct {
 	Seq        uint64          `json:"seq"`
 	AcceptedAt time.Time       `json:"accepted_at"`
 	Source     string          `json:"source"`
-	Namespace  string          `json:"-"` // the path where it lies, "" for the instance
+	Namespace  string          `json:"namespace"` // the path where it lies, "" for the instance
 }
 
 // FoundEvents is a page of events.

@@ -93,7 +93,7 @@ func TestEventQueries(t *testing.T) {
 		}
 		got := c.want(200, "GET", "/api/v1/events?namespace=umbra&order=asc", "")
 		row := got["events"].([]any)[0].(map[string]any)
-		for _, name := range []string{"event", "partition", "seq", "accepted_at", "source"} {
+		for _, name := range []string{"event", "partition", "seq", "accepted_at", "source", "namespace"} {
 			if row[name] == nil {
 				t.Errorf("an event lacks %q: %v", name, row)
 			}

@@ -128,7 +128,10 @@ func (m *messages) heartbeat(cursor string) { m.text(":\nid: ", cursor, "\n\n") 
 // event sends an event: in its JSON is the event as it was accepted, and it has no
 // newline.
 func (m *messages) event(e *control.ExportedEvent, cursor string) {
-	source, err := json.Marshal(e.Source)
+	added, err := json.Marshal(struct {
+		Source    string `json:"source"`
+		Namespace string `json:"namespace"`
+	}{e.Source, e.Namespace})
 	if err != nil {
 		m.err = err
 		return
@@ -138,8 +141,8 @@ func (m *messages) event(e *control.ExportedEvent, cursor string) {
 	b = append(append(b, e.Payload...), `,"partition":"`...)
 	b = append(append(b, e.Partition...), `","seq":`...)
 	b = append(strconv.AppendUint(b, e.Seq, 10), `,"accepted_at":"`...)
-	b = append(time.UnixMicro(e.Accepted).UTC().AppendFormat(b, time.RFC3339Nano), `","source":`...)
-	m.buf = append(append(b, source...), "}\n\n"...)
+	b = append(time.UnixMicro(e.Accepted).UTC().AppendFormat(b, time.RFC3339Nano), `",`...)
+	m.buf = append(append(b, added[1:]...), "\n\n"...)
 	m.write()
 }
 

@@ -63,14 +63,18 @@ func (l *listener) want(ids ...string) {
 	for _, id := range ids {
 		m, ok := l.next()
 		var data struct {
-			Event      struct{ ID string }
+			Event struct {
+				ID   string
+				Path string `json:"entity_path"`
+			}
 			Partition  string
 			Seq        uint64
 			AcceptedAt time.Time `json:"accepted_at"`
 			Source     string
+			Namespace  string
 		}
 		if err := json.Unmarshal([]byte(m.data), &data); err != nil || !ok || m.event != "" || m.id == "" || data.Event.ID != id ||
-			data.Partition == "" || data.Seq == 0 || data.AcceptedAt.IsZero() || data.Source != "t0" {
+			data.Partition == "" || data.Seq == 0 || data.AcceptedAt.IsZero() || data.Source != "t0" || data.Namespace != data.Event.Path {
 			l.t.Fatalf("got %+v and error %v, want event %s", m, err, id)
 		}
 	}

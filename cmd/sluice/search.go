@@ -117,7 +117,7 @@ func foundRow(e *client.FoundEvent) string {
 	}
 	return strings.Join([]string{
 		e.AcceptedAt.UTC().Format(clock), text("event_type", "action"), text("author_name", "actor"),
-		text("entity_path", "repo", "repository", "org", "business"), what,
+		fit(orNone(e.Namespace, "(instance)")), what,
 	}, "\t")
 }
 

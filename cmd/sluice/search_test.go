@@ -51,7 +51,7 @@ func TestSearchEndToEnd(t *testing.T) {
 		}
 		s.found(7, "--limit", "7", "--oldest", "actor:nadia")
 		code, stdout, _ := s.command("search", "actor:mona")
-		if code != 0 || !strings.Contains(stdout, "git.push  mona   umbra-dev/app") {
+		if code != 0 || !strings.Contains(stdout, "git.push  mona   umbra/umbra-dev/app") {
 			t.Errorf("table: got status %d with %q", code, stdout)
 		}
 		if code, _, stderr := s.command("search", "actor:\""); code != 1 || !strings.Contains(stderr, "column") {

@@ -56,16 +56,6 @@
     return "";
   };
 
-  // pathOf tells where an event happened, as the server does.
-  const pathOf = (event) => {
-    const one = (name) => String(textOf(event, [name]));
-    if (["User", "Gitlab::Audit::InstanceScope"].includes(event.entity_type)) return "";
-    const path = one("entity_path");
-    if (path) return path === "gitlab_instance" ? "" : path;
-    const repo = one("repo");
-    return [one("business"), ...(repo.includes("/") ? [repo] : [one("org"), repo])].filter(Boolean).join("/");
-  };
-
   const inWords = (type) => {
     if (Object.hasOwn(members.words, type)) return members.words[type];
     const words = type.replace(/[._]/g, " ");
@@ -111,7 +101,7 @@
     put(".event-actor", plain(textOf(event, members.actor)) || "Somebody");
     put(".event-words", plain(textOf(event, members.message)) || inWords(type));
     put(".event-type", type);
-    for (const [part, text] of [["target", textOf(event, members.target)], ["path", pathOf(event)], ["ip", textOf(event, members.address)]]) {
+    for (const [part, text] of [["target", textOf(event, members.target)], ["path", found.namespace], ["ip", textOf(event, members.address)]]) {
       if (plain(text)) put(".event-" + part, plain(text));
       else row.querySelector(".event-" + part + "-part").remove();
     }

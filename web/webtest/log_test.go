@@ -96,13 +96,20 @@ func exports(t *testing.T, w *world) {
 }
 
 func follows(t *testing.T, w *world) {
+	var ci struct{ Token string }
+	w.call("POST", "/api/v1/tokens", `{"kind":"producer","namespace":"acme","name":"ci"}`, &ci)
 	p := w.signedIn(t, "jane")
 	p.Open("/-/groups/acme/audit-log")
 	p.Click("button", "Follow live")
+	var path string
 	p.until("new events to be followed", func() bool {
-		w.post(`{"event_type":"live_` + time.Now().Format("150405") + `","entity_path":"acme/live","author_name":"jane"}`)
-		return strings.Contains(p.Text(), "live_")
+		w.callAs(ci.Token, "POST", "/api/v1/events", `{"action":"live.`+time.Now().Format("150405")+`","repo":"live/web","actor":"jane"}`, nil)
+		path = webtest.Eval[string](p.Window, `document.querySelector(".fresh .event-path")?.textContent ?? ""`)
+		return path != ""
 	})
+	if path != "acme/live/web" { // the token is for acme
+		t.Errorf("got an event of %s, want acme/live/web", path)
+	}
 	p.Look("audit-log-live")
 }
 

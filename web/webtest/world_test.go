@@ -168,6 +168,12 @@ func until(t *testing.T, what string, done func() bool) {
 // JSON, unless it goes into bytes.
 func (w *world) call(method, path string, body, into any) {
 	w.t.Helper()
+	w.callAs(adminToken, method, path, body, into)
+}
+
+// callAs makes one with another token.
+func (w *world) callAs(token, method, path string, body, into any) {
+	w.t.Helper()
 	var raw []byte
 	if text, is := body.(string); is {
 		raw = []byte(text)
@@ -181,7 +187,7 @@ func (w *world) call(method, path string, body, into any) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+adminToken)
+	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		w.t.Fatal(err)
