@@ -45,6 +45,9 @@ func dispatch(ctx context.Context, env *Env, table []command, args []string) err
 	if isHelp(args[0]) {
 		return help(env, table, args[1:])
 	}
+	if args[0] == "--version" || args[0] == "-version" {
+		args = append([]string{"version"}, args[1:]...)
+	}
 	cmd, rest, err := find(table, args)
 	if err != nil {
 		return err

@@ -35,6 +35,7 @@ func TestCommandLine(t *testing.T) {
 		{"", 2, "", "which command?"},
 		{"help", 0, "Usage: sluice COMMAND", ""},
 		{"--help", 0, "Usage: sluice COMMAND", ""},
+		{"--version", 0, "sluice ", ""},
 		{"help stream", 0, "stream create", ""},
 		{"stream --help", 0, "stream create", ""},
 		{"stream create -h", 0, "--filter-namespace NAMESPACE", ""},
