@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/sluicelog/sluice/failpoint"
@@ -89,14 +90,24 @@ type listeners struct {
 	main, metrics net.Listener // metrics may be nil
 }
 
+// listenAt opens a socket; the setting that names its address is what to change
+// when another program has it.
+func listenAt(address, setting string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("another program uses %s; stop it, or give another address with %s: %w", address, setting, err)
+	}
+	return l, err
+}
+
 func listen(cfg *Config) (*listeners, error) {
 	l := &listeners{}
 	var err error
-	if l.main, err = net.Listen("tcp", cfg.Listen); err != nil {
+	if l.main, err = listenAt(cfg.Listen, "--listen"); err != nil {
 		return nil, err
 	}
 	if cfg.MetricsListen != "" {
-		if l.metrics, err = net.Listen("tcp", cfg.MetricsListen); err != nil {
+		if l.metrics, err = listenAt(cfg.MetricsListen, "--metrics-listen"); err != nil {
 			l.close()
 			return nil, err
 		}

@@ -268,6 +268,8 @@ func TestServeGuardsItsData(t *testing.T) {
 		{"a folder with other files", []string{"--data", foreign}, "is not empty"},
 		{"nothing there and --existing", []string{"--data", filepath.Join(dir, "absent"), "--existing"}, "is the disk mounted?"},
 		{"a folder in use", []string{"--data", used}, "is in use by process"},
+		{"an address in use", []string{"--data", used, "--listen", strings.TrimPrefix(s.url, "http://")}, "another address with --listen"},
+		{"an address of figures in use", []string{"--data", used, "--metrics-listen", strings.TrimPrefix(s.url, "http://")}, "another address with --metrics-listen"},
 	} {
 		if res := serveOnce(t, c.args...); res.code != exitFailure || !strings.Contains(res.stderr, c.want) {
 			t.Errorf("%s: got code %d: %s, want 1 and %q", c.name, res.code, res.stderr, c.want)
