@@ -45,6 +45,12 @@ func (q logQuery) Narrowed() bool {
 	return q.Phrase != "" || q.Author != "" || q.Type != "" || q.From != "" || q.To != "" || q.Class != ""
 }
 
+// Fields reports whether it asks for something beside the phrase. On phones these
+// fields are folded as long as they are empty.
+func (q logQuery) Fields() bool {
+	return q.Author != "" || q.Type != "" || q.From != "" || q.To != "" || q.Class != "" || q.Order != ""
+}
+
 // fromStart reports whether the page is the first one.
 func (q logQuery) fromStart() bool { return q.after == "" && q.before == "" }
 

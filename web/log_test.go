@@ -192,6 +192,22 @@ func TestLogHostileEvents(t *testing.T) {
 	})
 }
 
+// Fields that are folded on phones are open when they hold something.
+func TestLogFields(t *testing.T) {
+	searching(t, web.Config{}, func(t *testing.T, b *browser) {
+		b.signIn("jane")
+		for query, want := range map[string]string{
+			"": "", "?phrase=x": "", "?order=asc": " open", "?author=x": " open", "?type=x": " open", "?class=git": " open", "?from=2026-01-01": " open", "?to=yesterday": " open",
+		} {
+			status := 200
+			if query == "?to=yesterday" {
+				status = 422
+			}
+			b.get(status, acmeLog+query, `<details class="log-more"`+want+`>`)
+		}
+	})
+}
+
 // What is wrong with a search is said beside its field, which keeps what was
 // entered.
 func TestLogMistakes(t *testing.T) {

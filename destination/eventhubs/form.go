@@ -23,8 +23,8 @@ func (Kind) Form() destination.Form {
 				Hint:    "Click the button to the right of Connection string-primary key in a shared access policy to copy it."},
 			{Name: "config.partition_by", Label: "Keep in order", Type: destination.InputChoice, Default: string(ByTopLevel),
 				Hint: "Which events reach the same partition of the event hub.",
-				Options: []destination.Option{{Value: string(ByTopLevel), Label: "The events of an enterprise or top-level group"},
-					{Value: string(ByNamespace), Label: "The events of each group or project"}, {Value: string(ByNone), Label: "Nothing: the service spreads them"}}},
+				Options: []destination.Option{{Value: string(ByTopLevel), Label: "Each enterprise or top-level group"},
+					{Value: string(ByNamespace), Label: "Each group or project"}, {Value: string(ByNone), Label: "Nothing: spread at will"}}},
 		},
 	}
 }

@@ -170,6 +170,24 @@ func (w *Window) hairs(name string) {
 	}
 }
 
+// cutOff holds that selects show their longest option whole. How long the types of
+// events are is not for the page to choose.
+func (w *Window) cutOff(name string) {
+	w.t.Helper()
+	found := Eval[[]string](w, `[...document.querySelectorAll("select:not(#type)")].filter((s) => s.checkVisibility()).filter((s) => {
+		const free = s.cloneNode(true);
+		free.removeAttribute("id");
+		free.style.cssText = "position: absolute; width: max-content";
+		s.after(free);
+		const wants = free.offsetWidth;
+		free.remove();
+		return wants > s.offsetWidth;
+	}).map((s) => s.id || s.name)`)
+	for _, id := range found {
+		w.t.Errorf("%s: the select %s cuts off its longest option", name, id)
+	}
+}
+
 // media sets which colours the person likes.
 func (w *Window) media(scheme string) {
 	w.t.Helper()
@@ -191,6 +209,9 @@ func (w *Window) pictures(name, scheme string) {
 		w.do("look", chromedp.EmulateViewport(width, 900))
 		if got := Eval[int64](w, "document.documentElement.scrollWidth"); got > width {
 			w.t.Errorf("%s at %d pixels: got %d pixels of content", name, width, got)
+		}
+		if width == 390 {
+			w.cutOff(name)
 		}
 		if !wanted {
 			break

@@ -33,7 +33,7 @@ func TestJudge(t *testing.T) {
 		rw.Header().Set("Content-Security-Policy", "script-src 'self'")
 		_, _ = rw.Write([]byte(`<!doctype html><html lang="en"><head><title>Bad</title><meta name="color-scheme" content="light dark"><link rel="icon" href="data:,"></head><body><main><h1>Bad</h1>
 <p data-x="` + secret + `">Text</p><input name="unlabelled"><img src="/-/missing.png" alt=""><script>inline()</script>
-<p style="background:#000;color:#111">Unreadable</p><div style="width:3000px">Wide</div><nav class="hair" style="height:20px;overflow:auto"><p style="height:21px;margin:0">Hair</p></nav></main></body></html>`)) // a test's page
+<p style="background:#000;color:#111">Unreadable</p><div style="width:3000px">Wide</div><nav class="hair" style="height:20px;overflow:auto"><p style="height:21px;margin:0">Hair</p></nav><select id="narrow" aria-label="Narrow" style="width:5em"><option>Longer than that by far</option></select></main></body></html>`)) // a test's page
 	}))
 	defer site.Close()
 	chrome := webtest.Start(t)
@@ -43,7 +43,7 @@ func TestJudge(t *testing.T) {
 	got := strings.Join(append(r.failures, w.Problems()...), "\n")
 	for _, want := range []string{
 		"holds the secret", "bad, light: axe-core: label:", "bad, light: axe-core: color-contrast:", "bad, dark: axe-core: color-contrast:",
-		"bad at 390 pixels: got 30", "bad: nav.hair scrolls", "missing.png: status 404", "Content Security Policy",
+		"bad at 390 pixels: got 30", "bad: nav.hair scrolls", "bad: the select narrow cuts off", "missing.png: status 404", "Content Security Policy",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got no %q in %s", want, got)

@@ -19,7 +19,7 @@ func members(t *testing.T, w *world) {
 	jane.Fill("User name", "nobody of this name")
 	jane.FollowStatus("button", "Add member", http.StatusUnprocessableEntity)
 	jane.Fill("User name", "lee")
-	jane.Choose("Role", "Auditor: reads everything, changes nothing")
+	jane.Choose("Role", "Auditor: reads everything")
 	jane.Follow("button", "Add member")
 	jane.In("main li", "lee").Want("auditor")
 	lee.goTo("initech")
