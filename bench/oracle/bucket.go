@@ -159,6 +159,26 @@ func (r *receiver) fateOfObject() (store bool, status int, proxied bool) {
 	return true, http.StatusOK, false
 }
 
+// leaveInDoubt stores the next object under a new key and loses the answer, whatever
+// the mode, and returns then: a change of the stream at this moment shows a server
+// that takes an object for one that is not there. It does not wait for long.
+func (r *receiver) leaveInDoubt(ctx context.Context) {
+	doubt := make(chan struct{})
+	r.mu.Lock()
+	r.doubt = doubt
+	r.mu.Unlock()
+	patience := time.NewTimer(time.Second / 2)
+	defer patience.Stop()
+	select {
+	case <-doubt:
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.doubt = nil
+}
+
 // keep looks what is under the key of an object, which is to be stored or not, and
 // stores it when there is nothing. It returns whether it did, and the answer. The
 // receiver is locked.
@@ -166,6 +186,11 @@ func (r *receiver) keep(d *delivery, store bool, status int) (bool, int) {
 	o := d.object
 	there := r.bucket.find(o.key)
 	if there == nil {
+		if r.doubt != nil {
+			store, status = true, reset
+			close(r.doubt)
+			r.doubt = nil
+		}
 		if store {
 			r.judgeObject(d)
 			if status == http.StatusOK {

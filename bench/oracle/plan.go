@@ -265,6 +265,9 @@ func (o *oracle) planChange(s *stream) {
 		s.filters = append(s.filters, next)
 	}
 	o.due("change the filter", func(ctx context.Context) error {
+		if s.receiver.bucket != nil {
+			s.receiver.leaveInDoubt(ctx)
+		}
 		err := o.server.call(ctx, http.MethodPatch, fmt.Sprintf("/api/v1/streams/%d", s.id), map[string]any{"filter": next.lists()}, nil)
 		if err == nil {
 			s.done["stream.update"]++

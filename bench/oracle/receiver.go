@@ -48,8 +48,9 @@ type receiver struct {
 	scratch []byte
 	refused map[number]bool // poison that was here
 	trace   *trace
-	bucket  *bucket   // of a stream to Amazon S3; nil for others
-	numbers [2]uint64 // the last one of the objects in it, by class
+	bucket  *bucket       // of a stream to Amazon S3; nil for others
+	doubt   chan struct{} // the next object is stored, and the answer lost; closed then; nil when none is
+	numbers [2]uint64     // the last one of the objects in it, by class
 
 	conns conns
 }
