@@ -240,6 +240,7 @@ func (r *receiver) receive(d *delivery) (status int, proxied bool, changed <-cha
 	good := status == http.StatusOK
 	if d.object != nil {
 		store, status = r.keep(d, store, status)
+		good = good && status != reset // the answer may be lost for the sake of a change
 	}
 	if store {
 		r.take(d.events, good)
