@@ -213,7 +213,13 @@ func errCrossSite() error {
 }
 
 // formProblem is what a form shows above its fields.
-type formProblem struct{ Message, Hint string }
+type formProblem struct {
+	Message, Hint string
+	Fields        []fieldLink // those that are marked
+}
+
+// fieldLink leads to a field.
+type fieldLink struct{ ID, Text string }
 
 // refuse shows the page of a form again, with the reason why it was not done.
 // Errors that no other entry would change are returned.

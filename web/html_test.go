@@ -63,6 +63,9 @@ func (d *tree) check(n *html.Node) {
 		if a.Key == "style" || strings.HasPrefix(a.Key, "on") {
 			d.problem("<%s> has an attribute %s", n.Data, a.Key)
 		}
+		if target, ok := strings.CutPrefix(a.Val, "#"); ok && a.Key == "href" && !d.ids[target] {
+			d.problem("<%s> leads to %q, which is not there", n.Data, a.Val)
+		}
 		if a.Key == "data-copy" && !d.ids[a.Val] {
 			d.problem("<%s> copies %q, which is not there", n.Data, a.Val)
 		}
@@ -95,7 +98,7 @@ func (d *tree) check(n *html.Node) {
 }
 
 // local are the addresses that pages may lead to.
-var local = regexp.MustCompile(`^(/-/[^/]?.*|/api/v1/events(/export)?(\?.*)?|#[a-z-]+)$`)
+var local = regexp.MustCompile(`^(/-/[^/]?.*|/api/v1/events(/export)?(\?.*)?|#[a-z0-9_-]+)$`)
 
 func attr(n *html.Node, name string) string {
 	for _, a := range n.Attr {
@@ -133,7 +136,7 @@ func TestCheckHTML(t *testing.T) {
 	for _, c := range []struct{ body, want string }{
 		{`<b style="color:red">x</b>`, "attribute style"}, {`<b onclick="x()">x</b>`, "attribute onclick"}, {`<button data-copy="y">x</button>`, "not there"},
 		{`<script>x()</script>`, "script in the page"}, {`<style>b{}</style>`, "styles"}, {`<a href="https://evil.example">x</a>`, "leads to"},
-		{`<a href="//evil.example">x</a>`, "leads to"}, {`<form method="post"></form>`, "where it is sent"}, {`<h1>y</h1>`, "2 elements <h1>"},
+		{`<a href="//evil.example">x</a>`, "leads to"}, {`<form method="post"></form>`, "where it is sent"}, {`<a href="#gone">x</a>`, "not there"}, {`<h1>y</h1>`, "2 elements <h1>"},
 		{`<details><summary></summary></details>`, "no text"}, {`<input type="password" autocomplete="off" value="s">`, "has a value"},
 	} {
 		if problems := strings.Join(checkTree(pageOf(c.body)), "; "); !strings.Contains(problems, c.want) {

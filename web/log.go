@@ -97,7 +97,7 @@ func (d *logData) refuse(title string, err error) (answer, error) {
 	}
 	out, err := refuse("log", title, d, &d.Problem, err)
 	if d.StartAgain != "" && err == nil {
-		d.Problem = &formProblem{"This page of the log cannot be shown: its address was changed, or belongs to another search or server.", "Begin again with the first page."}
+		d.Problem = &formProblem{Message: "This page of the log cannot be shown: its address was changed, or belongs to another search or server.", Hint: "Begin again with the first page."}
 	}
 	return out, err
 }

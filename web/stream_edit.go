@@ -178,6 +178,9 @@ func (f *streamForm) fail(cause error, e *entry, status int) (int, error) {
 		status = http.StatusUnprocessableEntity
 	}
 	f.refuse(why, e.sent())
+	if status == http.StatusUnprocessableEntity {
+		f.markFaults()
+	}
 	return status, nil
 }
 

@@ -56,6 +56,7 @@ type fieldView struct {
 	Button                string // replaces it
 	Min, Max, Length      int    // 0 is no bound
 	Problem               string
+	Focus                 bool // the reader goes on here
 }
 
 type optionView struct {
@@ -210,7 +211,6 @@ func (f *streamForm) refuse(e *sluice.Error, sent []headerEntry) {
 		if named || i == 0 && strings.Contains(e.Message, "has the name") {
 			elsewhere()
 			view.Problem = problem
-			f.MoreOpen = f.MoreOpen || slices.ContainsFunc(f.More, func(v fieldView) bool { return v.Problem != "" })
 			return
 		}
 	}

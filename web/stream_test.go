@@ -38,6 +38,25 @@ func kindCases() []kindCase {
 	}
 }
 
+// All fields that are missing or wrong are marked at once, and listed on top with
+// links; the reader goes on at the first one.
+func TestAllFaultsAreMarked(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
+		at := tabPath + "/new?kind=s3"
+		form := with(b.get(200, at).form(t, at), "config.object_seconds", "soon", "config.object_events", "0", "do", "save")
+		p := b.post(422, at, form,
+			`<li><a href="#new-config-access-key-id">Access key ID</a></li>`, `<li><a href="#new-secrets-secret-access-key">Secret access key</a></li>`,
+			`<li><a href="#new-config-bucket">Bucket name</a></li>`, `<li><a href="#new-config-object-seconds">`,
+			"Access key ID is required.", "Secret access key is required.", "Bucket name is required.", "Seconds until an object is complete must be a whole number.",
+			"Events of an object must be 1 to ", `<details class="more" open>`)
+		if got := strings.Count(p.html, " autofocus"); got != 1 {
+			t.Errorf("got %d places to go on at, want one", got)
+		}
+		p = b.post(422, at, with(form, "config.access_key_id", "ABCAIOSFODNN7EXAMPLE1", "config.object_seconds", "60", "config.object_events", "7"))
+		b.lacks(p, "Access key ID is required.", "whole number", `href="#new-config-object-events"`)
+	})
+}
+
 // A field says what it means when it is empty: the value that is stored then.
 func TestEmptyFields(t *testing.T) {
 	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
