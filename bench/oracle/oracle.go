@@ -63,6 +63,9 @@ type Config struct {
 	// Space is the disk that the server's data lie on, which gets full in each cycle.
 	// Nil for one that does not. Power is nil then.
 	Space Space
+	// Roomy: the disk never gets full to the last byte, only so far that events are to
+	// be refused.
+	Roomy bool
 	// Env is added to the server's environment.
 	Env []string
 	// Disturb, unless it is nil, is called in each life of the server, under load,
@@ -368,6 +371,9 @@ func (o *oracle) load(ctx context.Context) error {
 	aim := o.rng.IntN(3) == 0  // the kill comes right after an upload
 	flip := o.rng.IntN(2) == 0
 	left, killFull := int64(reserve)*int64(o.rng.IntN(2)), o.rng.IntN(2) == 0 // when the disk is to get full
+	if o.cfg.Roomy {
+		left = reserve
+	}
 
 	posting, stop := context.WithCancel(ctx)
 	defer stop()

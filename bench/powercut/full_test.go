@@ -50,14 +50,14 @@ func TestFullDisk(t *testing.T) {
 }
 
 // TestFullDiskFindsAMissingFloor plays with a server that takes every disk for an
-// empty one: it has to be found out.
+// empty one: it has to be found out. To the last byte it is like any other.
 func TestFullDiskFindsAMissingFloor(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	d := newDisk(t, dir)
 	edit := mutant.Edit{File: "cmd/sluice/space_unix.go", Old: "return uint64(st.Bavail) * uint64(st.Bsize), nil", New: "return 1 << 60, nil"}
 	result, err := oracle.Run(t.Context(), oracle.Config{
-		Binary: mutant.Test(t, []mutant.Edit{edit}), Dir: dir, Space: d, Cycles: 1, Acknowledged: *eventsFlag, Seed: 2, StopAtFinding: true, Report: t.Output(),
+		Binary: mutant.Test(t, []mutant.Edit{edit}), Dir: dir, Space: d, Roomy: true, Cycles: 1, Acknowledged: *eventsFlag, Seed: 2, StopAtFinding: true, Report: t.Output(),
 	})
 	t.Logf("found: %v", result.Findings)
 	if result.Wrong == 0 {
