@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/sluicelog/sluice/failpoint"
@@ -90,19 +91,26 @@ type Result struct {
 }
 
 // Write makes the folder dir a backup of the sources, which are copied in their
-// order, unless the backup that is there has them. m says all but the files. One
-// process at a time may write to a folder. A source that is gone is left out:
-// retention removed it.
-func Write(ctx context.Context, dir string, m Manifest, sources []Source) (Result, error) {
-	res := Result{}
-	before, err := earlier(dir, m.Log)
+// order, unless the backup that is there has them. m says all but the files. While
+// one Write is at it, another one to the same folder is refused. A closed source
+// that is gone is left out: retention removed it.
+func Write(ctx context.Context, dir string, m Manifest, sources []Source) (res Result, err error) {
+	if err := makeFolder(filepath.Clean(dir)); err != nil {
+		return res, err
+	}
+	free, err := lock(dir)
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, free()) }()
+	before, err := earlier(dir, m.Log, sources)
 	if err != nil {
 		return res, err
 	}
 	m.Format, m.Files = format, nil
 	for _, src := range sources {
 		f, copied, err := add(ctx, dir, src, before)
-		if errors.Is(err, fs.ErrNotExist) && src.Closed {
+		if errors.Is(err, errGone) && src.Closed {
 			continue
 		}
 		if err != nil {
@@ -122,12 +130,26 @@ func Write(ctx context.Context, dir string, m Manifest, sources []Source) (Resul
 	return res, err
 }
 
+// lock keeps others from writing to dir: each removes at its end what it did not
+// copy. The kernel gives the lock back when the process ends, and it leaves no file.
+// A file system without locks has to do without.
+func lock(dir string) (free func() error, err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, errors.Join(fmt.Errorf("another backup is being written to %s: wait for its end", dir), f.Close())
+	}
+	return f.Close, nil
+}
+
 // earlier returns the files of the backup that is in dir. A folder that holds
 // something else, or a backup of another log, is refused.
-func earlier(dir, log string) (map[string]File, error) {
+func earlier(dir, log string, sources []Source) (map[string]File, error) {
 	m, err := Read(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, claim(dir)
+		return nil, vacant(dir, sources)
 	}
 	if err != nil {
 		return nil, err
@@ -142,15 +164,17 @@ func earlier(dir, log string) (map[string]File, error) {
 	return out, nil
 }
 
-// claim makes the folder, which must hold nothing but what a backup that was cut
-// off has left.
-func claim(dir string) error {
+// vacant returns nil when a folder without a list of files holds nothing but what a
+// backup that was cut off has left: parts of these sources, or an earlier copy of
+// control state, which has a name of its own each time.
+func vacant(dir string, sources []Source) error {
 	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return os.MkdirAll(dir, 0o700)
-	}
 	for _, e := range entries {
-		if !slices.Contains([]string{"log", "lost+found"}, e.Name()) && !strings.HasPrefix(e.Name(), "control") && !strings.HasSuffix(e.Name(), partial) {
+		ours := slices.ContainsFunc(sources, func(src Source) bool {
+			top, _, _ := strings.Cut(src.Name, "/")
+			return top == e.Name()
+		})
+		if !ours && !slices.Contains([]string{"log", "lost+found"}, e.Name()) && !strings.HasPrefix(e.Name(), "control-") && !strings.HasSuffix(e.Name(), partial) {
 			return fmt.Errorf("%s holds something else (%s): choose an empty or absent folder", dir, e.Name())
 		}
 	}
@@ -170,10 +194,16 @@ func add(ctx context.Context, dir string, src Source, before map[string]File) (f
 	return f, true, err
 }
 
+// errGone says that a source is not there: not that its copy cannot be made.
+var errGone = errors.New("the original is gone")
+
 // Copy copies the first n bytes of a file to a new one that is durable under
 // its name afterwards, and returns their digest.
 func Copy(ctx context.Context, from, to string, n int64) (digest string, err error) {
 	in, err := os.Open(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%w: %w", errGone, err)
+	}
 	if err != nil {
 		return "", err
 	}

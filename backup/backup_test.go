@@ -168,3 +168,88 @@ func TestDamagedBackups(t *testing.T) {
 		})
 	}
 }
+
+// meddling is a context that does something when it is asked for the nth time, which
+// a copy does before it reads.
+type meddling struct {
+	context.Context
+	left int
+	do   func()
+}
+
+func (m *meddling) Err() error {
+	if m.left--; m.left == 0 {
+		m.do()
+	}
+	return m.Context.Err()
+}
+
+// TestBackupLeavesNothingOut: only a source that is gone may be missing. What cannot
+// be written is an error, whatever that looks like.
+func TestBackupLeavesNothingOut(t *testing.T) {
+	o, dir := original{t, t.TempDir()}, t.TempDir()
+	o.write("log/1.seg", "closed")
+	o.write("log/2.seg", "closed, too")
+	swept := &meddling{t.Context(), 1, func() {
+		if err := os.Remove(filepath.Join(dir, "log/1.seg.partial")); err != nil {
+			t.Error(err)
+		}
+	}}
+	sources := []backup.Source{o.source("log/1.seg", 6, true), o.source("log/2.seg", 11, true)}
+	if res, err := backup.Write(swept, dir, manifest("a"), sources); err == nil {
+		t.Errorf("backup whose copy vanished: got no error, and the files %v", res.Manifest.Files)
+	}
+	if err := os.Remove(filepath.Join(o.dir, "log/1.seg")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backup.Write(t.Context(), dir, manifest("a"), sources); err != nil {
+		t.Fatal(err)
+	}
+	wantFiles(t, dir, map[string]string{"log/2.seg": "closed, too"})
+}
+
+// TestBackupsOneAtATime: each removes what it does not list, which is what another
+// one has copied.
+func TestBackupsOneAtATime(t *testing.T) {
+	o, dir := original{t, t.TempDir()}, t.TempDir()
+	o.write("log/1.seg", "closed")
+	o.write("log/2.seg", "closed, too")
+	first, second := o.source("log/1.seg", 6, true), o.source("log/2.seg", 11, true)
+	if _, err := backup.Write(t.Context(), dir, manifest("a"), nil); err != nil {
+		t.Fatal(err)
+	}
+	beside := &meddling{t.Context(), 3, func() {
+		if _, err := backup.Write(t.Context(), dir, manifest("a"), []backup.Source{second}); err == nil || !strings.Contains(err.Error(), "another backup") {
+			t.Errorf("backup beside another one: got %v", err)
+		}
+	}}
+	if _, err := backup.Write(beside, dir, manifest("a"), []backup.Source{first, second}); err != nil {
+		t.Fatal(err)
+	}
+	if beside.left > 0 {
+		t.Fatal("there was no backup beside the first one")
+	}
+	wantFiles(t, dir, map[string]string{"log/1.seg": "closed", "log/2.seg": "closed, too"})
+}
+
+// TestFirstBackupThatIsCutOff: what it copied is no reason to refuse the folder.
+func TestFirstBackupThatIsCutOff(t *testing.T) {
+	o, dir := original{t, t.TempDir()}, t.TempDir()
+	o.write("control-1.db", "state")
+	o.write("sluice.key", "key")
+	sources := []backup.Source{o.source("control-1.db", 5, false), o.source("sluice.key", 3, false), o.source("log/1.seg", 5, false)}
+	if _, err := backup.Write(t.Context(), dir, manifest("a"), sources); err == nil {
+		t.Fatal("backup of a file that is not there: got no error")
+	}
+	o.write("log/1.seg", "block")
+	if _, err := backup.Write(t.Context(), dir, manifest("a"), sources); err != nil {
+		t.Fatalf("the next backup: %v", err)
+	}
+	wantFiles(t, dir, map[string]string{"control-1.db": "state", "sluice.key": "key", "log/1.seg": "block"})
+	data := t.TempDir()
+	original{t, data}.write("control.db", "of a server")
+	original{t, data}.write("sluice.key", "of a server")
+	if _, err := backup.Write(t.Context(), data, manifest("a"), sources); err == nil {
+		t.Error("backup into a server's folder: got no error")
+	}
+}
