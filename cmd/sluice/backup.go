@@ -77,7 +77,11 @@ func makeBackup(ctx context.Context, o backupOptions, env *Env) error {
 		return usagef("%s lies in %s: a backup there would be lost with the original", o.To, o.Data)
 	}
 	now := time.Now().UTC()
-	beside := filepath.Dir(filepath.Clean(o.To))
+	to, err := filepath.Abs(o.To) // "." lies in a folder, too
+	if err != nil {
+		return err
+	}
+	beside := filepath.Dir(to)
 	if err := sweepSnapshots(beside, now); err != nil {
 		return err
 	}

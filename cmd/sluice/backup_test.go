@@ -35,6 +35,8 @@ func TestBackupAndRestore(t *testing.T) {
 	s.post(40, 50) // after the backup
 	stopped(t, s)
 	wantRun(t, "is whole", "restore", "--from", to, "--check")
+	t.Chdir(t.TempDir())
+	wantRun(t, "is complete", "backup", "--data", data, "--to", ".")
 
 	again := filepath.Join(t.TempDir(), "again")
 	if res := serveOnce(t, "--data", again, "--existing"); res.code == exitOK {
