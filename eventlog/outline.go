@@ -38,7 +38,7 @@ type frameAt struct {
 // been read. io.EOF says that there is none yet. It is for those who want few
 // events of a block; what was asked for lately is kept in bounded memory.
 func (l *Log) Outline(ctx context.Context, partition string, seq uint64) (*Outline, error) {
-	p := l.partition(partition)
+	p, from := l.partition(partition), seq
 	for {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -50,12 +50,15 @@ func (l *Log) Outline(ctx context.Context, partition string, seq uint64) (*Outli
 		case b != nil:
 			return outlineOf(partition, b), nil
 		case seq > end:
-			return nil, io.EOF
+			return nil, p.nothing(from, end)
 		}
 		if o := l.outlines.find(partition, seq); o != nil {
 			return o, nil
 		}
 		stored, err := p.store.Next(ctx, seq)
+		if errors.Is(err, io.EOF) {
+			return nil, p.nothing(from, end)
+		}
 		if err != nil {
 			return nil, err
 		}

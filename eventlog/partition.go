@@ -53,8 +53,11 @@ type partition struct {
 	tail     tail
 	damage   []Damage // found by reading
 	trimmed  uint64   // what is below was removed, although it may be in memory
-	saved    uint64   // number of the last saved anchor
-	stats    Stats
+	barren   struct { // numbers of which none can be read; last was the end when that was found
+		first, last uint64
+	}
+	saved uint64 // number of the last saved anchor
+	stats Stats
 }
 
 // group is the events of one block on their way to the disk.

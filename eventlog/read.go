@@ -29,6 +29,7 @@ func (l *Log) Block(ctx context.Context, partition string, seq uint64) (*Block, 
 
 // block finds a block for Block. It is taken from memory or read.
 func (p *partition) block(ctx context.Context, seq uint64, read func(Stored) (*Block, error)) (*Block, error) {
+	from := seq
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
@@ -42,12 +43,15 @@ func (p *partition) block(ctx context.Context, seq uint64, read func(Stored) (*B
 			return b, nil
 		}
 		if seq > end {
-			return nil, io.EOF
+			return nil, p.nothing(from, end)
 		}
 		if b = p.log.cache.get(p.name, seq); b != nil {
 			return b, nil
 		}
 		stored, err := p.store.Next(ctx, seq)
+		if errors.Is(err, io.EOF) {
+			return nil, p.nothing(from, end)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -140,14 +144,37 @@ func (p *partition) damaged(h Header, err error) {
 	p.log.opts.Logger.Error("log block is damaged", "partition", p.name, "first", d.First, "last", d.Last, "err", err)
 }
 
-// Wait returns when an event with number seq or a higher one has been stored.
+// nothing returns io.EOF and remembers that of what is stored up to end nothing
+// from seq on can be read.
+func (p *partition) nothing(seq, end uint64) error {
+	if seq > end {
+		return io.EOF // it is not stored yet
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.barren.last == end {
+		seq = min(seq, p.barren.first)
+	}
+	p.barren.first, p.barren.last = seq, end
+	return io.EOF
+}
+
+// awaited reports whether there may be something to read from seq on. The caller
+// holds p.mu.
+func (p *partition) awaited(seq uint64) bool {
+	return p.stored >= seq && (seq < p.barren.first || p.stored > p.barren.last)
+}
+
+// Wait returns when an event with number seq or a higher one has been stored. What
+// was met and cannot be read does not count: who reads from seq on, and waits for it
+// when there is io.EOF, is not woken until there is more.
 func (l *Log) Wait(ctx context.Context, partition string, seq uint64) error {
 	p := l.partition(partition)
 	for {
 		p.mu.Lock()
-		grown, end := p.grown, p.stored
+		grown, there := p.grown, p.awaited(seq)
 		p.mu.Unlock()
-		if end >= seq {
+		if there {
 			return nil
 		}
 		select {

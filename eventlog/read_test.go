@@ -124,6 +124,47 @@ func TestDamagedBlock(t *testing.T) {
 	}
 }
 
+// Who follows the log and meets what cannot be read at its end waits for more, and
+// does not ask again and again.
+func TestWaitBehindDamage(t *testing.T) {
+	for name, next := range map[string]func(r *rig, seq uint64) error{
+		"Block":   func(r *rig, seq uint64) error { _, err := r.Block(t.Context(), part, seq); return err },
+		"Outline": func(r *rig, seq uint64) error { _, err := r.Outline(t.Context(), part, seq); return err },
+		"Reader":  func(r *rig, seq uint64) error { _, err := r.Reader(part).Next(t.Context(), seq); return err },
+	} {
+		for how, spoil := range map[string]func(m *Memory, seq uint64) bool{
+			"damaged": func(m *Memory, seq uint64) bool { return m.Corrupt(part, seq, HeaderSize) },
+			"lost":    func(m *Memory, seq uint64) bool { return m.Lose(part, seq) },
+		} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				r := threeBlocks(t, Options{})
+				for _, seq := range []uint64{9, 5} {
+					if !spoil(r.mem, seq) {
+						t.Fatalf("nothing at %d", seq)
+					}
+				}
+				waits := func(seq uint64) bool {
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+					defer cancel()
+					return r.Wait(ctx, part, seq) != nil
+				}
+				for _, seq := range []uint64{7, 4, 8} {
+					if err := next(r, seq); !errors.Is(err, io.EOF) {
+						t.Fatalf("%d: got %v, want io.EOF", seq, err)
+					}
+					equal(t, fmt.Sprintf("wait at %d", seq), waits(seq), true)
+				}
+				equal(t, "wait at 1, which can be read", waits(1), false)
+				r.append(numbered("acme", "more", 1)...)
+				for _, seq := range []uint64{4, 10} {
+					equal(t, fmt.Sprintf("wait at %d for what came", seq), waits(seq), false)
+				}
+				equal(t, "what came", next(r, 7), nil)
+			})
+		}
+	}
+}
+
 func TestTrim(t *testing.T) {
 	r := start(t, memory(MemoryOptions{}), Options{snapshotEvery: 1})
 	for i := range 4 {
