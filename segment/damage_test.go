@@ -286,6 +286,32 @@ func TestVanishedFile(t *testing.T) {
 	}
 }
 
+// TestTrimPassesVanishedFiles removes the oldest files while the log is open, which
+// must not keep it from removing those behind them.
+func TestTrimPassesVanishedFiles(t *testing.T) {
+	s := newSample(t)
+	_, p, err := openLog(s.disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.files) < 3 {
+		t.Fatalf("%d files, want 3 and more", len(s.files))
+	}
+	for _, file := range s.files[:len(s.files)-2] {
+		s.disk.Put(file, nil)
+	}
+	last := s.files[len(s.files)-1]
+	if err := p.Trim(t.Context(), p.State().Last.First); err != nil {
+		t.Error(err)
+	}
+	if got := s.disk.Files(); slices.Contains(got, s.files[len(s.files)-2]) || !slices.Contains(got, last) {
+		t.Errorf("after trimming: got %q, want %s of the sample's files", got, last)
+	}
+	if first := p.State().First; first != s.at(last)[0].first {
+		t.Errorf("first: got %d, want %d", first, s.at(last)[0].first)
+	}
+}
+
 // TestWipedRanges overwrites parts of files, blocks and files together.
 func TestWipedRanges(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -327,8 +328,8 @@ func (p *partition) Trim(ctx context.Context, seq uint64) error {
 			return nil
 		}
 		// Each removal is made durable by itself: a power cut must not leave a
-		// hole in the middle.
-		if err := p.engine.opts.FS.Remove(f.path); err != nil {
+		// hole in the middle. What somebody else removed is as good as trimmed.
+		if err := p.engine.opts.FS.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove file: %w", err)
 		}
 		failpoint.Here(failpoint.SegmentUnlinked)
