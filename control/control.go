@@ -246,7 +246,7 @@ func (s *Service) Ready() error {
 			return sluice.Errorf(sluice.Busy, "the log is recovering").WithHint("the server is ready in a moment")
 		}
 	}
-	if s.space.low.Load() {
+	if s.space.short() {
 		return errNoSpace()
 	}
 	return nil

@@ -79,7 +79,7 @@ type Space struct {
 
 // Space returns what the last look at the free space saw.
 func (s *Service) Space() Space {
-	return Space{Watched: s.cfg.FreeSpace != nil, Free: s.space.free.Load(), Floor: s.cfg.Floor, Low: s.space.low.Load()}
+	return Space{Watched: s.cfg.FreeSpace != nil, Free: s.space.free.Load(), Floor: s.cfg.Floor, Low: s.space.short()}
 }
 
 // PartitionFigures describes a partition of the log.

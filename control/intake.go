@@ -50,7 +50,7 @@ func (s *Service) Admit(p *Producer, events int) (wait time.Duration, ok bool) {
 // log has failed, the context's cause when it ended. Some of the events may be
 // stored then; repeating the request completes it.
 func (s *Service) Accept(ctx context.Context, p *Producer, batches map[string]*eventlog.Batch) (map[string]eventlog.Appended, error) {
-	if s.space.low.Load() {
+	if s.space.short() {
 		s.intake.failed()
 		return nil, errNoSpace()
 	}
@@ -69,7 +69,7 @@ func (s *Service) Accept(ctx context.Context, p *Producer, batches map[string]*e
 func (s *Service) appendError(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, eventlog.ErrFull):
-		s.space.low.Store(true) // until the next look
+		s.space.full.Store(true) // until the next look
 		return errNoSpace()
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

@@ -66,6 +66,38 @@ func TestSpace(t *testing.T) {
 	})
 }
 
+// A disk that was full is tried again although nobody can tell how full it is; what
+// was below the floor stays so.
+func TestSpaceUnknown(t *testing.T) {
+	var free atomic.Int64 // below 0: unknown
+	watch := func(c *control.Config) {
+		c.FreeSpace = func() (uint64, error) {
+			if n := free.Load(); n >= 0 {
+				return uint64(n), nil
+			}
+			return 0, errors.New("input/output error")
+		}
+	}
+	free.Store(1 << 30)
+	simulate(t, watch, func(t *testing.T, w *controltest.World) {
+		synctest.Wait() // the log is ready
+		free.Store(-1)
+		full := func(string) error { return eventlog.ErrFull }
+		w.Blocks.Store(&full)
+		wantError(t, "a full disk", accept(w, "a"), sluice.NoSpace)
+		w.Blocks.Store(nil)
+		time.Sleep(time.Second)
+		if err := errors.Join(accept(w, "a"), w.Service.Ready()); err != nil {
+			t.Errorf("after a full disk: %v", err)
+		}
+		free.Store(1 << 20)
+		time.Sleep(time.Second)
+		free.Store(-1)
+		time.Sleep(time.Second)
+		wantError(t, "below the floor", accept(w, "b"), sluice.NoSpace)
+	})
+}
+
 func TestFailedLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := controltest.New(t, nil)

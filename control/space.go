@@ -13,9 +13,13 @@ const spacePeriod = 500 * time.Millisecond
 
 // space is what is known of the free space.
 type space struct {
-	low  atomic.Bool
+	low  atomic.Bool // it was below the floor when it could be told last
+	full atomic.Bool // the log has found the disk full since the last look
 	free atomic.Uint64
 }
+
+// short reports whether events are refused.
+func (s *space) short() bool { return s.low.Load() || s.full.Load() }
 
 func errNoSpace() *sluice.Error {
 	return sluice.Errorf(sluice.NoSpace, "there is no space left on the server's disk").
@@ -28,8 +32,8 @@ func (s *Service) runSpace(ctx context.Context) { every(ctx, spacePeriod, s.watc
 // when telling fails, what is known stays, except that a full disk is tried
 // again: the log itself knows best.
 func (s *Service) watchSpace(ctx context.Context) {
+	full := s.space.full.Swap(false)
 	if s.cfg.FreeSpace == nil {
-		s.space.low.Store(false)
 		return
 	}
 	free, err := s.cfg.FreeSpace()
@@ -39,7 +43,7 @@ func (s *Service) watchSpace(ctx context.Context) {
 	}
 	s.space.free.Store(free)
 	low := free < s.cfg.Floor
-	if s.space.low.Swap(low) == low {
+	if before := s.space.low.Swap(low) || full; before == low {
 		return
 	}
 	if low {
