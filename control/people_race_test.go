@@ -4,9 +4,12 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/control/controltest"
+	"github.com/sluicelog/sluice/secret"
 )
 
 // People at once, for the race detector; what is known follows what is stored.
@@ -52,6 +55,45 @@ func TestConcurrentPeople(t *testing.T) {
 		after, err := w.Service.Users(ctx, w.Admin)
 		if err != nil || len(after) != 1 || after[0].Roles["acme"] != before[0].Roles["acme"] {
 			t.Errorf("roles: known %v, stored %v (error %v)", before, after, err)
+		}
+	})
+}
+
+// A password that an administrator sets holds, although somebody who knows the one
+// before is just setting another one.
+func TestPasswordSetMeanwhile(t *testing.T) {
+	var meanwhile func() // called when the clock is asked
+	clock := func(c *control.Config) {
+		c.Now = func() time.Time {
+			if f := meanwhile; f != nil {
+				meanwhile = nil
+				f()
+			}
+			return time.Now()
+		}
+	}
+	simulate(t, clock, func(t *testing.T, w *controltest.World) {
+		ctx := t.Context()
+		addUser(t, w, "jane", "acme", control.Owner)
+		cookie, jane := signIn(t, w, "jane")
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		reset, done := secret.Text("a third horse battery"), false
+		set := func() {
+			_, err := w.Service.UpdateUser(ctx, w.Admin, "jane", control.UserPatch{Password: &reset})
+			done = err == nil
+		}
+		meanwhile = func() { meanwhile = set } // before the current password is compared, and after
+		err := w.Service.ChangePassword(ctx, jane, janesPassword, "another horse battery", home)
+		if !done {
+			t.Fatal("no other password was set meanwhile")
+		}
+		wantError(t, "change a password that is not the current one any more", err, sluice.Forbidden)
+		if _, err := w.Service.Session(ctx, cookie); err == nil {
+			t.Error("the session goes on")
+		}
+		if _, err := w.Service.SignIn(ctx, "jane", reset, home); err != nil {
+			t.Errorf("sign in with what the administrator set: %v", err)
 		}
 	})
 }

@@ -20,10 +20,11 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if err := checkPassword(p.Name, next); err != nil {
 		return err
 	}
-	if _, err := s.verify(ctx, p.Name, current, addr); err != nil {
-		if e, ok := errors.AsType[*sluice.Error](err); ok && e.Code == sluice.Unauthorized {
-			return sluice.Errorf(sluice.Forbidden, "the current password is wrong").WithHint("an administrator can set another password")
-		}
+	u, err := s.verify(ctx, p.Name, current, addr)
+	if e, ok := errors.AsType[*sluice.Error](err); ok && e.Code == sluice.Unauthorized {
+		return errWrongPassword()
+	}
+	if err != nil {
 		return err
 	}
 	if next.Reveal() == current.Reveal() {
@@ -33,11 +34,22 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if err != nil {
 		return err
 	}
-	rec, err := s.changeUser(ctx, p.ID, func(r *userRecord) bool { return s.patchUser(p, r, UserPatch{}, hash) })
+	meanwhile := false // another password was set, or the user disabled, since it was compared
+	rec, err := s.changeUser(ctx, p.ID, func(r *userRecord) bool {
+		meanwhile = r.Epoch != u.record.Epoch
+		return !meanwhile && s.patchUser(p, r, UserPatch{}, hash)
+	})
+	if err == nil && meanwhile {
+		return errWrongPassword()
+	}
 	if err != nil || p.session == (digest{}) {
 		return err
 	}
 	return s.keepSession(ctx, p, rec.Epoch)
+}
+
+func errWrongPassword() *sluice.Error {
+	return sluice.Errorf(sluice.Forbidden, "the current password is wrong").WithHint("an administrator can set another password")
 }
 
 // keepSession has the session of p go on in the epoch that its own change began.
