@@ -105,6 +105,9 @@ func (s *Service) repair(ctx context.Context, st *stream) error {
 	}
 	defer free()
 	rec, version, err := store.Load[streamRecord](ctx, s.store, streamKey(st.id))
+	if err == nil {
+		s.outboxes.wake(streamKey(st.id)) // who stored what it has to tell may not know that it is stored
+	}
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && rec.Ended:
 		_, err := s.cfg.Deliver.Remove(ctx, st.id)
