@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/eventlog"
@@ -56,7 +57,7 @@ func inScope(s index.Scope, folded string) bool {
 
 // within reports whether a folded namespace lies in the one that a term names.
 func within(term index.Term, folded string) bool {
-	if len(term.Value) < index.MaxTermBytes {
+	if len(term.Value) <= index.MaxTermBytes-utf8.UTFMax { // a character may have been cut off in front of a hash
 		return sluice.Within(folded, term.Value)
 	}
 	for end := 0; end < len(folded); { // a long path is known by its hash

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,4 +149,28 @@ func TestFollowBeforeGap(t *testing.T) {
 			t.Errorf("with the first %d expired: got %q", first-1, got)
 		}
 	})
+}
+
+// A long path is known to queries by its hash, whatever it is made of: what lies
+// there, or below, is found in the log as in the index.
+func TestLongPaths(t *testing.T) {
+	for cut := range 4 { // of the last character that fits
+		path := "acme/" + "abcd"[:cut] + strings.Repeat("\u4e2d", 80) + "/the-website-of-ours"
+		simulate(t, func(t *testing.T, w *world) {
+			l := w.follow(below(path), "")
+			w.post(event{path, "user.login", "there"}, event{path + "/x", "user.login", "below"}, event{path + "x", "user.login", "beside"}, event{"acme", "user.login", "above"})
+			want := []string{"there", "below"}
+			if got := w.all(below(path), Oldest, 10); !slices.Equal(got, want) {
+				t.Errorf("pages of %q: got %v, want %v", path, got, want)
+			}
+			if got := w.seen(l); !slices.Equal(got, want) {
+				t.Errorf("live events of %q: got %v, want %v", path, got, want)
+			}
+			for seq := range uint64(4) {
+				if _, ok, err := w.Event(t.Context(), below(path), "audit", seq+1); ok != (seq < 2) || err != nil {
+					t.Errorf("event %d of %q: got %v and %v", seq+1, path, ok, err)
+				}
+			}
+		})
+	}
 }
