@@ -275,6 +275,8 @@ func storeError(what string, err error) error {
 	switch {
 	case errors.Is(err, store.ErrFull):
 		return errNoSpace()
+	case errors.Is(err, store.ErrBusy):
+		return sluice.Errorf(sluice.Busy, "another program writes to the server's control state").WithHint("try again when it is done")
 	case errors.Is(err, store.ErrConflict):
 		return sluice.Errorf(sluice.Conflict, "somebody else changed it at the same time").WithHint("read it again and repeat the change")
 	}

@@ -346,29 +346,37 @@ func TestPanickingCheckIsNoProof(t *testing.T) {
 	})
 }
 
-func TestFullStoreHealsWithoutARestart(t *testing.T) {
-	simulate(t, Options{}, func(t *testing.T, w *world) {
-		var full atomic.Bool
-		var tries atomic.Int64
-		w.store.SetBefore(func(store.Change) error {
-			if full.Load() {
-				tries.Add(1)
-				return store.ErrFull
-			}
-			return nil
+// A full disk, and another program that locks the records, pass by themselves.
+func TestStoreHealsWithoutARestart(t *testing.T) {
+	for _, trouble := range []error{store.ErrFull, store.ErrBusy} {
+		t.Run(trouble.Error(), func(t *testing.T) {
+			simulate(t, Options{}, func(t *testing.T, w *world) { testTrouble(t, w, trouble) })
 		})
-		r := w.stream(1, "acme")
-		r.set(func(r *receiver) { r.refuse, r.check = poison(destination.RejectedBatch, "e3"), true })
-		full.Store(true)
-		w.post("acme", "a", 10)
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if n := tries.Load(); n > 1000 {
-			t.Errorf("tried %d times in a minute", n)
+	}
+}
+
+// testTrouble has a store answer an error for a minute.
+func testTrouble(t *testing.T, w *world, trouble error) {
+	var sick atomic.Bool
+	var tries atomic.Int64
+	w.store.SetBefore(func(store.Change) error {
+		if sick.Load() {
+			tries.Add(1)
+			return trouble
 		}
-		full.Store(false)
-		w.expect(1, sluice.Ledger{Accepted: 10, Delivered: 9, Quarantined: 1})
+		return nil
 	})
+	r := w.stream(1, "acme")
+	r.set(func(r *receiver) { r.refuse, r.check = poison(destination.RejectedBatch, "e3"), true })
+	sick.Store(true)
+	w.post("acme", "a", 10)
+	time.Sleep(time.Minute)
+	synctest.Wait()
+	if n := tries.Load(); n == 0 || n > 1000 {
+		t.Errorf("tried %d times in a minute", n)
+	}
+	sick.Store(false)
+	w.expect(1, sluice.Ledger{Accepted: 10, Delivered: 9, Quarantined: 1})
 }
 
 // TestKilledAtEveryStoreChange plays one scenario again and again, and kills the

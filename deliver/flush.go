@@ -80,7 +80,7 @@ func (f *flusher) durable(ctx context.Context, l *lane) error {
 			return errRemoved
 		case ferr == nil:
 			poke(f.now)
-		case !errors.Is(ferr, store.ErrFull): // a full disk is tried again by and by
+		case !passes(ferr): // else it is tried again by and by
 			return ferr
 		}
 		select {
@@ -142,7 +142,13 @@ type pendingWrite struct {
 	version uint64
 }
 
-// flush writes the dirty records. A full disk leaves them dirty.
+// passes reports whether a store that answers err takes the same changes some time:
+// when there is space again, or another program is done with it.
+func passes(err error) bool {
+	return errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrBusy)
+}
+
+// flush writes the dirty records. What may pass leaves them dirty.
 func (f *flusher) flush(ctx context.Context) error {
 	f.mu.Lock()
 	lanes := f.lanes
@@ -158,7 +164,7 @@ func (f *flusher) flush(ctx context.Context) error {
 	f.flushes++
 	close(f.done)
 	f.done = make(chan struct{})
-	if errors.Is(err, store.ErrFull) {
+	if passes(err) {
 		f.d.opts.Logger.WarnContext(ctx, "lane records not written", "err", err)
 		time.AfterFunc(time.Second, func() { poke(f.kick) })
 		return nil
@@ -247,7 +253,7 @@ func (f *flusher) checkpoints(ctx context.Context) error {
 		change := store.Change{Key: tailPrefix + p.name, Value: value, Version: p.version, NewVersion: &p.version}
 		failpoint.Here(failpoint.TailWriting)
 		if errs := f.d.store.Apply(ctx, change); errs != nil && errs[0] != nil {
-			if errors.Is(errs[0], store.ErrFull) {
+			if passes(errs[0]) {
 				return nil // an old checkpoint costs examining again
 			}
 			return fmt.Errorf("write checkpoint of partition %s: %w", p.name, errs[0])

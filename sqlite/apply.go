@@ -287,6 +287,8 @@ func (s *Store) writeError(doing string, err error) error {
 	case errors.Is(err, store.ErrDamaged):
 		s.fail(err)
 		return s.Cause()
+	case code&0xff == sqlite3.SQLITE_BUSY:
+		return fmt.Errorf("%w: %w", store.ErrBusy, err)
 	case code&0xff == sqlite3.SQLITE_FULL, code == sqlite3.SQLITE_IOERR_SHMSIZE:
 		return fmt.Errorf("%w: %w", store.ErrFull, err)
 	case code == sqlite3.SQLITE_IOERR_FSYNC, code == sqlite3.SQLITE_IOERR_DIR_FSYNC:

@@ -75,4 +75,7 @@ var (
 	ErrNotFound = errors.New("no such record")
 	ErrConflict = errors.New("the record has changed")
 	ErrFull     = errors.New("no space left for control state")
+	// ErrBusy says that nothing was carried out, for another program writes to what
+	// the engine keeps. It is done some time: who has to apply something tries again.
+	ErrBusy = errors.New("control state is locked by another program")
 )
