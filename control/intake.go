@@ -69,7 +69,9 @@ func (s *Service) Accept(ctx context.Context, p *Producer, batches map[string]*e
 func (s *Service) appendError(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, eventlog.ErrFull):
-		s.space.full.Store(true) // until the next look
+		if !s.space.full.Swap(true) { // until the next look
+			s.logger.WarnContext(ctx, "the log has no room, events are refused", "err", err)
+		}
 		return errNoSpace()
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

@@ -15,7 +15,8 @@ import (
 // FS is what the engine asks of a file system. The one of the operating system
 // is the default; tests put one between that loses power, space or bits.
 //
-// Errors for want of space satisfy errors.Is(err, eventlog.ErrFull).
+// Errors for want of space satisfy errors.Is(err, eventlog.ErrFull); so do those of
+// Create and SyncDir for want of descriptors, before which nothing was done.
 type FS interface {
 	// MkdirAll makes a directory and its parents. They are durable when it returns.
 	MkdirAll(dir string) error
@@ -108,7 +109,7 @@ func (osFS) Remove(name string) error { return os.Remove(name) }
 func (osFS) SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
-		return err
+		return space(err)
 	}
 	return errors.Join(syncDir(d), d.Close())
 }
@@ -171,10 +172,13 @@ func (f osFile) Size() (length, occupied int64, err error) {
 	return info.Size(), occupiedBytes(info), nil
 }
 
-// space marks errors that stand for want of space.
+// space marks errors that stand for want of space, or of descriptors: whoever has
+// them gives them back some time.
 func space(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("%w: %w", eventlog.ErrFull, err)
+	for _, want := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE} {
+		if errors.Is(err, want) {
+			return fmt.Errorf("%w: %w", eventlog.ErrFull, err)
+		}
 	}
 	return err
 }

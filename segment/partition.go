@@ -190,7 +190,11 @@ func (p *partition) create(first uint64, size int64) error {
 	}
 	failpoint.Here(failpoint.SegmentAllocated)
 	if err := fsys.SyncDir(p.dir); err != nil {
-		return fmt.Errorf("sync folder: %w", err)
+		err = fmt.Errorf("sync folder: %w", err)
+		if errors.Is(err, eventlog.ErrFull) {
+			err = errors.Join(err, h.Close(), fsys.Remove(path)) // it is made anew
+		}
+		return err
 	}
 	failpoint.Here(failpoint.SegmentNamed)
 	f := &file{first: first, path: path, handle: h, checked: true}
