@@ -280,6 +280,35 @@ func TestSnapshotThatFails(t *testing.T) {
 	}
 }
 
+// TestSnapshotAfterTheClockWasAhead: what was made last is what comes first, not what
+// says so.
+func TestSnapshotAfterTheClockWasAhead(t *testing.T) {
+	cfg := Config{Data: t.TempDir()}
+	db, err := sqlite.OpenStore(filepath.Join(cfg.Data, controlFile), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s := newSnapshots(&cfg, db, newLogger(&cfg, &Env{Stderr: &lockedBuffer{}}))
+	if err := s.begin(); err != nil {
+		t.Fatal(err)
+	}
+	ahead := filepath.Join(cfg.Data, snapshotFolder, time.Now().UTC().Add(24*time.Hour).Format(snapshotName))
+	if err := os.WriteFile(ahead, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		all, err := listSnapshots(cfg.Data)
+		if err != nil || len(all) == 0 || all[0].path == ahead {
+			t.Fatalf("snapshots: got %v, error %v; want the last one first", all, err)
+		}
+		ahead = all[0].path
+	}
+}
+
 func TestSurplusSnapshots(t *testing.T) {
 	at := func(text string) snapshot {
 		made, err := time.Parse(time.RFC3339, text)

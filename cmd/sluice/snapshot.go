@@ -138,7 +138,10 @@ func (s *snapshots) take(ctx context.Context) error {
 		return nil // it was told, and there is nothing to keep
 	}
 	began := time.Now()
-	err := s.write(ctx, filepath.Join(s.data, snapshotFolder, began.UTC().Format(snapshotName)))
+	name, err := s.name(began.UTC())
+	if err == nil {
+		err = s.write(ctx, filepath.Join(s.data, snapshotFolder, name))
+	}
 	if errors.Is(err, store.ErrDamaged) {
 		return err
 	}
@@ -158,6 +161,17 @@ func (s *snapshots) take(ctx context.Context) error {
 	all, _ = listSnapshots(s.data) // it was told already
 	s.count(all, err)
 	return nil
+}
+
+// name returns the name of a snapshot that is made now. It is behind those that are
+// there, also when the clock was ahead for a while: what has the last name is what a
+// restore takes.
+func (s *snapshots) name(now time.Time) (string, error) {
+	all, err := listSnapshots(s.data)
+	if len(all) > 0 && all[0].made.After(now) {
+		now = all[0].made.Add(time.Second)
+	}
+	return now.Format(snapshotName), err
 }
 
 func (s *snapshots) write(ctx context.Context, path string) error {
