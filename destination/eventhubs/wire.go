@@ -103,8 +103,9 @@ type scanner struct {
 	begins int
 }
 
-// headSize is more than the largest disposition takes up to its outcome.
-const headSize = 64
+// headSize is more than the largest disposition takes up to its outcome, behind the
+// longest header of a frame (AMQP 1.0 core, 2.3.1: its length counts four bytes).
+const headSize = 4*255 + 64
 
 // feed takes the next bytes. It returns how many of them may be handed on: all,
 // or, with an error, those before the end of the frame that is at fault.

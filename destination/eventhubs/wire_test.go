@@ -27,6 +27,14 @@ func wideDisposition(outcome byte) []byte {
 		0x56, 1, 0x70, 0, 0, 0, 7, 0x70, 0, 0, 0, 9, 0x56, 1, 0x00, 0x80, 0, 0, 0, 0, 0, 0, 0, outcome, 0x45)
 }
 
+// extended returns the frame with the longest header there can be.
+func extended(f []byte) []byte {
+	const header = 4 * 255
+	out := binary.BigEndian.AppendUint32(nil, uint32(header+len(f)-8))
+	out = append(out, 255, 0, 0, 0)
+	return append(append(out, make([]byte, header-8)...), f[8:]...)
+}
+
 var header = []byte{'A', 'M', 'Q', 'P', 0, 1, 0, 0}
 
 func TestScanner(t *testing.T) {
@@ -49,6 +57,8 @@ func TestScanner(t *testing.T) {
 		{"of a sender", [][]byte{sender}, nil},
 		{"released", [][]byte{accepted, disposition(0x00, 0x53, 0x26, 0x45)}, errNotAccepted},
 		{"released, wide", [][]byte{wideDisposition(0x26)}, errNotAccepted},
+		{"accepted, extended header", [][]byte{extended(accepted), extended(wideDisposition(0x24))}, nil},
+		{"released, extended header", [][]byte{accepted, extended(wideDisposition(0x26))}, errNotAccepted},
 		{"modified", [][]byte{disposition(0x00, 0x53, 0x27, 0x45)}, errNotAccepted},
 		{"received", [][]byte{disposition(0x00, 0x53, 0x23, 0x45)}, errNotAccepted},
 		{"no state", [][]byte{disposition(0x40)}, errNotAccepted},
