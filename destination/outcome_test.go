@@ -58,7 +58,7 @@ func TestFromStatus(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	for value, want := range map[string]time.Duration{
 		"": 0, "0": 0, "12": 12 * time.Second, "3600": time.Hour, "3601": time.Hour, "-1": 0, "99999999999999": time.Hour,
-		"999999999999999999999": 0, "1.5": 0, "soon": 0,
+		"999999999999999999999": time.Hour, "-999999999999999999999": 0, "1.5": 0, "soon": 0,
 		epoch.Add(90 * time.Second).Format(http.TimeFormat): 90 * time.Second,
 		epoch.Add(-time.Second).Format(http.TimeFormat):     0,
 		epoch.Add(48 * time.Hour).Format(http.TimeFormat):   time.Hour,

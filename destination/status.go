@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -89,7 +90,7 @@ func retryAfter(value string, now time.Time) time.Duration {
 	if value == "" {
 		return 0
 	}
-	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
+	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
 		return min(max(0, time.Duration(min(seconds, 1<<30))*time.Second), MaxRetryAfter)
 	}
 	at, err := http.ParseTime(value)
