@@ -258,11 +258,10 @@ func (d *Deliverer) forecast(ctx context.Context, p *part, now time.Time) {
 		if protected := since.Add(d.opts.Protect); at.Before(protected) {
 			at = protected
 		}
-		whole := at.Sub(since)
-		if whole <= 0 {
+		if !at.After(since) {
 			continue
 		}
-		percent := int(100 * now.Sub(since) / whole)
+		percent := percentBetween(since, at, now)
 		for _, step := range []int{95, 80, 50} {
 			if percent >= step && told < step {
 				d.announce(l, step, at)
@@ -270,6 +269,12 @@ func (d *Deliverer) forecast(ctx context.Context, p *part, now time.Time) {
 			}
 		}
 	}
+}
+
+// percentBetween returns how much of the time from one moment to a later one has
+// passed. A hundred times three years are too long for a Duration.
+func percentBetween(from, to, now time.Time) int {
+	return int(100 * now.Sub(from).Seconds() / to.Sub(from).Seconds())
 }
 
 func (d *Deliverer) announce(l *lane, step int, at time.Time) {

@@ -122,6 +122,17 @@ func TestGapOfAPausedStreamIsToldAfterACrash(t *testing.T) {
 	})
 }
 
+func TestPercentBetween(t *testing.T) {
+	for _, whole := range []time.Duration{8 * 24 * time.Hour, 30 * 365 * 24 * time.Hour} {
+		from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		for _, want := range []int{0, 50, 95, 100, 200} {
+			if got := percentBetween(from, from.Add(whole), from.Add(whole/100*time.Duration(want))); got != want {
+				t.Errorf("of %s: got %d percent, want %d", whole, got, want)
+			}
+		}
+	}
+}
+
 // How much of a damaged block was a stream's is known behind it only, together with
 // what was lost before it: the gap tells of both.
 func TestGapBeforeDamage(t *testing.T) {
