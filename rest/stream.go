@@ -1,7 +1,9 @@
 package rest
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -172,11 +174,26 @@ func (a *API) listQuarantine(ctx context.Context, c *call) (answer, error) {
 }
 
 // choice names quarantined events: those listed, or all, or all up to some. An
-// empty list is an error rather than all of them.
+// empty list is an error rather than all of them, and so is null, as which some
+// programs write one.
 type choice struct {
-	All    *bool                    `json:"all"`
-	Events *[]deliver.QuarantineKey `json:"events"`
-	UpTo   *[]deliver.QuarantineKey `json:"up_to"`
+	All    *bool   `json:"all"`
+	Events keyList `json:"events"`
+	UpTo   keyList `json:"up_to"`
+}
+
+// keyList is a list that may be missing.
+type keyList struct {
+	sent bool
+	keys []deliver.QuarantineKey
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (l *keyList) UnmarshalJSON(text []byte) error {
+	l.sent = true
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	return dec.Decode(&l.keys)
 }
 
 func (a *API) redeliver(ctx context.Context, c *call) (answer, error) {
@@ -196,14 +213,8 @@ func chosen(ctx context.Context, c *call, do func(context.Context, control.Princ
 	if err := decode(c.Request, &which); err != nil {
 		return answer{}, err
 	}
-	var means control.QuarantineChoice
-	if which.Events != nil {
-		means.Events = *which.Events
-	}
-	if which.UpTo != nil {
-		means.UpTo = *which.UpTo
-	}
-	named, bound, all := which.Events != nil, which.UpTo != nil, which.All != nil && *which.All
+	means := control.QuarantineChoice{Events: which.Events.keys, UpTo: which.UpTo.keys}
+	named, bound, all := which.Events.sent, which.UpTo.sent, which.All != nil && *which.All
 	if named && (all || bound || len(means.Events) == 0) || which.All != nil && !all && !named || bound && len(means.UpTo) == 0 {
 		return answer{}, sluice.Errorf(sluice.Invalid, "it is not clear which events are meant").
 			WithHint(`send {"events":[{"partition":"audit","seq":1}]} for some, {} or {"all":true} for all, with up_to for those that were there with these cursors`)
