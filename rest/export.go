@@ -107,6 +107,7 @@ func (d *download) serve(w http.ResponseWriter, r *http.Request) {
 			about = append(about, "cursor", d.Cursor()) // behind all that was sent
 		}
 		d.api.logger.InfoContext(r.Context(), "export cut off", about...)
+		reset(w, r)
 		panic(http.ErrAbortHandler)
 	}
 	h := w.Header()

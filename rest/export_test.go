@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -335,6 +336,45 @@ func TestExportWhenTheServerStops(t *testing.T) {
 			})
 		})
 	}
+}
+
+// In HTTP/1.0, which proxies speak to servers unless they are told otherwise, an
+// answer ends with its connection: one that is cut off must not end as a whole one.
+func TestExportCutOffForAnOldProxy(t *testing.T) {
+	searching(t, func(t *testing.T, c *client) {
+		c.fill(1000)
+		synctest.Wait()
+		srv := httptest.NewUnstartedServer(c.handler)
+		srv.Config.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+			_ = conn.(*net.TCPConn).SetWriteBuffer(64 << 10) // what is not read is not sent
+			return ctx
+		}
+		srv.Start()
+		defer srv.Close()
+		get := func(first int64, meanwhile func()) error {
+			conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+			if _, err := fmt.Fprintf(conn, "GET /api/v1/events/export?namespace=acme HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n", c.token); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.CopyN(io.Discard, conn, first); err != nil {
+				t.Fatal(err)
+			}
+			meanwhile()
+			_, err = io.Copy(io.Discard, conn)
+			return err
+		}
+		if err := get(100_000, func() {}); err != nil {
+			t.Errorf("a whole export: got %v", err)
+		}
+		if err := get(100_000, c.api.Stop); err == nil {
+			t.Error("an export that was cut off ended as a whole one")
+		}
+	})
 }
 
 // wantMetrics looks for samples.

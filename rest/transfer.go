@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -147,6 +148,26 @@ func (p *patient) hurry() {
 	p.end = time.Now().Add(lastWrites)
 	p.mu.Unlock()
 	_ = p.wait() // a connection without deadlines has nothing to wait for
+}
+
+// reset ends an answer that is not whole where the panic that cuts it off would not
+// show: in HTTP/1.0, which some proxies speak, an answer ends with its connection,
+// unless that is reset.
+func reset(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoAtLeast(1, 1) {
+		return
+	}
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	if encrypted, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = encrypted.NetConn() // whose end would be a proper one, too
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
 }
 
 // transferMetrics tells of exports and live readers.
