@@ -209,6 +209,9 @@ func (p *partition) put(block []byte, offset int64) error {
 	h := p.out.handle
 	failpoint.Here(failpoint.BlockWriting)
 	if err := writeAll(h, block, offset); err != nil {
+		// A file system that copies on write can be full here: what it has taken of
+		// the block must not be left behind the next one.
+		p.zeroed = min(p.zeroed, offset)
 		return fmt.Errorf("write block: %w", err)
 	}
 	failpoint.Here(failpoint.BlockWritten)
@@ -217,6 +220,9 @@ func (p *partition) put(block []byte, offset int64) error {
 	if fresh {
 		p.zeroed = min(end+int64(len(p.engine.zeros)), p.size)
 		err := writeAll(h, p.engine.zeros[:p.zeroed-end], end)
+		if err != nil {
+			p.zeroed = end // they are written with the next block
+		}
 		if err != nil && !errors.Is(err, eventlog.ErrFull) {
 			return fmt.Errorf("write zeros: %w", err)
 		}
