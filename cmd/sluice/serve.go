@@ -91,23 +91,26 @@ type listeners struct {
 }
 
 // listenAt opens a socket; the setting that names its address is what to change
-// when another program has it.
-func listenAt(address, setting string) (net.Listener, error) {
+// when another program has it. For share see [bounded].
+func listenAt(address, setting string, share int) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("another program uses %s; stop it, or give another address with %s: %w", address, setting, err)
 	}
-	return l, err
+	if err != nil {
+		return nil, err
+	}
+	return bounded(l, share)
 }
 
 func listen(cfg *Config) (*listeners, error) {
 	l := &listeners{}
 	var err error
-	if l.main, err = listenAt(cfg.Listen, "--listen"); err != nil {
+	if l.main, err = listenAt(cfg.Listen, "--listen", mainShare); err != nil {
 		return nil, err
 	}
 	if cfg.MetricsListen != "" {
-		if l.metrics, err = listenAt(cfg.MetricsListen, "--metrics-listen"); err != nil {
+		if l.metrics, err = listenAt(cfg.MetricsListen, "--metrics-listen", metricsShare); err != nil {
 			l.close()
 			return nil, err
 		}
