@@ -159,7 +159,7 @@ func (x *exporter) begin(ctx context.Context) (*client.Export, error) {
 		if err != nil {
 			return nil, err
 		}
-		if q.AfterID = id; id != "" {
+		if q.After, q.AfterID = x.options.After, id; id != "" {
 			q.After = ""
 		}
 		e, err := x.client.Export(ctx, q)

@@ -161,6 +161,23 @@ func TestExportGoesOn(t *testing.T) {
 	}
 }
 
+// An export behind a cursor that has to take back all that it got begins there again.
+func TestExportBeginsAgainAtItsCursor(t *testing.T) {
+	s := newExportServer(t)
+	file := filepath.Join(t.TempDir(), "events")
+	line := []string{"export", "--output", file, "--after", "EARLIER"}
+	if got := sluiceRun(t.Context(), []string{"SLUICE_SERVER=http://127.0.0.1:1", "SLUICE_TOKEN=secret"}, "", line...); got.code != 1 {
+		t.Fatalf("without a server: got %+v", got)
+	}
+	if err := os.WriteFile(file+partSuffix, []byte(exportLine(2)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := sluiceRun(t.Context(), s.environ(), "", line...)
+	if got.code != 0 || len(s.queries) != 2 || !strings.Contains(s.queries[0], "after_id=x") || !strings.Contains(s.queries[1], "after=EARLIER") {
+		t.Errorf("got %+v and the queries %q, want one behind the event and one behind the cursor", got, s.queries)
+	}
+}
+
 func TestExportCommand(t *testing.T) {
 	s := newExportServer(t)
 	dir := t.TempDir()
