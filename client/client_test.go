@@ -144,3 +144,19 @@ func TestStreamKeepsRaw(t *testing.T) {
 		t.Errorf("got path %s", r.URL.Path)
 	}
 }
+
+// A choice that came out empty is not sent: for the server that would be all events.
+func TestQuarantineNeedsAChoice(t *testing.T) {
+	c, last := answering(t, 200, nil, `{"count":7}`)
+	for _, act := range []QuarantineAct{{}, {Events: []EventRef{}}} {
+		if n, err := c.Drop(t.Context(), 1, act); err == nil {
+			t.Errorf("drop of %+v: got %d", act, n)
+		}
+	}
+	if r, body := last(); r != nil {
+		t.Errorf("got a request with %s", body)
+	}
+	if n, err := c.Drop(t.Context(), 1, QuarantineAct{All: true}); n != 7 || err != nil {
+		t.Errorf("drop of all: got %d, %v", n, err)
+	}
+}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -229,7 +230,8 @@ func (q *Quarantined) UnmarshalJSON(b []byte) error {
 }
 
 // QuarantineAct chooses events of a quarantine: those named, or all; with UpTo
-// only those that were there when the lanes of the stream had these cursors.
+// only those that were there when the lanes of the stream had these cursors. One
+// that chooses nothing is an error, not all.
 type QuarantineAct struct {
 	All    bool       `json:"all,omitempty"`
 	Events []EventRef `json:"events,omitempty"`
@@ -260,6 +262,9 @@ func (c *Client) Drop(ctx context.Context, id sluice.StreamID, act QuarantineAct
 }
 
 func (c *Client) quarantineAct(ctx context.Context, path string, act QuarantineAct) (int, error) {
+	if !act.All && len(act.Events) == 0 && len(act.UpTo) == 0 {
+		return 0, errors.New("choose events of the quarantine, or all of them")
+	}
 	var answer struct {
 		Count int `json:"count"`
 	}
