@@ -11,6 +11,7 @@ import (
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/control/controltest"
+	"github.com/sluicelog/sluice/notice"
 	"github.com/sluicelog/sluice/store"
 )
 
@@ -64,5 +65,28 @@ func TestDeletedWithoutAnAnswer(t *testing.T) {
 		synctest.Wait()
 		wantTypes(t, w, "stream.delete", "stream.delete")
 		create(t, w)
+	})
+}
+
+// Addresses that were taken out of the settings get no notices any more, although
+// the answer of the store did not arrive.
+func TestNoticesSetWithoutAnAnswer(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		ctx := t.Context()
+		if _, err := w.Service.SetNotices(ctx, w.Admin, "acme", []control.Address{{Kind: notice.HTTP, Address: "https://hooks.example/1"}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		loseAnswers(w, func(c store.Change) bool { return strings.HasPrefix(c.Key, "notice/") })
+		if _, err := w.Service.SetNotices(ctx, w.Admin, "acme", nil); !errors.Is(err, errPower) {
+			t.Errorf("set: got %v, want %v", err, errPower)
+		}
+		w.Store.SetAfter(nil)
+		if got, err := w.Service.Notices(ctx, w.Admin, "acme"); err != nil || len(got.Addresses) != 0 {
+			t.Errorf("addresses: got %d and error %v, want none", len(got.Addresses), err)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		wantTypes(t, w, "notice.update", "notice.update", "notice.update")
 	})
 }

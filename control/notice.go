@@ -228,11 +228,33 @@ func (s *Service) storeNotices(ctx context.Context, p Principal, scope, namespac
 		return r.room()
 	})
 	if err != nil {
+		s.rereadNotices(ctx, scope)
 		return err
 	}
 	s.notices.set(scope, slices.Clone(addresses))
 	s.outboxes.wake(key)
 	return nil
+}
+
+// rereadNotices follows a change of which the store did not say whether it was done:
+// addresses that it may have taken out must get no notices any more.
+func (s *Service) rereadNotices(ctx context.Context, scope string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
+	defer cancel()
+	rec, _, err := store.Load[noticeRecord](ctx, s.store, noticeKey(scope))
+	if errors.Is(err, store.ErrNotFound) {
+		return
+	}
+	var list []Address
+	if err == nil {
+		list, err = s.openAddresses(&rec)
+	}
+	if err != nil {
+		s.logger.WarnContext(ctx, "addresses of notices not read again", "namespace", scope, "err", err)
+		return
+	}
+	s.notices.set(scope, list)
+	s.outboxes.wake(noticeKey(scope))
 }
 
 // resealNotices seals the addresses with the current key.
