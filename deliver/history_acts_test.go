@@ -206,9 +206,10 @@ func (h *history) open(id sluice.StreamID, m *model, set func(*Stream)) {
 			m.bucket.receiver = h.w.dests[id]
 		}
 		s.Open = h.opener(id)
+		// Before the stream begins, which may be at once.
+		h.w.dests[id].set(func(r *receiver) { r.single, r.prefix, r.limits.Events = outcomes > 0, outcomes == 2, size })
+		h.mode(id, "ok")
 	})
-	h.w.dests[id].set(func(r *receiver) { r.single, r.prefix, r.limits.Events = outcomes > 0, outcomes == 2, size })
-	h.mode(id, "ok")
 }
 
 // opener opens the stream's destination with the secret that it has now.
