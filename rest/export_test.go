@@ -338,6 +338,33 @@ func TestExportWhenTheServerStops(t *testing.T) {
 	}
 }
 
+// wrapping is a listener whose connections are in others, as those of the server are.
+type wrapping struct {
+	net.Listener
+	open *sync.WaitGroup
+}
+
+type wrapped struct {
+	net.Conn
+	free func()
+}
+
+func (c *wrapped) NetConn() net.Conn { return c.Conn }
+
+func (c *wrapped) Close() error {
+	c.free()
+	return c.Conn.Close()
+}
+
+func (l wrapping) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.open.Add(1)
+	return &wrapped{c, sync.OnceFunc(l.open.Done)}, nil
+}
+
 // In HTTP/1.0, which proxies speak to servers unless they are told otherwise, an
 // answer ends with its connection: one that is cut off must not end as a whole one.
 func TestExportCutOffForAnOldProxy(t *testing.T) {
@@ -346,10 +373,13 @@ func TestExportCutOffForAnOldProxy(t *testing.T) {
 		synctest.Wait()
 		srv := httptest.NewUnstartedServer(c.handler)
 		srv.Config.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
-			_ = conn.(*net.TCPConn).SetWriteBuffer(64 << 10) // what is not read is not sent
+			_ = conn.(*wrapped).Conn.(*net.TCPConn).SetWriteBuffer(64 << 10) // what is not read is not sent
 			return ctx
 		}
+		var open sync.WaitGroup
+		srv.Listener = wrapping{srv.Listener, &open}
 		srv.Start()
+		defer open.Wait() // for ever, if one of them is never closed
 		defer srv.Close()
 		get := func(first int64, meanwhile func()) error {
 			conn, err := net.Dial("tcp", srv.Listener.Addr().String())

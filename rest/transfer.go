@@ -161,13 +161,19 @@ func reset(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	if encrypted, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = encrypted.NetConn() // whose end would be a proper one, too
+	defer func() { _ = conn.Close() }() // whoever counts connections is told
+	inner := conn
+	for {
+		outer, ok := inner.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		inner = outer.NetConn()
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp, ok := inner.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
-	_ = conn.Close()
+	_ = inner.Close() // first: the end of an encrypted one would be a proper one, too
 }
 
 // transferMetrics tells of exports and live readers.

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"math"
 	"net"
+	"sync"
 
-	"golang.org/x/net/netutil"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,7 +26,51 @@ func bounded(l net.Listener, share int) (net.Listener, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	return netutil.LimitListener(l, max(1, n/share)), nil
+	return &boundedListener{Listener: l, slots: make(chan struct{}, max(1, n/share)), done: make(chan struct{})}, nil
+}
+
+// boundedListener is what golang.org/x/net/netutil has as LimitListener, whose
+// connections hide what they are of: exports that are cut off have to reset theirs.
+type boundedListener struct {
+	net.Listener
+	slots  chan struct{} // holds a sign for each connection that is open
+	done   chan struct{} // closed with the listener
+	closed sync.Once
+}
+
+// Accept implements [net.Listener].
+func (l *boundedListener) Accept() (net.Conn, error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	return &boundedConn{Conn: c, free: sync.OnceFunc(func() { <-l.slots })}, nil
+}
+
+// Close implements [net.Listener].
+func (l *boundedListener) Close() error {
+	l.closed.Do(func() { close(l.done) })
+	return l.Listener.Close()
+}
+
+type boundedConn struct {
+	net.Conn
+	free func()
+}
+
+// NetConn returns the connection that c is of, as that of [crypto/tls.Conn] does.
+func (c *boundedConn) NetConn() net.Conn { return c.Conn }
+
+// Close implements [net.Conn].
+func (c *boundedConn) Close() error {
+	defer c.free()
+	return c.Conn.Close()
 }
 
 // descriptors returns how many files and connections the process may have open. The
