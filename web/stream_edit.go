@@ -41,6 +41,10 @@ func (s *Site) changeStream(ctx context.Context, v *visit, p *place) (answer, er
 	do := e.asked(v.PostForm.Get(doField), doSave)
 	out := outcome{do: do}
 	switch {
+	case s.held.lost(s.holder(v), draft):
+		e.edit(do)
+		out.lost = true
+		return s.streamAgain(ctx, v, p, &st, kind, e, out, errLost())
 	case do == doCount:
 		err = s.count(ctx, v, p, e, &out)
 		return s.streamAgain(ctx, v, p, &st, kind, e, out, err)
@@ -70,6 +74,7 @@ type outcome struct {
 	do      string         // what it was sent for
 	check   *control.Check // nil for none
 	matched string         // see [streamForm]
+	lost    bool           // see [held.lost]
 }
 
 // pointer returns a pointer to what there is without an error.
@@ -91,6 +96,13 @@ func (s *Site) count(ctx context.Context, v *visit, p *place, e *entry, out *out
 
 func errChanged() *sluice.Error {
 	return sluice.Errorf(sluice.Conflict, "somebody else changed the stream meanwhile, so nothing was saved")
+}
+
+// errLost says that a form does not have any more what it was shown with: to do it
+// without would be taken for having done it with that.
+func errLost() *sluice.Error {
+	return sluice.Errorf(sluice.Conflict, "secrets or header values that you entered before are no longer kept, so nothing was done").
+		WithHint("they are kept for half an hour, while you are signed in and the server runs: enter them again below")
 }
 
 // asked returns what a form was sent for. The key Enter sends doEnter, from
@@ -136,7 +148,8 @@ func (s *Site) streamAgain(ctx context.Context, v *visit, p *place, st *control.
 		if err != nil {
 			return answer{}, err
 		}
-		if st = &newest; e.version != st.Version {
+		// What else was changed is told when all is entered again.
+		if st = &newest; e.version != st.Version && !done.lost {
 			cause, status = errChanged(), http.StatusConflict
 		}
 	}

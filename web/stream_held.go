@@ -22,7 +22,9 @@ const (
 // held keeps what was entered into a form and must not stand in a page: secrets
 // and header values, while the form goes back and forth. They stay in memory, for
 // half an hour after the last time, and only the session that entered them can
-// use them. It may be used by several goroutines at once.
+// use them. Of a form that was done it keeps that alone, for as long: one that
+// comes again is told from one whose values were forgotten. It may be used by
+// several goroutines at once.
 type held struct {
 	mu    sync.Mutex
 	forms map[heldKey]*heldForm
@@ -37,7 +39,7 @@ type heldKey struct {
 }
 
 type heldForm struct {
-	values map[string]secret.Text // by the name of the field; never changed
+	values map[string]secret.Text // by the name of the field; never changed; nil when the form was done
 	until  time.Time
 }
 
@@ -78,11 +80,23 @@ func (h *held) keep(by holder, number string, values map[string]secret.Text) str
 	return key.number
 }
 
-// drop forgets what is held for a form.
+// lost reports whether something was held for the form that is forgotten now, so
+// that what the form shows as entered would be left out. A form without a number
+// had nothing.
+func (h *held) lost(by holder, number string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sweep(time.Now())
+	return number != "" && h.forms[heldKey{by, number}] == nil
+}
+
+// drop forgets what is held for a form, which was done.
 func (h *held) drop(by holder, number string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.forms, heldKey{by, number})
+	if f := h.forms[heldKey{by, number}]; f != nil {
+		h.forms[heldKey{by, number}] = &heldForm{until: f.until}
+	}
 }
 
 // sweep forgets what is too old. It is locked.

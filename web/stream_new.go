@@ -66,6 +66,9 @@ func (s *Site) createStream(ctx context.Context, v *visit, p *place) (answer, er
 	do := e.asked(v.PostForm.Get(doField), doCheck)
 	out := outcome{do: do}
 	switch {
+	case s.held.lost(by, draft):
+		e.edit(do)
+		return s.newStreamAgain(ctx, v, p, data, kind, e, out, errLost())
 	case do == doCount:
 		err = s.count(ctx, v, p, e, &out)
 		return s.newStreamAgain(ctx, v, p, data, kind, e, out, err)

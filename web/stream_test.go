@@ -285,6 +285,47 @@ func TestStreamSavedTwice(t *testing.T) {
 	})
 }
 
+// A form whose secrets are no longer kept is not done without them: that would look
+// as if they had been saved.
+func TestSecretsOfAFormThatAreNoLongerKept(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
+		const secret, gone = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "no longer kept, so nothing was done."
+		b.secrets = append(b.secrets, "Bearer of-secrets", "Bearer of-others", secret)
+		one, another := tabPath+"/1", tabPath+"/new?kind=http"
+		b.httpStream(control.StreamSpec{Config: json.RawMessage(`{"url":"https://siem.example.com/","headers":[{"name":"Authorization","value":"Bearer of-secrets"}]}`)})
+		key := fmt.Sprint("header.s", b.stream(1).HeaderNumbers[0], ".value")
+		for _, do := range []string{"save", "check", "add-header", "count"} {
+			p := b.post(200, one, with(b.get(200, one).form(t, one), key, "Bearer of-others", "do", "check"), ">entered</span>")
+			time.Sleep(31 * time.Minute)
+			p = b.post(422, one, with(p.form(t, one), "do", do), gone, "enter them again")
+			b.lacks(p, ">entered</span>", `name="draft"`)
+			b.wantHeaders(`[{"active":true,"name":"Authorization","value":"Bearer of-secrets"}]`)
+			if do != "save" {
+				continue
+			}
+			if _, err := b.Service.UpdateStream(t.Context(), b.Admin, 1, control.StreamPatch{Strict: new(true)}); err != nil {
+				t.Fatal(err)
+			}
+			p = b.post(409, one, with(p.form(t, one), key, "Bearer of-others", "do", "save"), "Somebody else changed the stream")
+			b.follows(b.do("POST", one, with(p.form(t, one), "do", "save")), one+"?notice=stream_saved")
+			b.wantHeaders(`[{"active":true,"name":"Authorization","value":"Bearer of-others"}]`)
+			if _, err := b.Service.UpdateStream(t.Context(), b.Admin, 1, control.StreamPatch{Config: json.RawMessage(`{"headers":[{"name":"Authorization","value":"Bearer of-secrets"}]}`)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := b.get(200, another)
+		p = b.post(200, another, with(p.form(t, another), "config.url", "https://siem.example.com/", "secrets.signing_secret", secret, "do", "check"))
+		time.Sleep(31 * time.Minute)
+		p = b.post(422, another, with(p.form(t, another), "do", "save"), gone)
+		form := with(p.form(t, another), "secrets.signing_secret", secret, "do", "save")
+		b.follows(b.do("POST", another, form), tabPath+"/2?notice=stream_created")
+		b.follows(b.do("POST", another, form), tabPath+"?notice=stream_repeated")
+		if got := b.stream(2).Secrets["signing_secret"]; got != "set" {
+			t.Errorf("got the signing secret %q, want it set", got)
+		}
+	})
+}
+
 // Auditors see rows, and no forms, header values and tokens; others see nothing.
 func TestWhoSeesStreams(t *testing.T) {
 	simulateStreams(t, func(t *testing.T, b *browser, _ *controltest.Kind) {
