@@ -63,11 +63,13 @@ type notices struct {
 
 	waiting sync.Mutex
 	streams map[sluice.StreamID]bool // that have something to send
+	sending map[sluice.StreamID]bool // whose notices are on their way: each is sent by one at a time
 	signal  chan struct{}
 }
 
 func (n *notices) init() {
-	n.byScope, n.streams, n.signal = map[string][]Address{}, map[sluice.StreamID]bool{}, make(chan struct{}, 1)
+	n.byScope, n.signal = map[string][]Address{}, make(chan struct{}, 1)
+	n.streams, n.sending = map[sluice.StreamID]bool{}, map[sluice.StreamID]bool{}
 }
 
 func (n *notices) get(scope string) []Address {
@@ -89,6 +91,10 @@ func (n *notices) wake(id sluice.StreamID) {
 	n.waiting.Lock()
 	n.streams[id] = true
 	n.waiting.Unlock()
+	n.poke()
+}
+
+func (n *notices) poke() {
 	select {
 	case n.signal <- struct{}{}:
 	default:

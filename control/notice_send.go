@@ -87,6 +87,7 @@ func (s *Service) runNotices(ctx context.Context) {
 			wg.Go(func() {
 				defer func() { <-slots }()
 				s.sendNotices(ctx, id, limits)
+				s.notices.sent(id)
 			})
 		}
 		select {
@@ -97,16 +98,32 @@ func (s *Service) runNotices(ctx context.Context) {
 	}
 }
 
+// take returns the streams that have something to send, but for those whose notices
+// are on their way: until sent is called, what is sent is not known to be.
 func (n *notices) take() []sluice.StreamID {
 	n.waiting.Lock()
 	defer n.waiting.Unlock()
 	var out []sluice.StreamID
 	for id := range n.streams {
-		out = append(out, id)
+		if !n.sending[id] {
+			out = append(out, id)
+			n.sending[id] = true
+			delete(n.streams, id)
+		}
 	}
-	clear(n.streams)
 	slices.Sort(out)
 	return out
+}
+
+// sent ends the sending of a stream's notices.
+func (n *notices) sent(id sluice.StreamID) {
+	n.waiting.Lock()
+	delete(n.sending, id)
+	again := n.streams[id]
+	n.waiting.Unlock()
+	if again {
+		n.poke()
+	}
 }
 
 // sendNotices sends the notices of a stream that are due, and has those that are
