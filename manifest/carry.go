@@ -24,12 +24,17 @@ type Carrying struct {
 	Done func(c *Change, remark string)
 }
 
+// ErrNotBegun says that a plan was not carried out: not even its first change, if
+// it has any, was tried.
+var ErrNotBegun = errors.New("nothing was changed")
+
 // Carry carries the plan out, in order, up to the first change that fails. It
-// returns how many were made. Nothing is made when the error is [Problems]. What
-// was made stays: the same manifest, applied again, goes on with the rest.
+// returns how many were made. Nothing was tried when the error is [Problems] or
+// [ErrNotBegun]. What was made stays: the same manifest, applied again, goes on
+// with the rest.
 func (p *Plan) Carry(ctx context.Context, how Carrying) (made int, err error) {
 	if !p.Whole {
-		return 0, errors.New("the plan is not whole: nothing was changed")
+		return 0, fmt.Errorf("the plan is not whole: %w", ErrNotBegun)
 	}
 	if err := p.prepare(how.SecretDir); err != nil {
 		return 0, err

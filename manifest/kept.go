@@ -74,7 +74,7 @@ func (p *Plan) prepare(dir string) error {
 				continue
 			}
 			if err := finish(filepath.Join(dir, k.file)); err != nil {
-				return fmt.Errorf("keep a secret: %w", err)
+				return fmt.Errorf("keep a secret: %w: %w", err, ErrNotBegun)
 			}
 		case dir == "":
 			problems.add(k.at, "its secret is made when it is created, and there is no place to keep it: give it by reference, or name a folder with --secret-dir")

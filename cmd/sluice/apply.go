@@ -319,7 +319,7 @@ func (a *applying) carry(ctx context.Context, c *client.Client, out *outcome) er
 		}
 	}})
 	out.Made = &made
-	if _, wrong := errors.AsType[manifest.Problems](err); wrong || err == nil {
+	if _, wrong := errors.AsType[manifest.Problems](err); wrong || err == nil || errors.Is(err, manifest.ErrNotBegun) {
 		return err
 	}
 	if rest := out.Changes[made+1:]; !a.asJSON {

@@ -145,6 +145,9 @@ func TestApplyKeepsSecretsOverACrash(t *testing.T) {
 	}
 	a.want(exitOK, nothingToDo, "", "people.yaml", "--secret-dir", filepath.Join(a.dir, "secrets"))
 	a.secret("jane.password")
+	// The folder cannot be looked into, and there is nothing to change.
+	a.write("no-folder", "a file")
+	a.want(exitFailure, nothingToDo, "keep a secret: ", "people.yaml", "--secret-dir", filepath.Join(a.dir, "no-folder"))
 	// The secret of a token that was revoked is not used again.
 	a.call("DELETE", "/api/v1/tokens/"+a.tokenID("gitlab.acme.example"), "", nil)
 	a.want(exitUsage, "", "holds the secret of an earlier one: move that file away", "people.yaml", "--secret-dir", filepath.Join(a.dir, "secrets"))
@@ -254,7 +257,11 @@ func TestApplyAsOwnerAndAuditor(t *testing.T) {
 	a.want(exitOK, "not compared, as not all of it can be read: config.headers.X-Key, config.url", "", "streams.yaml", "--plan")
 	a.write("streams.yaml", strings.Replace(text, "/in\"}", "/out\", headers: [{name: X-Key, value: two}]}", 1))
 	a.want(exitChanges, "config.url  \"http://127.0.0.1:1/in?***\" -> \"http://127.0.0.1:1/out\"", "", "streams.yaml", "--plan")
-	a.want(exitFailure, "", "the plan is not whole: nothing was changed", "streams.yaml")
+	if got := a.want(exitFailure, "", "the plan is not whole: nothing was changed", "streams.yaml"); strings.Contains(got.stdout, "Applied again") {
+		t.Errorf("not begun: got %s, want nothing about the rest", got.stdout)
+	}
+	a.write("streams.yaml", strings.Replace(text, "/in\"}", "/in?key=1\", headers: [{name: X-Key, value: one}]}", 1))
+	a.want(exitFailure, "Nothing to change in what was compared.", "the plan is not whole: nothing was changed", "streams.yaml")
 	a.write("streams.yaml", text)
 	a.want(exitFailure, "0 of 1 changes were made.", "change stream web of acme: this token may not change streams", "streams.yaml")
 }
