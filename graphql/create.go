@@ -84,7 +84,10 @@ func newName() string {
 	return fmt.Sprintf("Destination_%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// legacyConfig returns the configuration and the secrets that a legacy input has.
+// legacyConfig returns the configuration and the secrets that a legacy input has,
+// nil when it has none: a change of the name, or a pause, must not have the
+// destination stored anew, which would give up what a lost key has sealed and judge
+// by the rules of today what was allowed once.
 func (in *input) legacyConfig(c class) (config json.RawMessage, sent map[string]secret.Text, err error) {
 	fields, hidden := map[string]text{}, map[string]text{}
 	switch c.kind() {
@@ -97,12 +100,16 @@ func (in *input) legacyConfig(c class) (config json.RawMessage, sent map[string]
 		fields["bucket"], fields["region"], fields["access_key_id"] = in.BucketName, in.AwsRegion, in.AccessKeyXid
 		hidden["secret_access_key"] = in.SecretAccessKey
 	}
+	sent = secrets(hidden)
 	out := object{}
 	for name, t := range fields {
 		if t.set {
 			out[name] = t.value
 		}
 	}
+	if len(out) == 0 {
+		return nil, sent, nil
+	}
 	config, err = json.Marshal(out)
-	return config, secrets(hidden), err
+	return config, sent, err
 }

@@ -155,13 +155,16 @@ func (r *root) overtaken(ctx context.Context, d *destination) bool {
 	return err == nil && s.Version != d.stream.Version
 }
 
-// secrets are those that were sent.
-func secrets(list map[string]text) map[string]secret.Text {
-	out := map[string]secret.Text{}
+// secrets are those that were sent, nil when none was.
+func secrets(list map[string]text) (out map[string]secret.Text) {
 	for name, t := range list {
-		if t.set {
-			out[name] = secret.Text(t.value)
+		if !t.set {
+			continue
 		}
+		if out == nil {
+			out = map[string]secret.Text{}
+		}
+		out[name] = secret.Text(t.value)
 	}
 	return out
 }
