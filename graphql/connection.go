@@ -50,9 +50,9 @@ func connect[T any](list []T, key func(T) string, p paging) (*connection[T], err
 	}
 	slices.SortStableFunc(list, func(a, b T) int { return strings.Compare(key(a), key(b)) })
 	from, to := 0, len(list)
-	for ; p.After.set && from < to && key(list[from]) <= after; from++ {
+	for ; p.After.value != "" && from < to && key(list[from]) <= after; from++ {
 	}
-	for ; p.Before.set && to > from && key(list[to-1]) >= before; to-- {
+	for ; p.Before.value != "" && to > from && key(list[to-1]) >= before; to-- {
 	}
 	if p.First.set || !p.Last.set {
 		to = min(to, from+pageSize(p.First))
@@ -87,8 +87,10 @@ func writeCursor(key string) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
+// readCursor returns the key in a cursor, "" for none. An empty one is none, as
+// with GitLab's library: scripts begin their loops with it.
 func readCursor(name string, t text) (string, error) {
-	if !t.set {
+	if t.value == "" {
 		return "", nil
 	}
 	var c cursor
