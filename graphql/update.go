@@ -95,8 +95,11 @@ func (r *root) addTypes(ctx context.Context, c class, in input, l lists) (*paylo
 		if err != nil {
 			return payload{}, err
 		}
-		if len(in.EventTypeFilters) == 0 {
+		switch n := len(in.EventTypeFilters); {
+		case n == 0:
 			return payload{}, &topLevel{"event type filters must be present"}
+		case n > sluice.MaxFilterTypes: // each is looked for among the others
+			return payload{}, sluice.Errorf(sluice.Invalid, "a filter has at most %d event types", sluice.MaxFilterTypes)
 		}
 		d, err := r.edit(ctx, c, sluice.StreamID(id), func(d *destination) (control.StreamPatch, error) {
 			types := slices.Clone(l.of(&d.stream.Filter))
