@@ -86,7 +86,9 @@ func (d *destination) Name() string {
 func (d *destination) Active() bool { return d.stream.Active }
 
 // EventTypeFilters resolves the types that are wanted.
-func (d *destination) EventTypeFilters() []string { return d.stream.Filter.EventTypes }
+func (d *destination) EventTypeFilters(ctx context.Context) ([]string, error) {
+	return showAll(ctx, d.stream.Filter.EventTypes)
+}
 
 // Group resolves the top-level namespace.
 func (d *destination) Group(ctx context.Context) (*namespace, error) {
@@ -128,7 +130,9 @@ func (d *destination) Config(ctx context.Context) (document, error) {
 }
 
 // DestinationURL resolves the address.
-func (d *destination) DestinationURL() string { return d.config.URL }
+func (d *destination) DestinationURL(ctx context.Context) (string, error) {
+	return show(ctx, d.config.URL)
+}
 
 // ClientEmail resolves the service account.
 func (d *destination) ClientEmail() string { return d.config.ClientEmail }
@@ -151,11 +155,7 @@ func (d *destination) BucketName() string { return d.config.Bucket }
 // Headers resolves the custom headers.
 func (d *destination) Headers(ctx context.Context, p paging) (*connection[*header], error) {
 	list := d.headers()
-	cost := 1
-	for _, h := range list {
-		cost += 1 + len(h.Value())/textUnit
-	}
-	if err := callerOf(ctx).spend(cost); err != nil {
+	if err := callerOf(ctx).spend(1 + len(list)); err != nil {
 		return nil, err
 	}
 	page, err := connect(list, func(h *header) string { return descending(h.number) }, p)

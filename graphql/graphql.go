@@ -86,7 +86,7 @@ func New(cfg Config) *API {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
 	a.schema = gql.MustParseSchema(schemaText, &root{a}, gql.UseStringDescriptions(), gql.MaxDepth(maxDepth),
-		gql.MaxSelections(maxSelections), gql.OverlapValidationLimit(maxOverlaps), gql.DisableFieldSelections(),
+		gql.MaxSelections(maxSelections), gql.OverlapValidationLimit(maxOverlaps), gql.DisableFieldSelections(), gql.Tracer(counter{}),
 		gql.Logger(panicLogger{a.logger}))
 	return a
 }

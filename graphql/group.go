@@ -39,12 +39,15 @@ func (n *namespace) Path() string {
 func (n *namespace) Name() string { return n.Path() }
 
 // FullName resolves the names of all segments.
-func (n *namespace) FullName() string {
-	return strings.ReplaceAll(n.Namespace.Path, "/", " / ")
+func (n *namespace) FullName(ctx context.Context) (string, error) {
+	return show(ctx, strings.ReplaceAll(n.Namespace.Path, "/", " / "))
 }
 
 // FullPath resolves the path.
-func (n *namespace) FullPath() gql.ID { return gql.ID(n.Namespace.Path) }
+func (n *namespace) FullPath(ctx context.Context) (gql.ID, error) {
+	path, err := show(ctx, n.Namespace.Path)
+	return gql.ID(path), err
+}
 
 // ExternalAuditEventDestinations resolves HTTP destinations of the legacy generation.
 func (n *namespace) ExternalAuditEventDestinations(ctx context.Context, p paging) (*connection[*destination], error) {

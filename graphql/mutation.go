@@ -77,7 +77,13 @@ func (p *payload) Header() *header { return p.header }
 func (p *payload) NamespaceFilter() *filter { return p.filter }
 
 // EventTypeFilters resolves the whole list.
-func (p *payload) EventTypeFilters() *[]string { return p.types }
+func (p *payload) EventTypeFilters(ctx context.Context) (*[]string, error) {
+	if p.types == nil {
+		return nil, nil
+	}
+	list, err := showAll(ctx, *p.types)
+	return &list, err
+}
 
 // mutate runs a mutation of destinations of the class. What do returns beside an
 // error is shown with it.

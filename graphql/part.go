@@ -20,7 +20,7 @@ func (h *header) ID() gql.ID { return gid(h.class, h.number) }
 func (h *header) Key() string { return h.Name }
 
 // Value resolves the value, masked for those who may not change the stream.
-func (h *header) Value() string { return h.headerConfig.Value }
+func (h *header) Value(ctx context.Context) (string, error) { return show(ctx, h.headerConfig.Value) }
 
 // Active is false for a header that is kept and not sent.
 func (h *header) Active() bool { return h.headerConfig.Active }

@@ -34,9 +34,9 @@ type query struct {
 const textUnit = 256
 
 // budget is what one request may resolve: a node of a list, a look-up and 256 bytes
-// of configuration or of a header count one each, and reading the streams of a namespace
+// of a text that may be long count one each, and reading the streams of a namespace
 // 50 and 5 for each. Depth and selections are bounded too, but lists within lists
-// multiply.
+// multiply; see maxFields for what nodes consist of.
 const budget = 20_000
 
 // introspection is what a look at the whole schema counts, which is some 30 ms
@@ -52,6 +52,7 @@ type caller struct {
 	get     bool        // queries only
 	refused atomic.Bool // a mutation was in a GET request
 	left    atomic.Int64
+	fields  atomic.Int64 // resolved so far
 
 	mu sync.Mutex // held for what follows
 	// streams are the lists that were read, by folded namespace: however often a
@@ -109,9 +110,27 @@ func callerOf(ctx context.Context) *caller { return ctx.Value(callerKey{}).(*cal
 // spend takes n from the budget of the request.
 func (c *caller) spend(n int) error {
 	if c.left.Add(-int64(n)) < 0 {
-		return sluice.Errorf(sluice.TooLarge, "the query asks for too much: ask for less at once")
+		return errTooMuch()
 	}
 	return nil
+}
+
+func errTooMuch() error {
+	return sluice.Errorf(sluice.TooLarge, "the query asks for too much: ask for less at once")
+}
+
+// show returns a text that may be long, and counts it.
+func show(ctx context.Context, s string) (string, error) {
+	return s, callerOf(ctx).spend(len(s) / textUnit)
+}
+
+// showAll is show for a list.
+func showAll(ctx context.Context, list []string) ([]string, error) {
+	size := 0
+	for _, s := range list {
+		size += len(s)
+	}
+	return list, callerOf(ctx).spend(size / textUnit)
 }
 
 // authenticate finds out who makes a request. Nobody in particular may ask, too.
