@@ -156,6 +156,9 @@ func (w *walk) run(ctx, all context.Context) error {
 	w.reader, w.events, w.bytes, w.skip = reader{s: w.s, exact: w.exact}, nil, 0, w.first
 	for _, v := range w.views {
 		v.start(w.start, w.up)
+		if err := w.s.reaches(ctx, v); err != nil {
+			return err
+		}
 	}
 	for w.more = true; w.more && len(w.events) < w.limit && w.bytes < MaxPageBytes; {
 		if err := w.round(ctx, all); err != nil {

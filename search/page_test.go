@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/eventlog"
 	"github.com/sluicelog/sluice/index"
 )
 
@@ -337,5 +339,67 @@ func TestPagesOutOfTime(t *testing.T) {
 		if e, ok := errors.AsType[*sluice.Error](err); !ok || e.Code != sluice.Busy {
 			t.Errorf("got nowhere: got %v, want busy", err)
 		}
+	})
+}
+
+// After a start a page goes on where the one before it ended, or not at all: what
+// the index has not read again is not passed over.
+func TestPagesAfterAStart(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		for i := range 3 {
+			w.post(numbered("acme", fmt.Sprint(i, "-"), 13)...)
+		}
+		all := reversed(w.inLog(nil))
+		first := w.want(everything(), PageOptions{Limit: 2})
+		newest := w.want(everything(), PageOptions{Limit: 1, Partition: "audit"}).Events[0]
+		w.stopSearch()
+		gate := make(chan struct{})
+		w.cfg.Pace = func(ctx context.Context) {
+			select {
+			case <-gate:
+			case <-ctx.Done():
+			}
+		}
+		w.start()
+		synctest.Wait()
+		for name, o := range map[string]PageOptions{
+			"behind a cursor": {Limit: 1000, After: first.Next},
+			"behind an event": {Limit: 1000, Partition: "audit", Behind: newest.Seq},
+		} {
+			p, err := w.Page(t.Context(), everything(), o)
+			if e, ok := errors.AsType[*sluice.Error](err); !ok || e.Code != sluice.Busy {
+				t.Errorf("%s, while the index is behind it: got %d events and error %v, want busy", name, len(p.Events), err)
+			}
+		}
+		if p := w.want(everything(), PageOptions{Partition: "audit", Behind: 1 << 40}); len(p.Events) == 0 {
+			t.Error("behind a number that is still to come: got no events, want the newest that are indexed")
+		}
+		close(gate)
+		synctest.Wait()
+		wantSame(t, "later", idsOf(w.want(everything(), PageOptions{Limit: 1000, After: first.Next})), all[2:])
+	})
+}
+
+// What the log has lost below a cursor is not waited for.
+func TestPagesBehindWhatIsLost(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.stopSearch()
+		w.cfg.ChunkEvents = 1000 // no chunk
+		w.start()
+		for i := range 6 {
+			w.post(event{"acme", "user.login", fmt.Sprint("e", i)})
+		}
+		first := w.want(everything(), PageOptions{Limit: 1})
+		w.stopSearch()
+		w.stopLog()
+		w.stored = w.stored.Restart(eventlog.MemoryOptions{Log: logID()})
+		for seq := uint64(4); seq <= 6; seq++ {
+			w.stored.Lose("audit", seq)
+		}
+		w.openLog(map[string]eventlog.Floor{"audit": {Seq: 6, Total: 6}})
+		w.start()
+		synctest.Wait()
+		p := w.want(everything(), PageOptions{After: first.Next})
+		wantSame(t, "what is left", idsOf(p), []string{"e2", "e1", "e0"})
 	})
 }

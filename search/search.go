@@ -156,6 +156,9 @@ func (s *Service) explain(ctx context.Context, err error) error {
 			WithHint("search within a namespace or a shorter time, or for something rarer")
 	case errors.Is(err, index.ErrClosed), errors.Is(err, errNotOpen):
 		return sluice.Errorf(sluice.Busy, "the search index is being opened").WithHint("try again in a moment")
+	case errors.Is(err, errBehind):
+		return sluice.Errorf(sluice.Busy, "the search index has not got as far as the cursor").
+			WithHint("try again in a moment, or begin without a cursor at the newest event that can be found")
 	}
 	return err
 }

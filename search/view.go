@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/sluicelog/sluice/index"
@@ -78,6 +79,37 @@ func (v *view) start(c cut, up bool) {
 		v.low = v.indexed + 1
 	}
 	v.high = v.low
+}
+
+// errBehind says that a search begins where the index has not got to.
+var errBehind = errors.New("the index is behind the cursor")
+
+// reaches returns errBehind when the search goes down from a cut and the index, as
+// after a start, has not got that far: what the log has below the cut would be left
+// out, and never be found by who goes on from there. A cut beyond the log is none:
+// it stands for the newest event.
+func (s *Service) reaches(ctx context.Context, v *view) error {
+	if v.up || v.low <= v.indexed+1 || v.low-1 > s.log.Stored(v.sh.name) {
+		return nil
+	}
+	lacks, err := s.lacks(ctx, v.sh.name, v.indexed, v.low-1)
+	if err == nil && lacks {
+		err = errBehind
+	}
+	return err
+}
+
+// lacks reports whether the log has events behind those that are indexed, up to a
+// number.
+func (s *Service) lacks(ctx context.Context, partition string, indexed, upto uint64) (bool, error) {
+	if indexed >= upto {
+		return false, nil
+	}
+	o, err := s.log.Outline(ctx, partition, indexed+1)
+	if errors.Is(err, io.EOF) {
+		return false, nil
+	}
+	return err == nil && o.First <= upto, err
 }
 
 // collect fills hits up to n with what comes next.
