@@ -168,13 +168,20 @@ func (f *indexFile) readChunks(ctx context.Context) error {
 }
 
 // unreadable says that the tables are not what they should be, if not the caller
-// gave up.
+// gave up, or the process lacks what it takes to read them, as descriptors: an index
+// is too much work to be made anew for that.
 func unreadable(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch e.Code() & 0xff {
+		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR:
+			return err // see indexError
+		}
 	}
 	return fmt.Errorf("%w: its tables cannot be read: %w", index.ErrDamaged, err)
 }
@@ -200,7 +207,8 @@ func (f *indexFile) change(do func(tx *sql.Tx) error) error {
 
 // indexError turns an error of the driver into one of the port. What is asked of
 // the database is always the same: when it finds fault with that, its tables are
-// not what they were.
+// not what they were. What the disk cannot read is lost, too: another index takes the
+// place of this one only if the same disk takes that.
 func indexError(err error) error {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
@@ -211,7 +219,9 @@ func indexError(err error) error {
 		return fmt.Errorf("%w: %w", index.ErrFull, err)
 	case code&0xff == sqlite3.SQLITE_CORRUPT, code&0xff == sqlite3.SQLITE_NOTADB, code&0xff == sqlite3.SQLITE_ERROR,
 		code&0xff == sqlite3.SQLITE_CONSTRAINT, code&0xff == sqlite3.SQLITE_MISMATCH, code == sqlite3.SQLITE_IOERR_SHORT_READ,
-		code == sqlite3.SQLITE_IOERR_FSYNC, code == sqlite3.SQLITE_IOERR_DIR_FSYNC:
+		code == sqlite3.SQLITE_IOERR_FSYNC, code == sqlite3.SQLITE_IOERR_DIR_FSYNC,
+		code == sqlite3.SQLITE_IOERR_READ, code == sqlite3.SQLITE_IOERR_CORRUPTFS, // how SQLite calls EIO
+		code == sqlite3.SQLITE_IOERR: // of the header, while the file is opened
 		return fmt.Errorf("%w: %w", index.ErrDamaged, err)
 	}
 	return err
