@@ -173,6 +173,9 @@ func eventOperations() map[string]operation {
 		"Events": read(func(m *matrix, p control.Principal, tg target) (any, error) {
 			return m.Service.Events(m.t.Context(), p, control.EventQuery{Namespace: tg.namespace})
 		}),
+		"NumberedEvents": read(func(m *matrix, p control.Principal, tg target) (any, error) {
+			return m.Service.NumberedEvents(m.t.Context(), p, control.EventQuery{Namespace: tg.namespace, Limit: 50})
+		}),
 		"StillReads": read(func(_ *matrix, p control.Principal, tg target) (any, error) {
 			return nil, control.StillReads(p, p, tg.namespace)
 		}),

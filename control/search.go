@@ -59,12 +59,47 @@ type FoundEvents struct {
 	Events   []FoundEvent `json:"events"`
 	Next     string       `json:"next"`     // what After takes to go on
 	Previous string       `json:"previous"` // what Before takes
-	// More says that there are further events in the direction that was asked for.
+	// More says that there are further events in the direction that was asked for. A
+	// page may be short of its limit all the same: see [Service.NumberedEvents].
 	More bool `json:"more"`
 	// LagSeconds is the age of the oldest event that cannot be found yet.
 	LagSeconds float64 `json:"lag_seconds"`
 	Missing    int     `json:"missing"`    // see [search.Page]
 	Incomplete bool    `json:"incomplete"` // see [search.Page]
+
+	skip int // see [search.Page]
+}
+
+// maxRounds bounds how many answers of the search a page that is known by its
+// number is put together from.
+const maxRounds = 2
+
+// NumberedEvents is Events for pages that are known by their numbers. Who asks for
+// the next one passes over as many events as a page can have: so a page has that
+// many, unless there are no more, although they be large, or time ran out. One that
+// cannot be put together is refused, for its end would never be seen.
+func (s *Service) NumberedEvents(ctx context.Context, p Principal, q EventQuery) (FoundEvents, error) {
+	found, err := s.Events(ctx, p, q)
+	for round := 1; err == nil && found.More && len(found.Events) < q.Limit; round++ {
+		if round == maxRounds {
+			return FoundEvents{}, sluice.Errorf(sluice.Invalid, "a page of %d of these events is too large or takes too long: ask for fewer on a page, or go on with cursors", q.Limit)
+		}
+		rest := q
+		rest.Limit, rest.Skip, rest.After = q.Limit-len(found.Events), found.skip, found.Next
+		var more FoundEvents
+		if more, err = s.Events(ctx, p, rest); err == nil {
+			found.add(&more)
+		}
+	}
+	return found, err
+}
+
+// add puts a page behind f that goes on where it ended.
+func (f *FoundEvents) add(more *FoundEvents) {
+	f.Events = append(f.Events, more.Events...)
+	f.Next, f.More, f.skip = more.Next, more.More, more.skip
+	f.Missing += more.Missing
+	f.Incomplete = f.Incomplete || more.Incomplete
 }
 
 // Events finds events. Who may not see a namespace is told what one is told who
@@ -98,7 +133,7 @@ func (s *Service) Events(ctx context.Context, p Principal, q EventQuery) (FoundE
 	}
 	out := FoundEvents{
 		Events: make([]FoundEvent, len(page.Events)), Next: page.Next, Previous: page.Previous, More: page.More,
-		LagSeconds: lag.Seconds(), Missing: page.Missing, Incomplete: page.Incomplete,
+		LagSeconds: lag.Seconds(), Missing: page.Missing, Incomplete: page.Incomplete, skip: page.Skip,
 	}
 	for i, e := range page.Events {
 		out.Events[i] = foundEvent(e)

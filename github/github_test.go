@@ -115,6 +115,28 @@ func walk(list pages, o client.GetAuditLogOptions) (ids []string, err error) {
 	}
 }
 
+// A page that is asked for by its number has as many events as were asked for,
+// although less fits into an answer of the search: the next one begins behind so many.
+func TestPageOfLargeEvents(t *testing.T) {
+	simulate(t, func(w *world) {
+		t := w.t // of the simulation
+		for i := range 10 {
+			w.PostRaw(fmt.Sprintf(`{"_document_id":"large%d","action":"repo.create","repo":"acme/web","note":%q}`, i, strings.Repeat("x", 1020<<10)))
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		for query, want := range map[string]int{"per_page=10&page=1": 10, "per_page=10&page=2": 0, "per_page=4&page=3": 2} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/enterprises/acme/audit-log?phrase=action:repo.create&"+query, nil)
+			r.Header.Set("Authorization", "Bearer "+w.AdminToken)
+			rec := httptest.NewRecorder()
+			w.api.ServeHTTP(rec, r)
+			if got := strings.Count(rec.Body.String(), `"_document_id":"large`); got != want {
+				t.Errorf("%s: got %d events, want %d", query, got, want)
+			}
+		}
+	})
+}
+
 // The client walks over all pages of both logs.
 func TestLogsWithTheOfficialClient(t *testing.T) {
 	simulate(t, func(w *world) {

@@ -86,7 +86,11 @@ func (a *API) log(c *call, path string, also ...string) error {
 		return err
 	}
 	q.Namespace, q.Also = path, also
-	found, err := a.service.Events(c.Context(), c.by, q)
+	find := a.service.Events
+	if c.URL.Query().Get("page") != "" && q.Before == "" {
+		find = a.service.NumberedEvents
+	}
+	found, err := find(c.Context(), c.by, q)
 	if err != nil {
 		return err
 	}

@@ -148,6 +148,34 @@ func TestListsWithTheOfficialClient(t *testing.T) {
 	})
 }
 
+// Pages by number miss nothing although less fits into an answer of the search, and
+// one that cannot be put together is refused.
+func TestPagesOfLargeEvents(t *testing.T) {
+	simulate(t, func(w *world) {
+		t := w.t // of the simulation
+		const events = 20
+		text := strings.Repeat("x", 1020<<10)
+		for i := range events {
+			w.PostRaw(fmt.Sprintf(`{"id":"large%d","event_type":"group_name_updated","entity_type":"Group","entity_path":"acme","details":{"change":%q}}`, i, text))
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		list := func(page client.ListOptions) ([]*client.AuditEvent, error) {
+			return client.ScanAndCollect(func(p client.PaginationOptionFunc) ([]*client.AuditEvent, *client.Response, error) {
+				return w.client(w.AdminToken).AuditEvents.ListGroupAuditEvents("acme", &client.ListAuditEventsOptions{ListOptions: page}, p)
+			})
+		}
+		if got, err := list(client.ListOptions{PerPage: 10}); err != nil || len(got) != events {
+			t.Errorf("10 on a page: got %d events and error %v, want %d", len(got), err, events)
+		}
+		_, err := list(client.ListOptions{PerPage: 100})
+		e, ok := errors.AsType[*client.ErrorResponse](err)
+		if !ok || e.Response.StatusCode != http.StatusBadRequest || !strings.Contains(e.Message, "ask for fewer on a page") {
+			t.Errorf("all on one page: got error %v, want it refused", e)
+		}
+	})
+}
+
 // Events of both vocabularies decode, and single ones are those of the lists.
 func TestEventsWithTheOfficialClient(t *testing.T) {
 	simulate(t, func(w *world) {

@@ -165,7 +165,11 @@ func (a *API) list(c *call, in control.EventQuery) error {
 		return err
 	}
 	p.narrow(&in)
-	found, err := a.service.Events(c.Context(), c.by, in)
+	find := a.service.NumberedEvents
+	if p.keyset {
+		find = a.service.Events
+	}
+	found, err := find(c.Context(), c.by, in)
 	if err != nil {
 		return err
 	}

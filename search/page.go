@@ -48,6 +48,9 @@ type Page struct {
 	// it was read, or that time ran out before all was looked at: then the page may
 	// even be empty, and the cursor goes on all the same.
 	More bool
+	// Skip is how many events time did not suffice to pass over: whoever goes on with
+	// Next has to.
+	Skip int
 	// Missing counts events that were found and that the log lacks, without a
 	// recorded cause. They are left out.
 	Missing int
@@ -244,6 +247,9 @@ func (w *walk) page() Page {
 		slices.Reverse(w.events)
 	}
 	p := Page{Events: w.events, More: w.more, Missing: w.reader.missing}
+	if w.more {
+		p.Skip = w.skip
+	}
 	low, high := cut{}, cut{}
 	for _, v := range w.views {
 		low[v.sh.name], high[v.sh.name] = v.low, v.high

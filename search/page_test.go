@@ -330,6 +330,13 @@ func TestPagesOutOfTime(t *testing.T) {
 				sh.show(sound, indexed)
 				rest := w.want(q, PageOptions{Order: order, Limit: 1000, After: got.Next})
 				wantSame(t, name, append(idsOf(got), idsOf(rest)...), want)
+				for _, skip := range []int{1, len(want) / 2, len(want) - 1, len(want) + 1} {
+					block(len(sound) / 2)
+					got := w.want(q, PageOptions{Order: order, Limit: 1000, Skip: max(skip, 0)})
+					sh.show(sound, indexed)
+					rest := w.want(q, PageOptions{Order: order, Limit: 1000, Skip: got.Skip, After: got.Next})
+					wantSame(t, fmt.Sprintf("%s from %d", name, skip), append(idsOf(got), idsOf(rest)...), want[min(max(skip, 0), len(want)):])
+				}
 				back := w.want(q, PageOptions{Order: order, Limit: 1000, Before: rest.Previous})
 				wantSame(t, name+" back", append(idsOf(back), idsOf(rest)...), want)
 			}
