@@ -64,12 +64,15 @@ type notices struct {
 	waiting sync.Mutex
 	streams map[sluice.StreamID]bool // that have something to send
 	sending map[sluice.StreamID]bool // whose notices are on their way: each is sent by one at a time
-	signal  chan struct{}
+	// outcomes are those of sends that could not be stored, by notice and address:
+	// what was sent is not sent again because of that.
+	outcomes map[sluice.StreamID]map[string]noticeTry
+	signal   chan struct{}
 }
 
 func (n *notices) init() {
 	n.byScope, n.signal = map[string][]Address{}, make(chan struct{}, 1)
-	n.streams, n.sending = map[sluice.StreamID]bool{}, map[sluice.StreamID]bool{}
+	n.streams, n.sending, n.outcomes = map[sluice.StreamID]bool{}, map[sluice.StreamID]bool{}, map[sluice.StreamID]map[string]noticeTry{}
 }
 
 func (n *notices) get(scope string) []Address {

@@ -129,17 +129,20 @@ func (n *notices) sent(id sluice.StreamID) {
 // sendNotices sends the notices of a stream that are due, and has those that are
 // left tried again.
 func (s *Service) sendNotices(ctx context.Context, id sluice.StreamID, limits *noticeLimits) {
-	st := s.streams.get(id)
+	st, done := s.streams.get(id), s.notices.unstored(id)
 	if st == nil {
 		return
 	}
 	r := st.record()
 	addresses := s.notices.get(r.scope())
-	done := map[string]noticeTry{} // by notice and address
 	for _, p := range r.fares().Notices {
 		for _, try := range p.Left {
+			if before, ok := done[p.Notice.ID+try.To]; ok {
+				try = before
+			}
 			i := slices.IndexFunc(addresses, func(a Address) bool { return a.name() == try.To })
 			switch {
+			case try.To == "": // done
 			case i < 0: // it was taken out of the settings
 				done[p.Notice.ID+try.To] = noticeTry{}
 			case !s.now().Before(try.Next) && limits.take(r.scope()):
@@ -160,12 +163,31 @@ func (s *Service) sendNotices(ctx context.Context, id sluice.StreamID, limits *n
 		})
 		if err != nil && ctx.Err() == nil {
 			s.logger.WarnContext(ctx, "outcome of notices not stored", "stream", id, "err", err)
+			s.notices.keepOutcomes(id, done)
 		}
 		left = err != nil || len(st.record().fares().Notices) > 0
 	}
 	if left {
 		s.notices.wake(id)
 	}
+}
+
+// unstored takes the outcomes of a stream's sends that could not be stored.
+func (n *notices) unstored(id sluice.StreamID) map[string]noticeTry {
+	n.waiting.Lock()
+	defer n.waiting.Unlock()
+	out := n.outcomes[id]
+	delete(n.outcomes, id)
+	if out == nil {
+		out = map[string]noticeTry{}
+	}
+	return out
+}
+
+func (n *notices) keepOutcomes(id sluice.StreamID, outcomes map[string]noticeTry) {
+	n.waiting.Lock()
+	defer n.waiting.Unlock()
+	n.outcomes[id] = outcomes
 }
 
 // tryNotice sends a notice once and returns what is left to do, nothing when its

@@ -1,6 +1,8 @@
 package control_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/control/controltest"
 	"github.com/sluicelog/sluice/notice"
+	"github.com/sluicelog/sluice/store"
 )
 
 // noticed sends notices about streams of acme to one address.
@@ -44,4 +47,38 @@ func TestNoticesBehindOneThatHangs(t *testing.T) {
 			t.Errorf("got notices %+v, want one about each state, in order", got)
 		}
 	})
+}
+
+// A notice that arrived is not sent again because the control state takes no record
+// of it; one that failed is tried again at its times.
+func TestNoticesWhileNothingCanBeStored(t *testing.T) {
+	for _, fails := range []error{nil, errors.New("gone")} {
+		simulate(t, nil, func(t *testing.T, w *controltest.World) {
+			create(t, w)
+			noticed(t, w)
+			release := w.Sender.Hang()
+			w.Sender.Fail(fails)
+			w.Kind.Refuse(errDenied)
+			w.Post("acme", "user.add", 1)
+			time.Sleep(time.Minute)
+			w.Store.SetBefore(func(c store.Change) error {
+				if strings.HasPrefix(c.Key, "stream/") {
+					return store.ErrFull
+				}
+				return nil
+			})
+			release()
+			time.Sleep(time.Minute)
+			if got := w.Sender.Tries(); fails == nil && got != 1 || got > 3 {
+				t.Errorf("sends end with %v, and nothing can be stored for a minute: got %d tries", fails, got)
+			}
+			w.Store.SetBefore(nil)
+			w.Sender.Fail(nil)
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			if got := w.Sender.Got(); len(got) != 1 || strings.Contains(w.Records(), `"notices"`) {
+				t.Errorf("sends end with %v: got notices %+v, want one, and nothing left to send", fails, got)
+			}
+		})
+	}
 }
