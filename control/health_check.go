@@ -40,7 +40,7 @@ type checkRecord struct {
 	Stage   string    `json:"stage,omitempty"` // that failed
 	Message string    `json:"message,omitempty"`
 	// Since is when the first of the checks failed that have failed in a row, and
-	// Noticed says that people were told of them.
+	// Noticed says that people were told of them, and not yet that checks pass.
 	Since   time.Time `json:"since,omitzero"`
 	Noticed bool      `json:"noticed,omitempty"`
 }
@@ -48,11 +48,13 @@ type checkRecord struct {
 // follow takes over what the check before says about failures in a row.
 func (c *checkRecord) follow(before checkRecord) {
 	switch {
+	case before.Noticed:
+		c.Since, c.Noticed = before.Since, true
 	case c.OK:
 	case before.OK:
 		c.Since = c.Time
 	default:
-		c.Since, c.Noticed = before.Since, before.Noticed
+		c.Since = before.Since
 	}
 }
 
@@ -100,7 +102,7 @@ func (w *watch) due(st *stream, now time.Time) bool {
 		if last.After(now) {
 			return true // the clock was ahead then
 		}
-		if !c.OK && !bad && now.Sub(last) >= c.repeat() {
+		if (!c.OK || c.Noticed) && !bad && now.Sub(last) >= c.repeat() {
 			return true
 		}
 	}
@@ -117,9 +119,13 @@ func (w *watch) due(st *stream, now time.Time) bool {
 
 // repeat is how long after a failed check a stream is checked again whose
 // deliveries do not fail: soon, to find out whether it was worth a notice, and
-// then as often as a stream in trouble.
+// then as often as a stream in trouble; and after one that passes, of which people
+// are still to be told.
 func (c *checkRecord) repeat() time.Duration {
-	if c.Noticed {
+	switch {
+	case c.OK:
+		return recoveredAfter
+	case c.Noticed:
 		return checkTroubled
 	}
 	return failingAfter
@@ -156,7 +162,8 @@ func (s *Service) scheduledCheck(ctx context.Context, st *stream, notify bool) {
 
 // keepCheck keeps the outcome of a check in the stream's record. A scheduled
 // check is told when its outcome is not that of the one before: other checks are
-// told by those who ask for them.
+// told by those who ask for them. Who was told by a notice that checks fail is told
+// by another that they pass: by the next scheduled one when somebody asked for this.
 func (s *Service) keepCheck(ctx context.Context, st *stream, out Check, scheduled, notify bool) {
 	waits := s.lagOf(ctx, st.id)
 	noticed := false
@@ -169,7 +176,8 @@ func (s *Service) keepCheck(ctx context.Context, st *stream, out Check, schedule
 			before = *h.Check
 		}
 		next.follow(before)
-		worth := notify && h.State == "" && next.worthNotice(before)
+		next.Noticed = next.Noticed && (!next.OK || h.State == "") // a notice of the state tells more
+		worth := notify && h.State == "" && next.worthNotice()
 		if scheduled && (worth || before.OK != next.OK || before.Stage != next.Stage) && r.room() == nil {
 			event := s.compose(sluiceItself(), checkAct(r, &out))
 			r.add(event)
@@ -204,9 +212,9 @@ func checkAct(r *streamRecord, out *Check) act {
 
 // worthNotice reports whether people are to be told: once when checks have failed
 // for as long as deliveries have to, and once when they pass again after that.
-func (c *checkRecord) worthNotice(before checkRecord) bool {
+func (c *checkRecord) worthNotice() bool {
 	if c.OK {
-		return before.Noticed
+		return c.Noticed
 	}
 	return !c.Noticed && c.Time.Sub(c.Since) >= failingAfter
 }

@@ -50,3 +50,36 @@ func TestFailedChecksOfAnIdleStreamAreNoticed(t *testing.T) {
 		wantStates(t, w, "never delivered")
 	})
 }
+
+// Who was told that checks fail is told that they pass, also when somebody who mended
+// the stream has asked for the check that passes first.
+func TestPeopleHearThatAStreamWasMended(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		s := create(t, w, func(s *control.StreamSpec) { s.Filter.EventTypes = []string{"git.push"} })
+		noticed(t, w)
+		w.Kind.Refuse(errDown)
+		time.Sleep(25 * time.Hour)
+		if got := w.Sender.Got(); len(got) != 1 || got[0].Type != "stream.check_failed" {
+			t.Fatalf("checks that fail: got notices %+v, want one", got)
+		}
+		for _, down := range []bool{false, true, false} { // who mends it needs two tries
+			w.Kind.Refuse(nil)
+			if down {
+				w.Kind.Refuse(errDown)
+			}
+			if out, err := w.Service.CheckStream(t.Context(), w.Admin, s.ID); err != nil || out.OK == down {
+				t.Fatalf("check: got %+v, error %v", out, err)
+			}
+			time.Sleep(5 * time.Second)
+		}
+		time.Sleep(5 * time.Minute)
+		if got := w.Sender.Got(); len(got) != 2 || got[1].Type != "stream.check_passed" {
+			t.Errorf("mended: got notices %+v, want a second one", got)
+		}
+		before := w.Kind.Checks()
+		time.Sleep(12 * time.Hour)
+		if got := w.Kind.Checks(); got != before || len(w.Sender.Got()) != 2 {
+			t.Errorf("told: got %d more checks and %d notices, want none and 2", got-before, len(w.Sender.Got()))
+		}
+	})
+}
