@@ -307,6 +307,19 @@ func TestSnapshotAfterTheClockWasAhead(t *testing.T) {
 		}
 		ahead = all[0].path
 	}
+	for range 3 { // each an hour after the one before
+		before, err := listSnapshots(cfg.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.taken = s.taken.Add(-snapshotPeriod)
+		if err := s.take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := listSnapshots(cfg.Data); err != nil || len(all) != len(before)+1 || all[1] != before[0] {
+			t.Errorf("snapshots an hour later: got %v, error %v; want one before those of earlier hours, %v", all, err, before)
+		}
+	}
 }
 
 func TestSurplusSnapshots(t *testing.T) {

@@ -165,11 +165,14 @@ func (s *snapshots) take(ctx context.Context) error {
 
 // name returns the name of a snapshot that is made now. It is behind those that are
 // there, also when the clock was ahead for a while: what has the last name is what a
-// restore takes.
+// restore takes. As much later as it is made, so that those of other hours are kept.
 func (s *snapshots) name(now time.Time) (string, error) {
 	all, err := listSnapshots(s.data)
 	if len(all) > 0 && all[0].made.After(now) {
 		now = all[0].made.Add(time.Second)
+		if !s.taken.IsZero() {
+			now = all[0].made.Add(max(time.Second, time.Since(s.taken)))
+		}
 	}
 	return now.Format(snapshotName), err
 }
