@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -57,6 +58,12 @@ func (p *part) run(ctx context.Context) error {
 			if err := p.d.log.Wait(ctx, p.name, max(next, stored+1)); err != nil {
 				return nil //nolint:nilerr // ctx ended
 			}
+		case noDescriptor(err):
+			p.d.opts.Logger.WarnContext(ctx, "log not read further yet", "partition", p.name, "seq", next, "err", err)
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
 		case err != nil:
 			return fmt.Errorf("follow partition %s: %w", p.name, err)
 		default:
@@ -66,6 +73,12 @@ func (p *part) run(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// noDescriptor reports whether a block could not be read because the process has no
+// file descriptor left to open its file: connections have them, and give them back.
+func noDescriptor(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // reachEnd is called when nothing can be read from next on, of what was stored up

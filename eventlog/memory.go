@@ -45,6 +45,8 @@ type MemoryOptions struct {
 	// After is called when a block has been stored and can be read, but Append has
 	// not returned. An error makes the partition fail although the block is stored.
 	After func(partition string, block []byte) error
+	// Reading is called ahead of Next for a number; an error is its answer.
+	Reading func(partition string, seq uint64) error
 }
 
 // Memory is an engine without a disk: the model that other engines are compared
@@ -309,6 +311,11 @@ func (p *memoryHandle) keep(h Header, block []byte) error {
 
 // Next returns the block that holds seq or the first one after it: see [Partition].
 func (p *memoryHandle) Next(ctx context.Context, seq uint64) (Stored, error) {
+	if f := p.m.opts.Reading; f != nil {
+		if err := f(p.name, seq); err != nil {
+			return Stored{}, err
+		}
+	}
 	return p.get(ctx, func(s *memoryPartition) int { return s.find(seq) })
 }
 
