@@ -119,6 +119,7 @@ type Service struct {
 	streams    streams
 	space      space
 	outboxes   pump
+	doubts     doubts
 	intake     intake
 	checks     chan struct{} // one slot for each check under way
 	keys       keys

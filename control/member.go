@@ -283,19 +283,20 @@ func (s *Service) changeMember(ctx context.Context, folded string, u *user, edit
 }
 
 // rereadMember follows a change of which the store did not say whether it was
-// done: a role that it may have taken away must not stay known.
+// done: a role that it may have taken away must not stay known. people.changing is
+// held.
 func (s *Service) rereadMember(ctx context.Context, folded string, u *user) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
-	defer cancel()
 	key := memberKey(folded, u.record.ID)
-	rec, _, err := store.Load[memberRecord](ctx, s.store, key)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		rec = memberRecord{Namespace: folded, User: u.record.ID, Removed: true}
-	case err != nil:
-		s.logger.WarnContext(ctx, "member not read again", "record", key, "err", err)
-		return
-	}
-	s.people.putMember(rec)
-	s.outboxes.wake(key)
+	s.reread(ctx, key, &s.people.changing, func(ctx context.Context) error {
+		rec, _, err := store.Load[memberRecord](ctx, s.store, key)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			rec = memberRecord{Namespace: folded, User: u.record.ID, Removed: true}
+		case err != nil:
+			return err
+		}
+		s.people.putMember(rec)
+		s.outboxes.wake(key)
+		return nil
+	})
 }

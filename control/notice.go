@@ -58,6 +58,8 @@ type NoticeSettings struct {
 
 // notices holds the addresses, and which streams have notices to send.
 type notices struct {
+	changing sync.Mutex // held from the change of a record until it is known
+
 	mu      sync.RWMutex
 	byScope map[string][]Address // by folded namespace; never changed in place
 
@@ -214,6 +216,8 @@ func (s *Service) sender(kind string) (notice.Sender, error) {
 }
 
 func (s *Service) storeNotices(ctx context.Context, p Principal, scope, namespace string, addresses []Address) error {
+	s.notices.changing.Lock()
+	defer s.notices.changing.Unlock()
 	s.keys.storing.RLock()
 	defer s.keys.storing.RUnlock()
 	plain, err := json.Marshal(addresses)
@@ -247,23 +251,25 @@ func (s *Service) storeNotices(ctx context.Context, p Principal, scope, namespac
 
 // rereadNotices follows a change of which the store did not say whether it was done:
 // addresses that it may have taken out must get no notices any more.
+// notices.changing is held.
 func (s *Service) rereadNotices(ctx context.Context, scope string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
-	defer cancel()
-	rec, _, err := store.Load[noticeRecord](ctx, s.store, noticeKey(scope))
-	if errors.Is(err, store.ErrNotFound) {
-		return
-	}
-	var list []Address
-	if err == nil {
-		list, err = s.openAddresses(&rec)
-	}
-	if err != nil {
-		s.logger.WarnContext(ctx, "addresses of notices not read again", "namespace", scope, "err", err)
-		return
-	}
-	s.notices.set(scope, list)
-	s.outboxes.wake(noticeKey(scope))
+	s.reread(ctx, noticeKey(scope), &s.notices.changing, func(ctx context.Context) error {
+		rec, _, err := store.Load[noticeRecord](ctx, s.store, noticeKey(scope))
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s.outboxes.wake(noticeKey(scope))
+		list, err := s.openAddresses(&rec)
+		if err != nil { // no key for them: reading again does not help
+			s.logger.ErrorContext(ctx, "addresses of notices cannot be read: set them again", "namespace", rec.Namespace, "err", err)
+			return nil
+		}
+		s.notices.set(scope, list)
+		return nil
+	})
 }
 
 // resealNotices seals the addresses with the current key.

@@ -292,6 +292,7 @@ func (s *Service) env(namespace string) destination.Env {
 // runRepairs finishes what a failure left half done, until ctx ends.
 func (s *Service) runRepairs(ctx context.Context) {
 	every(ctx, outboxPause, func(ctx context.Context) {
+		s.settleDoubts(ctx)
 		for _, st := range s.streams.list() {
 			if !st.broken.Load() || ctx.Err() != nil {
 				continue

@@ -52,6 +52,13 @@ func (s *Service) createRecord(ctx context.Context, p Principal, d *draft) (*str
 	if err != nil {
 		if errors.Is(err, errNotCreated) {
 			claims.release(ctx)
+		} else {
+			rereadNew(ctx, s, streamKey(rec.ID), func(ctx context.Context, rec *streamRecord) error {
+				st := newStream(rec)
+				s.streams.add(st)
+				s.apply(ctx, st)
+				return nil
+			})
 		}
 		return nil, storeError("store a stream", err)
 	}

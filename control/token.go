@@ -381,6 +381,8 @@ func (s *Service) makeToken(ctx context.Context, p Principal, spec TokenSpec, pr
 	if err := s.create(ctx, tokenKey(rec.ID), &rec); err != nil {
 		if errors.Is(err, errNotCreated) {
 			s.release(ctx, ruleToken, rec.Hash, tokenKey(rec.ID))
+		} else {
+			rereadNew(ctx, s, tokenKey(rec.ID), func(_ context.Context, rec *tokenRecord) error { return s.admitToken(*rec) })
 		}
 		return Token{}, storeError("store a token", err)
 	}

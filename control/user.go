@@ -256,6 +256,8 @@ func (s *Service) storeUser(ctx context.Context, p Principal, rec *userRecord) e
 	if err := s.create(ctx, userKey(rec.ID), rec); err != nil {
 		if errors.Is(err, errNotCreated) {
 			s.release(ctx, ruleUser, name, userKey(rec.ID))
+		} else {
+			s.rereadUser(ctx, rec.ID)
 		}
 		return storeError("store a user", err)
 	}

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -104,15 +105,18 @@ func (s *Service) changeUser(ctx context.Context, id string, edit func(*userReco
 }
 
 // rereadUser follows a change of which the store did not say whether it was
-// done: what it may have taken away must not stay known.
+// done: what it may have taken away must not stay known. people.changing is held.
 func (s *Service) rereadUser(ctx context.Context, id string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
-	defer cancel()
-	rec, _, err := store.Load[userRecord](ctx, s.store, userKey(id))
-	if err != nil {
-		s.logger.WarnContext(ctx, "user not read again", "user", id, "err", err)
-		return
-	}
-	s.people.put(rec)
-	s.outboxes.wake(userKey(id))
+	s.reread(ctx, userKey(id), &s.people.changing, func(ctx context.Context) error {
+		rec, _, err := store.Load[userRecord](ctx, s.store, userKey(id))
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s.people.put(rec)
+		s.outboxes.wake(userKey(id))
+		return nil
+	})
 }
