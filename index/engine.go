@@ -33,7 +33,8 @@ type Engine interface {
 	// Adopt makes an index that Renew began the partition's: Open gives it from
 	// then on, also after a crash. The one before stays readable until its Close,
 	// which then destroys it; it takes no further change. Whatever was appended to
-	// the new one is kept.
+	// the new one is kept. ErrFull says that nothing has changed for want of space
+	// and that the caller may try again.
 	Adopt(ctx context.Context, renewed Partition) error
 
 	// Close closes the engine after its partitions.
@@ -68,7 +69,8 @@ type Partition interface {
 	Page(ctx context.Context, first uint64, page int) ([]byte, error)
 
 	// Drop removes the chunks whose last event was accepted before t and returns
-	// how many those were. The position stays.
+	// how many those were. The position stays. ErrFull says that the others could
+	// not be removed for want of space, and that the caller may try again.
 	Drop(ctx context.Context, t time.Time) (int, error)
 
 	// Size returns the bytes that the index occupies on disk, or in memory.

@@ -93,8 +93,8 @@ func (a *ahead) read(ctx context.Context, l *lookahead) error {
 	for !l.batch.Full() && l.batch.Events() < a.s.cfg.ChunkEvents {
 		if a.block == nil || l.last+1 < a.block.First || l.last >= a.block.Last() {
 			b, err := a.load(ctx, l)
-			if errors.Is(err, io.EOF) && l.last > l.from {
-				return nil
+			if err != nil && l.last > l.from {
+				return nil // it is met again behind what was read
 			}
 			if err != nil {
 				return err

@@ -35,8 +35,10 @@ type indexer struct {
 	// old answers while part is made anew beside it; nil when part answers.
 	old     index.Partition
 	reason  string    // why part is made anew, until it has caught up
-	rebuilt time.Time // when that was begun last
+	rebuilt time.Time // when that was begun last, or tried
 	expired time.Time // when tidy last looked
+	drop    time.Time // chunks before it are to be removed; zero for none
+	waits   bool      // the shelf knows why
 }
 
 // keepIndexing indexes a partition until ctx ends, and begins again after errors.
@@ -98,14 +100,14 @@ func (ix *indexer) close() error {
 	var errs []error
 	for _, p := range []index.Partition{ix.part, ix.old} {
 		if p != nil {
-			errs = append(errs, ix.drop(p))
+			errs = append(errs, ix.shut(p))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// drop closes an index and forgets its pages.
-func (ix *indexer) drop(p index.Partition) error {
+// shut closes an index and forgets its pages.
+func (ix *indexer) shut(p index.Partition) error {
 	defer ix.s.cache.Forget(p)
 	return p.Close()
 }
@@ -165,7 +167,7 @@ func (ix *indexer) load(ctx context.Context) error {
 // replace puts an empty index into the place of one that cannot answer.
 func (ix *indexer) replace(ctx context.Context, why string) error {
 	if ix.part != nil {
-		if err := ix.drop(ix.part); err != nil {
+		if err := ix.shut(ix.part); err != nil {
 			return err
 		}
 		ix.part = nil
@@ -181,7 +183,7 @@ func (ix *indexer) replace(ctx context.Context, why string) error {
 // empty goes on with an empty index from the beginning of the log.
 func (ix *indexer) empty(p index.Partition, why string) {
 	ix.s.cfg.Logger.Warn("search index is made anew", "partition", ix.sh.name, "reason", why)
-	ix.part, ix.reason, ix.rebuilt = p, why, ix.s.cfg.Now()
+	ix.part, ix.reason, ix.rebuilt, ix.drop = p, why, ix.s.cfg.Now(), time.Time{}
 	ix.chunks, ix.head, ix.seq = nil, index.NewHead(), 0
 	ix.sh.memory.Store(0)
 }
@@ -219,11 +221,16 @@ func (ix *indexer) step(ctx context.Context) error {
 	}
 	next := ix.ahead.next(ctx, ix.seq)
 	defer ix.ahead.done(next)
-	if errors.Is(next.err, io.EOF) {
-		return ix.idle(ctx)
+	end := errors.Is(next.err, io.EOF)
+	if next.err != nil && !end {
+		return ix.postpone(ctx, next.err)
 	}
-	if next.err != nil {
-		return next.err
+	if ix.waits {
+		ix.waits = false
+		ix.sh.trouble(nil)
+	}
+	if end {
+		return ix.idle(ctx)
 	}
 	began := time.Now()
 	ix.take(next)
@@ -232,6 +239,19 @@ func (ix *indexer) step(ctx context.Context) error {
 		return err
 	}
 	ix.giveWay(ctx)
+	return nil
+}
+
+// postpone waits before something is tried again that failed and that the index
+// itself has no part in: it goes on to answer.
+func (ix *indexer) postpone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	ix.waits = true
+	ix.sh.trouble(err)
+	ix.s.cfg.Logger.WarnContext(ctx, "events not indexed yet", "partition", ix.sh.name, "err", err)
+	sleep(ctx, retryPause)
 	return nil
 }
 

@@ -19,6 +19,18 @@ type faulty struct {
 	index.Engine
 	onAppend atomic.Pointer[func() error] // before a chunk is stored
 	onPage   atomic.Pointer[func() error]
+	onDrop   atomic.Pointer[func() error]
+	onRenew  atomic.Pointer[func() error]
+	onAdopt  atomic.Pointer[func() error]
+	renewed  atomic.Int64 // how many indexes were begun anew
+}
+
+// fails returns what a function that is set says.
+func fails(f *atomic.Pointer[func() error]) error {
+	if f := f.Load(); f != nil {
+		return (*f)()
+	}
+	return nil
 }
 
 type faultyPartition struct {
@@ -31,10 +43,17 @@ func (f *faulty) Open(ctx context.Context, name string) (index.Partition, error)
 }
 
 func (f *faulty) Renew(ctx context.Context, name string) (index.Partition, error) {
+	if err := fails(&f.onRenew); err != nil {
+		return nil, err
+	}
+	f.renewed.Add(1)
 	return f.wrap(f.Engine.Renew(ctx, name))
 }
 
 func (f *faulty) Adopt(ctx context.Context, p index.Partition) error {
+	if err := fails(&f.onAdopt); err != nil {
+		return err
+	}
 	return f.Engine.Adopt(ctx, p.(*faultyPartition).Partition)
 }
 
@@ -46,21 +65,24 @@ func (f *faulty) wrap(p index.Partition, err error) (index.Partition, error) {
 }
 
 func (p *faultyPartition) Append(ctx context.Context, c *index.Sealed, pos index.Position) error {
-	if f := p.of.onAppend.Load(); f != nil {
-		if err := (*f)(); err != nil {
-			return err
-		}
+	if err := fails(&p.of.onAppend); err != nil {
+		return err
 	}
 	return p.Partition.Append(ctx, c, pos)
 }
 
 func (p *faultyPartition) Page(ctx context.Context, first uint64, page int) ([]byte, error) {
-	if f := p.of.onPage.Load(); f != nil {
-		if err := (*f)(); err != nil {
-			return nil, err
-		}
+	if err := fails(&p.of.onPage); err != nil {
+		return nil, err
 	}
 	return p.Partition.Page(ctx, first, page)
+}
+
+func (p *faultyPartition) Drop(ctx context.Context, t time.Time) (int, error) {
+	if err := fails(&p.of.onDrop); err != nil {
+		return 0, err
+	}
+	return p.Partition.Drop(ctx, t)
 }
 
 // withFaults puts a faulty engine below a world's service.

@@ -113,13 +113,20 @@ func (ix *indexer) expire(ctx context.Context) error {
 	for n > 0 && n < len(ix.chunks) && ix.chunks[n].Info().LastAccepted == ix.chunks[n-1].Info().LastAccepted {
 		n-- // they would go as well
 	}
-	if n == 0 {
+	if n > 0 {
+		ix.drop = time.UnixMicro(ix.chunks[n-1].Info().LastAccepted + 1)
+		ix.chunks = ix.chunks[n:]
+		ix.publish() // before they go
+	}
+	if ix.drop.IsZero() {
 		return nil
 	}
-	last := ix.chunks[n-1].Info().LastAccepted
-	ix.chunks = ix.chunks[n:]
-	ix.publish() // before they go
-	_, err := ix.part.Drop(ctx, time.UnixMicro(last+1))
+	_, err := ix.part.Drop(ctx, ix.drop)
+	if errors.Is(err, index.ErrFull) { // removing takes space at first; nobody sees them any more
+		ix.s.cfg.Logger.WarnContext(ctx, "expired chunks not removed yet", "partition", ix.sh.name, "err", err)
+		return nil
+	}
+	ix.drop = time.Time{}
 	return err
 }
 
@@ -137,9 +144,14 @@ func (ix *indexer) repair(ctx context.Context) error {
 	if err := ix.settle(ctx); err != nil {
 		return err
 	}
+	ix.rebuilt = ix.s.cfg.Now()
 	p, err := ix.s.cfg.Engine.Renew(ctx, ix.sh.name)
 	if err != nil {
-		return err
+		if ctx.Err() != nil {
+			return err
+		}
+		ix.s.cfg.Logger.WarnContext(ctx, "damaged search index not made anew yet", "partition", ix.sh.name, "err", err)
+		return nil // what is sound goes on to answer
 	}
 	ix.old = ix.part
 	ix.empty(p, "a part of it could not be read")
@@ -151,7 +163,10 @@ func (ix *indexer) repair(ctx context.Context) error {
 func (ix *indexer) caughtUp(ctx context.Context) error {
 	old := ix.old
 	if old != nil {
-		if err := ix.s.cfg.Engine.Adopt(ctx, ix.part); err != nil {
+		switch err := ix.s.cfg.Engine.Adopt(ctx, ix.part); {
+		case errors.Is(err, index.ErrFull):
+			return ix.postpone(ctx, fmt.Errorf("adopt the new index: %w", err))
+		case err != nil:
 			return fmt.Errorf("adopt the new index: %w", err)
 		}
 		ix.old = nil
@@ -163,5 +178,5 @@ func (ix *indexer) caughtUp(ctx context.Context) error {
 	if old == nil {
 		return nil
 	}
-	return ix.drop(old)
+	return ix.shut(old)
 }

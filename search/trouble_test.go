@@ -1,0 +1,178 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluicelog/sluice/eventlog"
+	"github.com/sluicelog/sluice/index"
+)
+
+// sickDisk is a log's engine whose blocks cannot be read while fault is set.
+type sickDisk struct {
+	eventlog.Engine
+	fault atomic.Pointer[error]
+}
+
+type sickPartition struct {
+	eventlog.Partition
+	disk *sickDisk
+}
+
+type sickBlock struct {
+	io.ReaderAt
+	disk *sickDisk
+}
+
+func (d *sickDisk) Open(ctx context.Context, name string) (eventlog.Partition, error) {
+	p, err := d.Engine.Open(ctx, name)
+	return &sickPartition{p, d}, err
+}
+
+func (p *sickPartition) Next(ctx context.Context, seq uint64) (eventlog.Stored, error) {
+	s, err := p.Partition.Next(ctx, seq)
+	s.ReaderAt = &sickBlock{s.ReaderAt, p.disk}
+	return s, err
+}
+
+func (b *sickBlock) ReadAt(buf []byte, at int64) (int, error) {
+	if err := b.disk.fault.Load(); err != nil {
+		return 0, *err
+	}
+	return b.ReaderAt.ReadAt(buf, at)
+}
+
+// withSickDisk starts the log and the service again on a disk that is well still.
+// The log keeps nothing in memory that it can do without.
+func (w *world) withSickDisk() *sickDisk {
+	w.t.Helper()
+	w.stopSearch()
+	w.stopLog()
+	w.stored = w.stored.Restart(eventlog.MemoryOptions{Log: logID()})
+	d := &sickDisk{Engine: w.stored}
+	var err error
+	if w.log, err = eventlog.Open(context.Background(), d, eventlog.Options{ID: logID(), CacheBytes: 1}); err != nil {
+		w.t.Fatal(err)
+	}
+	stop := background(w.t, w.log.Run)
+	w.stopLog = func() { stop(); _ = w.log.Close() }
+	w.start()
+	synctest.Wait()
+	return d
+}
+
+// answers looks for a while at what the index answers and whether it says what is
+// the matter.
+func (w *world) answers(what string) {
+	w.t.Helper()
+	for range 90 {
+		if _, err := w.Count(context.Background(), everything(), ByDay, ""); err != nil {
+			w.t.Fatalf("%s: got %v, want an answer", what, err)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+	}
+}
+
+// While the log cannot be read, what was indexed before is found.
+func TestLogCannotBeRead(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.post(numbered("acme", "a", 35)...)
+		d := w.withSickDisk()
+		w.stopSearch()
+		gate := make(chan struct{})
+		w.cfg.Pace = func(context.Context) { <-gate }
+		w.start()
+		for i := range 5 {
+			w.append(numbered("acme", fmt.Sprint("b", i, "-"), 6)...)
+		}
+		away := errors.New("the disk is away")
+		d.fault.Store(&away)
+		close(gate)
+		synctest.Wait()
+		w.answers("while the log cannot be read")
+		if st := w.Status(t.Context())[0]; st.Problem == "" || st.Lag == 0 {
+			t.Errorf("while the log cannot be read: got status %+v, want a problem", st)
+		}
+		d.fault.Store(nil)
+		time.Sleep(time.Minute)
+		w.check("when it can be read again")
+	})
+}
+
+// A full disk keeps neither expired chunks from being unseen, nor others from being
+// found; they are removed when there is space.
+func TestFullDiskAtExpiry(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		f := w.withFaults()
+		for i := range 6 {
+			w.post(numbered("acme", fmt.Sprint(i, "-"), 20)...)
+			time.Sleep(time.Second)
+		}
+		w.check("before")
+		chunks := w.Status(t.Context())[0].Chunks
+		full := func() error { return index.ErrFull }
+		f.onDrop.Store(&full)
+		for seq := range uint64(40) { // the log's oldest blocks go
+			w.stored.Lose("audit", seq+1)
+		}
+		w.answers("on a full disk")
+		if got := w.Status(t.Context())[0].Chunks; got >= chunks {
+			t.Errorf("on a full disk: got %d chunks that answer, want fewer than %d", got, chunks)
+		}
+		f.onDrop.Store(nil)
+		time.Sleep(2 * time.Minute)
+		w.stopSearch()
+		p, err := f.Engine.Open(t.Context(), "audit")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if infos, err := p.Chunks(t.Context()); err != nil || len(infos) >= chunks {
+			t.Errorf("with space again: got %d chunks and error %v, want fewer than %d", len(infos), err, chunks)
+		}
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		w.start()
+	})
+}
+
+// A damaged index answers with what is sound while there is no space for another,
+// and one that is complete waits for space, too.
+func TestFullDiskAtRepair(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		f := w.withFaults()
+		for i := range 6 {
+			w.post(numbered("acme", fmt.Sprint(i, "-"), 30)...)
+		}
+		w.cfg.CacheBytes = 1 // nothing is kept
+		w.stopSearch()
+		w.start()
+		w.check("before")
+		full, bad := func() error { return index.ErrFull }, func() error { return index.ErrDamaged }
+		f.onRenew.Store(&full)
+		f.onAdopt.Store(&full)
+		f.onPage.Store(&bad)
+		w.answers("without space for another index")
+		f.onRenew.Store(nil)
+		w.answers("while another is made")
+		f.onPage.Store(nil)
+		w.answers("without space for the last step")
+		made := f.renewed.Load()
+		if st := w.Status(t.Context())[0]; st.State != StateRebuilding || made == 0 {
+			t.Errorf("without space for the last step: got %d indexes made and status %+v, want one that waits", made, st)
+		}
+		f.onAdopt.Store(nil)
+		time.Sleep(2 * time.Minute)
+		w.check("with space again")
+		if got := f.renewed.Load(); got != made {
+			t.Errorf("got %d indexes made, want the %d from before", got, made)
+		}
+	})
+}
