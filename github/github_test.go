@@ -265,6 +265,28 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
+// Behind a proxy links lead to where clients reach it, since they follow them with
+// their tokens; and to the same path, however it was written.
+func TestLinksBehindAProxy(t *testing.T) {
+	simulate(t, func(w *world) {
+		t := w.t
+		w.fill()
+		for external, want := range map[string]string{"": "http://upstream:8080", "https://sluice.example": "https://sluice.example"} {
+			api := github.New(github.Config{Service: w.Service, External: external})
+			for _, path := range []string{"/enterprises/acme/audit-log", "/api/v3/enterprises/%61cme/audit-log"} {
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path+"?per_page=1", nil)
+				r.Host = "upstream:8080"
+				r.Header.Set("Authorization", "Bearer "+w.AdminToken)
+				rec := httptest.NewRecorder()
+				api.ServeHTTP(rec, r)
+				if got := rec.Header().Get("Link"); !strings.HasPrefix(got, "<"+want+path+"?after=") {
+					t.Errorf("%q, %s: got status %d and links %q, want %s", external, path, rec.Code, got, want)
+				}
+			}
+		}
+	})
+}
+
 // The API lies at the root as well, and links lead to where one came from.
 func TestRoots(t *testing.T) {
 	simulate(t, func(w *world) {

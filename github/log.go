@@ -98,7 +98,7 @@ func (a *API) log(c *call, path string, also ...string) error {
 	for i := range found.Events {
 		out[i] = present(&found.Events[i])
 	}
-	if links := links(c.Request, &q, &found); links != "" {
+	if links := links(c, &q, &found); links != "" {
 		c.w.Header().Set("Link", links)
 	}
 	writeJSON(c.w, http.StatusOK, out)
@@ -137,32 +137,29 @@ func readQuery(values url.Values) (q control.EventQuery, err error) {
 }
 
 // links leads to the neighbours of a page. Clients read one line of it.
-func links(r *http.Request, q *control.EventQuery, found *control.FoundEvents) string {
+func links(c *call, q *control.EventQuery, found *control.FoundEvents) string {
 	var list []string
 	back := q.Before != ""
 	if found.More || back {
-		list = append(list, link(r, "next", "after", found.Next))
+		list = append(list, link(c, "next", "after", found.Next))
 	}
-	list = append(list, link(r, "first", "after", ""))
+	list = append(list, link(c, "first", "after", ""))
 	if found.More && back || q.After != "" {
-		list = append(list, link(r, "prev", "before", found.Previous))
+		list = append(list, link(c, "prev", "before", found.Previous))
 	}
 	return strings.Join(list, ", ")
 }
 
-func link(r *http.Request, rel, name, cursor string) string {
-	q := r.URL.Query()
+func link(c *call, rel, name, cursor string) string {
+	q := c.URL.Query()
 	q.Del("page")
 	for _, other := range []string{"after", "before"} {
 		q.Set(other, "")
 	}
 	q.Set(name, cursor)
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
+	path := c.URL.EscapedPath()
+	if asked, err := url.ParseRequestURI(c.RequestURI); err == nil {
+		path = asked.EscapedPath() // with or without the prefix
 	}
-	to := url.URL{Scheme: scheme, Host: r.Host, RawQuery: q.Encode()}
-	path, _, _ := strings.Cut(r.RequestURI, "?") // as it was asked, with or without the prefix
-	to.Path = path
-	return "<" + to.String() + `>; rel="` + rel + `"`
+	return "<" + c.origin + path + "?" + q.Encode() + `>; rel="` + rel + `"`
 }

@@ -25,6 +25,11 @@ type Config struct {
 	Logger  *slog.Logger
 	// Requests bounds those of each credential; nil: there is no limit.
 	Requests *quota.Requests
+	// External is where clients reach the server through a proxy, such as
+	// "https://sluice.example"; "" when they connect to it themselves. Links lead
+	// there: clients follow them with their tokens, which must not be sent in the
+	// clear because the proxy's own connection is not encrypted.
+	External string
 }
 
 // API answers requests below /api/v4. It may be used by several goroutines at once.
@@ -32,12 +37,13 @@ type API struct {
 	service  *control.Service
 	logger   *slog.Logger
 	requests *quota.Requests
+	external string
 	mux      *http.ServeMux
 }
 
 // New returns the API as a handler of /api/v4/.
 func New(cfg Config) *API {
-	a := &API{service: cfg.Service, logger: cfg.Logger, requests: cfg.Requests, mux: http.NewServeMux()}
+	a := &API{service: cfg.Service, logger: cfg.Logger, requests: cfg.Requests, external: cfg.External, mux: http.NewServeMux()}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
@@ -67,8 +73,20 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // call is one authenticated request.
 type call struct {
 	*http.Request
-	w  http.ResponseWriter
-	by control.Principal
+	w      http.ResponseWriter
+	by     control.Principal
+	origin string // what links begin with
+}
+
+// origin returns the scheme and host at which a client has reached the server.
+func (a *API) origin(r *http.Request) string {
+	switch {
+	case a.external != "":
+		return a.external
+	case r.TLS != nil:
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }
 
 // problem is an error in GitLab's form.
@@ -117,7 +135,7 @@ func (a *API) handle(do func(*call) error) http.HandlerFunc {
 			err = a.requests.Admit(w.Header(), by.Key())
 		}
 		if err == nil {
-			err = do(&call{Request: r, w: w, by: by})
+			err = do(&call{Request: r, w: w, by: by, origin: a.origin(r)})
 		}
 		if err != nil {
 			writeProblem(w, a.explain(r, err))

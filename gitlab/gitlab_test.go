@@ -176,6 +176,28 @@ func TestPagesOfLargeEvents(t *testing.T) {
 	})
 }
 
+// Behind a proxy links lead to where clients reach it, since they follow them with
+// their tokens.
+func TestLinksBehindAProxy(t *testing.T) {
+	simulate(t, func(w *world) {
+		t := w.t // of the simulation
+		w.fill()
+		for external, want := range map[string]string{"": "http://upstream:8080", "https://sluice.example": "https://sluice.example"} {
+			api := gitlab.New(gitlab.Config{Service: w.Service, External: external})
+			for _, query := range []string{"per_page=1", "per_page=1&pagination=keyset"} {
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v4/projects/acme%2Fplatform%2Fapi/audit_events?"+query, nil)
+				r.Host = "upstream:8080"
+				r.Header.Set("PRIVATE-TOKEN", w.AdminToken)
+				rec := httptest.NewRecorder()
+				api.ServeHTTP(rec, r)
+				if got := rec.Header().Get("Link"); !strings.HasPrefix(got, "<"+want+"/api/v4/projects/acme%2Fplatform%2Fapi/audit_events?") || strings.Contains(got, "upstream") != (external == "") {
+					t.Errorf("%q, %s: got status %d and links %q, want %s", external, query, rec.Code, got, want)
+				}
+			}
+		}
+	})
+}
+
 // Events of both vocabularies decode, and single ones are those of the lists.
 func TestEventsWithTheOfficialClient(t *testing.T) {
 	simulate(t, func(w *world) {

@@ -259,7 +259,7 @@ func (p *paging) describe(c *call, found *control.FoundEvents) {
 	if p.keyset {
 		if found.More {
 			h.Set("X-Next-Cursor", found.Next)
-			h.Set("Link", link(c.Request, "next", map[string]string{"cursor": found.Next}))
+			h.Set("Link", link(c, "next", map[string]string{"cursor": found.Next}))
 		}
 		if p.cursor != "" {
 			h.Set("X-Prev-Cursor", found.Previous)
@@ -267,7 +267,7 @@ func (p *paging) describe(c *call, found *control.FoundEvents) {
 		return
 	}
 	pageLink := func(rel string, page int) string {
-		return link(c.Request, rel, map[string]string{"page": strconv.Itoa(page), "per_page": strconv.Itoa(p.perPage)})
+		return link(c, rel, map[string]string{"page": strconv.Itoa(page), "per_page": strconv.Itoa(p.perPage)})
 	}
 	h.Set("X-Page", strconv.Itoa(p.page))
 	h.Set("X-Per-Page", strconv.Itoa(p.perPage))
@@ -287,17 +287,12 @@ func (p *paging) describe(c *call, found *control.FoundEvents) {
 
 // link returns a link to the same request with other parameters. Tokens in the
 // address are left out.
-func link(r *http.Request, rel string, set map[string]string) string {
-	q := r.URL.Query()
+func link(c *call, rel string, set map[string]string) string {
+	q := c.URL.Query()
 	q.Del("private_token")
 	q.Del("access_token")
 	for name, value := range set {
 		q.Set(name, value)
 	}
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	to := url.URL{Scheme: scheme, Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: q.Encode()}
-	return "<" + to.String() + `>; rel="` + rel + `"`
+	return "<" + c.origin + c.URL.EscapedPath() + "?" + q.Encode() + `>; rel="` + rel + `"`
 }

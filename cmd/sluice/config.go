@@ -50,6 +50,7 @@ type Config struct {
 	// ExternalURL is where browsers reach the pages, such as
 	// https://sluice.example.com, when a proxy stands in front: a scheme, a host
 	// and perhaps a port. With https, cookies are for encrypted connections alone.
+	// Links in answers to clients of GitHub and GitLab lead there, too.
 	// Default: none; browsers connect to Listen.
 	ExternalURL web.Origin
 	// TrustedProxy are the networks or addresses of proxies in front: what they

@@ -151,4 +151,24 @@ func TestPagesBehindProxy(t *testing.T) {
 	if got := mona.client.Jar.Cookies(at); len(got) != 1 || got[0].Name != "__Host-sluice" {
 		t.Errorf("got cookies %v for an encrypted connection, want that of the session", got)
 	}
+	if code := s.call("POST", "/api/v1/namespaces", `{"path":"acme"}`, nil); code != http.StatusCreated {
+		t.Fatalf("declare acme: got status %d", code)
+	}
+	for _, path := range []string{"/api/v3/enterprises/acme/audit-log", "/api/v4/audit_events"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+adminToken)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := res.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := res.Header.Get("Link"); !strings.HasPrefix(got, "<https://sluice.example.com"+path+"?") {
+			t.Errorf("%s: got status %d and links %q, want the external address", path, res.StatusCode, got)
+		}
+	}
 }

@@ -208,11 +208,11 @@ func (s *server) handlers(site *web.Site) (main, metricsOnly http.Handler, endle
 	others := http.NewServeMux()
 	others.Handle("/-/", site)
 	others.Handle("GET /{$}", http.RedirectHandler("/-/", http.StatusFound))
-	hub := github.New(github.Config{Service: s.parts.control, Logger: s.lg, Requests: requests})
+	hub := github.New(github.Config{Service: s.parts.control, Logger: s.lg, Requests: requests, External: s.cfg.ExternalURL.String()})
 	for _, path := range append(github.Roots(), github.Prefix+"/") {
 		others.Handle(path, hub)
 	}
-	others.Handle("/api/v4/", gitlab.New(gitlab.Config{Service: s.parts.control, Logger: s.lg, Requests: requests}))
+	others.Handle("/api/v4/", gitlab.New(gitlab.Config{Service: s.parts.control, Logger: s.lg, Requests: requests, External: s.cfg.ExternalURL.String()}))
 	others.Handle("/api/graphql", graphql.New(graphql.Config{
 		Service: s.parts.control, Logger: s.lg, Session: site.Session, Guard: site.Guard(), Requests: requests,
 	}))
