@@ -153,6 +153,10 @@ func (e *Export) Estimate(ctx context.Context) (n uint64, ok bool) {
 // behind returns the cut behind the event with an id.
 func (s *Service) behind(ctx context.Context, q index.Query, o ExportOptions) (cut, error) {
 	q.Clauses = append(q.Clauses[:len(q.Clauses):len(q.Clauses)], index.Clause{IDs: []string{o.AfterID}})
+	behind, err := s.behindLog(ctx, o.Partition) // before the page
+	if err != nil {
+		return nil, err
+	}
 	page, err := s.Page(ctx, q, PageOptions{Order: Oldest, Limit: 10})
 	if err != nil {
 		return nil, err
@@ -165,7 +169,7 @@ func (s *Service) behind(ctx context.Context, q index.Query, o ExportOptions) (c
 		}
 	}
 	switch {
-	case page.More && n < 2:
+	case page.More && n < 2, (behind || page.Incomplete) && n == 0:
 		return nil, sluice.Errorf(sluice.Busy, "the event could not be found in time").WithHint("try again, or send the cursor of an export as after")
 	case n == 0:
 		return nil, sluice.Errorf(sluice.Invalid, "the export has no event with that id").
@@ -175,6 +179,24 @@ func (s *Service) behind(ctx context.Context, q index.Query, o ExportOptions) (c
 			WithHint("send the id of an earlier event that is the only one of its id, and cut the file behind that one")
 	}
 	return s.cutBehind(ctx, at)
+}
+
+// behindLog reports whether the log has events of a partition, "" for any, that the index
+// does not know yet.
+func (s *Service) behindLog(ctx context.Context, partition string) (bool, error) {
+	for _, sh := range s.shelves {
+		if partition != "" && partition != sh.name {
+			continue
+		}
+		_, indexed, err := sh.look()
+		if err != nil {
+			return false, s.explain(ctx, err)
+		}
+		if lacks, err := s.lacks(ctx, sh.name, indexed, s.log.Stored(sh.name)); lacks || err != nil {
+			return lacks, err
+		}
+	}
+	return false, nil
 }
 
 // cutBehind returns the cut behind an event, in the order of exports.

@@ -231,6 +231,41 @@ func TestExportTrouble(t *testing.T) {
 	})
 }
 
+// An event that the index does not know yet, or cannot tell, is not one that the
+// export never had.
+func TestExportBehindWhatIsLate(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.fillUp()
+		w.stopSearch()
+		w.append(event{"acme", "user.login", "late"})
+		wantSame(t, "an export", w.take(w.export(everything(), ExportOptions{}), -1), w.inLog(nil))
+		busy := func(what, id string) {
+			t.Helper()
+			_, err := w.Export(t.Context(), everything(), ExportOptions{AfterID: id})
+			if e, ok := errors.AsType[*sluice.Error](err); !ok || e.Code != sluice.Busy {
+				t.Errorf("%s: got %v, want busy", what, err)
+			}
+		}
+		gate := make(chan struct{})
+		w.cfg.Pace = func(context.Context) { <-gate }
+		w.start()
+		synctest.Wait()
+		busy("not indexed yet", "late")
+		close(gate)
+		synctest.Wait()
+		wantSame(t, "indexed", w.take(w.export(everything(), ExportOptions{AfterID: "late"}), -1), []string{})
+		for _, sh := range w.shelves {
+			parts, indexed, _ := sh.look()
+			parts = slices.Clone(parts)
+			for i := range parts {
+				parts[i] = broken{parts[i]}
+			}
+			sh.show(parts, indexed)
+		}
+		busy("damaged", "late")
+	})
+}
+
 // Exports are compared with brute force over random corpora, chunks and queries.
 func TestExportAtRandom(t *testing.T) {
 	for seed := range uint64(20) {
