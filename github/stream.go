@@ -283,7 +283,10 @@ func (a *API) fill(c *call, enterprise string, in *request, v *vendor, t *target
 	case typeSplunk, typeCollector:
 		t.kind = "splunk"
 		config = map[string]any{"domain": v.Domain, "port": v.Port, "ssl_verify": v.SSLVerify == nil || *v.SSLVerify}
-		if in.Type == typeCollector && v.Path != "" {
+		switch {
+		case in.Type == typeSplunk:
+			config["path"] = splunkPath // a collector can become one
+		case v.Path != "":
 			config["path"] = v.Path
 		}
 		t.secrets["token"], err = open("encrypted_token", v.Token)
