@@ -24,6 +24,7 @@ import (
 	"github.com/sluicelog/sluice/destination/eventhubs"
 	"github.com/sluicelog/sluice/destination/s3"
 	"github.com/sluicelog/sluice/destination/splunk"
+	"github.com/sluicelog/sluice/destination/webhook"
 	"github.com/sluicelog/sluice/github"
 	"github.com/sluicelog/sluice/index"
 	"github.com/sluicelog/sluice/search"
@@ -43,7 +44,7 @@ func simulate(t *testing.T, f func(w *world)) {
 		cw := controltest.New(t, func(c *control.Config) {
 			s = search.New(search.Config{Log: c.Log, Engine: index.NewMemory()})
 			c.Search = s
-			c.Kinds = append(c.Kinds, splunk.New(), s3.Kind{}, eventhubs.Kind{})
+			c.Kinds = append(c.Kinds, splunk.New(), s3.Kind{}, eventhubs.Kind{}, webhook.Kind{})
 		})
 		ctx, stop := context.WithCancel(context.Background())
 		var wg sync.WaitGroup

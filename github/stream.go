@@ -100,8 +100,7 @@ func detailsOf(s *control.Stream) string {
 		return f.ProjectID
 	case f.URL != "":
 		_, rest, _ := strings.Cut(f.URL, "://")
-		host, _, _ := strings.Cut(rest, "/")
-		return host
+		return rest[:strings.IndexAny(rest+"/", "/?#")]
 	case f.Name != "":
 		return f.Name
 	}
