@@ -54,9 +54,7 @@ func (r *reader) read(ctx context.Context, v *view, hit index.Hit) (e Event, ok 
 	}
 	payload, err := b.Event(i)
 	if err != nil {
-		r.s.cfg.Logger.WarnContext(ctx, "event cannot be read", "partition", v.sh.name, "seq", hit.Seq, "err", err)
-		r.miss(v)
-		return Event{}, false, nil
+		return Event{}, false, r.damaged(ctx, v, hit.Seq, err)
 	}
 	describe(&r.event, &b.Header, b.Directory, i, payload)
 	r.terms.Read(&r.event)
@@ -121,6 +119,17 @@ func (r *reader) lost(v *view, seq uint64, next *eventlog.Outline) {
 	}
 	r.s.cfg.Logger.Warn("event is in the index and not in the log", "partition", v.sh.name, "seq", seq)
 	r.miss(v)
+}
+
+// damaged notes an event that nobody will read any more. Of a disk that is away or
+// has failed it returns the error: such an event is there.
+func (r *reader) damaged(ctx context.Context, v *view, seq uint64, err error) error {
+	if !errors.Is(err, eventlog.ErrDamaged) {
+		return err
+	}
+	r.s.cfg.Logger.WarnContext(ctx, "event cannot be read", "partition", v.sh.name, "seq", seq, "err", err)
+	r.miss(v)
+	return nil
 }
 
 func (r *reader) miss(v *view) {

@@ -174,8 +174,11 @@ func (f *feed) examine(ctx context.Context) (bool, error) {
 		f.next = seq + 1
 		return false, nil
 	}
-	f.next = seq + 1
-	return f.take(ctx, seq), nil
+	ok, err := f.take(ctx, seq)
+	if err == nil {
+		f.next = seq + 1
+	}
+	return ok, err
 }
 
 // load gets the block with a number, or the one behind it; none at the end.
@@ -217,25 +220,23 @@ func (f *feed) ahead(seq uint64) iter.Seq[int] {
 }
 
 // take makes an event ready if it is one that was asked for.
-func (f *feed) take(ctx context.Context, seq uint64) bool {
+func (f *feed) take(ctx context.Context, seq uint64) (bool, error) {
 	i := int(seq - f.o.First)
 	if !f.judge.may(f.o, i) {
-		return false
+		return false, nil
 	}
 	if !f.frames.Has(i) {
 		f.frames.Decode(f.ahead(seq))
 	}
 	payload, err := f.frames.Event(i)
 	if err != nil {
-		f.s.cfg.Logger.WarnContext(ctx, "event cannot be read", "partition", f.v.sh.name, "seq", seq, "err", err)
-		f.reader.miss(f.v)
-		return false
+		return false, f.reader.damaged(ctx, f.v, seq, err)
 	}
 	if (f.scan || f.again) && !f.judge.meets(f.o, i, payload) {
-		return false
+		return false, nil
 	}
 	f.ready, f.i, f.seq, f.accepted, f.payload = true, i, seq, f.o.Accepted.UnixMicro(), payload
-	return true
+	return true, nil
 }
 
 // describe returns the event at hand.

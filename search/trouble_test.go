@@ -14,7 +14,8 @@ import (
 	"github.com/sluicelog/sluice/index"
 )
 
-// sickDisk is a log's engine whose blocks cannot be read while fault is set.
+// sickDisk is a log's engine whose blocks, but for their directories, cannot be read
+// while fault is set.
 type sickDisk struct {
 	eventlog.Engine
 	fault atomic.Pointer[error]
@@ -42,7 +43,7 @@ func (p *sickPartition) Next(ctx context.Context, seq uint64) (eventlog.Stored, 
 }
 
 func (b *sickBlock) ReadAt(buf []byte, at int64) (int, error) {
-	if err := b.disk.fault.Load(); err != nil {
+	if err := b.disk.fault.Load(); err != nil && at != eventlog.HeaderSize {
 		return 0, *err
 	}
 	return b.ReaderAt.ReadAt(buf, at)
@@ -103,6 +104,44 @@ func TestLogCannotBeRead(t *testing.T) {
 		d.fault.Store(nil)
 		time.Sleep(time.Minute)
 		w.check("when it can be read again")
+	})
+}
+
+// Events that a disk which is away has are not missing; those that it has lost are.
+func TestEventsThatCannotBeRead(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.post(numbered("acme", "a", 9)...)
+		w.post(numbered("acme", "b", 9)...)
+		w.post(numbered("acme", "c", 9)...)
+		d := w.withSickDisk()
+		away, lost := errors.New("the disk is away"), fmt.Errorf("a sector: %w", eventlog.ErrDamaged)
+		for name, q := range map[string]index.Query{"all": everything(), "some": phrase(t, index.Everything(), pushes())} {
+			want := w.all(q, Oldest, 100)
+			e := w.export(q, ExportOptions{})
+			got := w.take(e, 1)
+			d.fault.Store(&away)
+			for err := error(nil); err == nil; {
+				var x *ExportedEvent
+				if x, err = e.Next(t.Context()); err == nil {
+					got = append(got, string(x.ID))
+				} else if !errors.Is(err, away) || e.Missing() != 0 {
+					t.Errorf("%s, export: got error %v and %d missing, want %v", name, err, e.Missing(), away)
+				}
+			}
+			if p, err := w.Page(t.Context(), q, PageOptions{}); !errors.Is(err, away) {
+				t.Errorf("%s: got %d events, %d missing and error %v, want %v", name, len(p.Events), p.Missing, err, away)
+			}
+			d.fault.Store(nil)
+			got = append(got, w.take(w.export(q, ExportOptions{After: e.Cursor()}), -1)...)
+			wantSame(t, name+", begun again at the cursor", got, want)
+			d.fault.Store(&lost)
+			e = w.export(q, ExportOptions{})
+			left := w.take(e, -1)
+			if p := w.want(q, PageOptions{}); len(left)+e.Missing() != len(want) || len(p.Events)+p.Missing != len(want) || e.Missing() == 0 {
+				t.Errorf("%s, with lost events: got %d exported and %d missing, a page of %d and %d missing, want %d", name, len(left), e.Missing(), len(p.Events), p.Missing, len(want))
+			}
+			d.fault.Store(nil)
+		}
 	})
 }
 
