@@ -22,6 +22,11 @@ func (r *root) create(ctx context.Context, c class, in input) (*payload, error) 
 		if err != nil {
 			return payload{}, err
 		}
+		free, err := r.choosing(ctx, spec.Namespace)
+		if err != nil {
+			return payload{}, err
+		}
+		defer free()
 		var s control.Stream
 		if err = r.checkPlace(ctx, spec.Namespace, spec.Kind, spec.Config, nil); err == nil {
 			s, err = r.service.CreateStream(ctx, callerOf(ctx).by, spec)

@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	gql "github.com/graph-gophers/graphql-go"
@@ -72,6 +73,7 @@ type API struct {
 	requests  *quota.Requests
 	catalogue []definition
 	running   chan struct{} // holds a value for each request whose queries are run
+	chosen    sync.Map      // by folded namespace: a channel that holds a value while somebody chooses a place
 }
 
 // New returns the API. It panics when the resolvers do not match the schema,

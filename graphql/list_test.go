@@ -94,3 +94,42 @@ func TestAdditionsAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestPlaceChosenAtOnce: of several requests at once that want to go to the same
+// place, one gets there.
+func TestPlaceChosenAtOnce(t *testing.T) {
+	simulate(t, func(t *testing.T, c *client) {
+		at := func(address string) int {
+			return strings.Count(c.run(`{ group(fullPath: "my-group") { externalAuditEventDestinations { nodes { destinationUrl } } } }`, nil), `"`+address+`"`)
+		}
+		many := func(query func(i int) string) {
+			var wg sync.WaitGroup
+			for i := range 20 {
+				wg.Go(func() { c.run(query(i), nil) })
+			}
+			wg.Wait()
+		}
+		many(func(int) string {
+			return `mutation { externalAuditEventDestinationCreate(input: { destinationUrl: "https://siem.example/same", groupPath: "my-group" }) { errors } }`
+		})
+		if n := at("https://siem.example/same"); n != 1 {
+			t.Errorf("created: got %d destinations, want 1", n)
+		}
+		var ids []string
+		for i := range 20 {
+			got := c.run(fmt.Sprintf(`mutation { groupAuditEventStreamingDestinationsCreate(input: { groupPath: "my-group", category: "http", config: { url: "https://siem.example/%d" } }) { externalAuditEventDestination { id } } }`, i), nil)
+			_, id, _ := strings.Cut(got, "ExternalStreamingDestination/")
+			id, _, _ = strings.Cut(id, `"`)
+			ids = append(ids, id)
+		}
+		many(func(i int) string {
+			if i%2 == 0 {
+				return `mutation { externalAuditEventDestinationUpdate(input: { id: "gid://gitlab/AuditEvents::ExternalAuditEventDestination/` + ids[i] + `", destinationUrl: "https://siem.example/other" }) { errors } }`
+			}
+			return `mutation { groupAuditEventStreamingDestinationsUpdate(input: { id: "gid://gitlab/AuditEvents::Group::ExternalStreamingDestination/` + ids[i] + `", config: { url: "https://siem.example/other" } }) { errors } }`
+		})
+		if n := at("https://siem.example/other"); n != 1 {
+			t.Errorf("changed: got %d destinations, want 1", n)
+		}
+	})
+}

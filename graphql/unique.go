@@ -29,10 +29,30 @@ func (c *config) place(kind string) (place, field string) {
 	return "", ""
 }
 
+// choosing has those who choose a place in a namespace wait for each other: two who
+// look at once would both find it free. The caller calls free when the place is
+// stored, or not wanted.
+func (r *root) choosing(ctx context.Context, namespace string) (free func(), err error) {
+	one, _ := r.chosen.LoadOrStore(sluice.FoldNamespace(namespace), make(chan struct{}, 1))
+	turn := one.(chan struct{})
+	select {
+	case turn <- struct{}{}:
+		callerOf(ctx).forget() // what was read before
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// places reports whether an update may send the stream to another place.
+func (in *input) places(c class) bool {
+	return in.Config.set || c.legacy() && (in.DestinationURL.set || in.BucketName.set || in.GoogleProjectIDName.set || in.LogIDName.set)
+}
+
 // checkPlace refuses a stream that would go where another one of the namespace
 // goes, as GitLab does: a script that runs twice must not have everything sent
 // twice. Sluice's own API allows it, to send a part again. A stream that keeps its
-// place is not asked.
+// place is not asked. Whoever asks is choosing.
 func (r *root) checkPlace(ctx context.Context, namespace, kind string, sent json.RawMessage, now *destination) error {
 	var next config
 	id, before := sluice.StreamID(0), ""

@@ -16,6 +16,13 @@ func (r *root) update(ctx context.Context, c class, in input) (*payload, error) 
 		if err != nil {
 			return payload{}, err
 		}
+		if in.places(c) && control.ChangesStreams(callerOf(ctx).by, old.stream.Namespace) == nil {
+			free, err := r.choosing(ctx, old.stream.Namespace)
+			if err != nil {
+				return payload{}, err
+			}
+			defer free()
+		}
 		d, err := r.edit(ctx, c, old.stream.ID, func(d *destination) (control.StreamPatch, error) {
 			patch, err := in.patch(c, d.stream.Kind)
 			if err == nil && patch.Config != nil {
