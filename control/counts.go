@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,9 +18,6 @@ const (
 	countEvery   = time.Minute // between two times that counts are stored
 	countBatch   = 200         // records stored with one sync
 	countHours   = 8 * 24      // that are kept: a week, and a day for those who ask late
-	// manyPairs of namespace and type that are not stored yet are stored at once,
-	// and with twice as many, new ones are summed.
-	manyPairs = 32 << 10
 	// storeShare is the part of the time that is spent with storing at most: as
 	// one of so many.
 	storeShare = 10
@@ -45,11 +41,10 @@ type counter struct {
 	block  blockPairs
 
 	mu    sync.Mutex
-	seq   uint64  // all events up to it are in a record, in round or in fresh
-	fresh tallies // what no round has taken yet
-	pairs int     // in fresh
-	round *round  // that is being stored, nil for none
-	turns uint64  // rounds begun, and rounds ended
+	seq   uint64 // all events up to it are in a record, in round or in fresh
+	fresh *fresh // what no round has taken yet
+	round *round // that is being stored, nil for none
+	turns uint64 // rounds begun, and rounds ended
 }
 
 // hourOf names an hour, in hours since 1970, of a folded top-level namespace; the
@@ -59,18 +54,8 @@ type hourOf struct {
 	top  string
 }
 
-// tallies holds counts by hour and top-level namespace.
-type tallies map[int64]map[string]*tally
-
-// round is what is stored together.
-type round struct {
-	upto  uint64
-	hours tallies
-	done  map[hourOf]bool
-}
-
 func newCounter(s *Service, partition string) *counter {
-	return &counter{s: s, partition: partition, kick: make(chan struct{}, 1), known: map[hourOf]uint64{}, fresh: tallies{}}
+	return &counter{s: s, partition: partition, kick: make(chan struct{}, 1), known: map[hourOf]uint64{}, fresh: newFresh()}
 }
 
 // countedRecord is up to where the records of a partition count.
@@ -134,23 +119,21 @@ func (c *counter) add(ctx context.Context, b *eventlog.Outline) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seq = b.Last()
-	full := c.pairs >= 2*manyPairs
 	names := internTypes(b.Types)
 	all := make([]uint64, len(b.Types))
 	for _, p := range pairs {
 		ns := &b.Namespaces[p.namespace]
 		all[p.eventType] += uint64(p.n)
 		if top := b.Tops[ns.Top].Name; top != sluice.Instance && !skip[ns.Top] {
-			c.pairs += c.tally(top, hour).add(ns.Folded[len(top):], names[p.eventType], uint64(p.n), full)
+			c.fresh.add(hour, ns.Folded, len(top), names[p.eventType], uint64(p.n))
 		}
 	}
 	if !skip[len(b.Tops)] {
-		instance := c.tally(sluice.Instance, hour)
 		for i, n := range all {
-			c.pairs += instance.add("", names[i], n, full)
+			c.fresh.add(hour, sluice.Instance, len(sluice.Instance), names[i], n)
 		}
 	}
-	if c.pairs >= manyPairs {
+	if c.fresh.many(1) {
 		poke(c.kick)
 	}
 	return nil
@@ -161,21 +144,6 @@ func poke(c chan<- struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// tally returns the tally of an hour that is not stored yet. c is locked.
-func (c *counter) tally(top string, hour int64) *tally {
-	byTop := c.fresh[hour]
-	if byTop == nil {
-		byTop = map[string]*tally{}
-		c.fresh[hour] = byTop
-	}
-	t := byTop[top]
-	if t == nil {
-		t = &tally{}
-		byTop[strings.Clone(top)] = t // the block is not kept in memory
-	}
-	return t
 }
 
 // counted says of each top-level namespace of the block, and lastly of the

@@ -86,8 +86,11 @@ func BenchmarkStoreCounts(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		for _, byTop := range c.fresh {
-			tenants = len(byTop)
+		tenants = 0
+		for i := range c.fresh.names.list {
+			if c.fresh.names.list[i].top == uint32(i) {
+				tenants++
+			}
 		}
 		c.seq = uint64(b.N) + c.seq + 1 // a later round than the one before
 		if err := c.store(b.Context()); err != nil {
@@ -108,15 +111,15 @@ func BenchmarkReadCounts(b *testing.B) {
 		}
 	}
 	const top, last = "tenant-0", 500_000
-	for _, byTop := range c.fresh {
-		value := byTop[top].encode()
+	for _, tally := range c.fresh.tallies(top) {
+		value := tally.encode()
 		for i := range int64(maxCountHours) {
 			if errs := c.s.store.Apply(b.Context(), store.Change{Key: c.key(hourOf{last - i, top}), Value: value}); errs != nil && errs[0] != nil {
 				b.Fatal(errs[0])
 			}
 		}
 	}
-	c.fresh = tallies{}
+	c.fresh = newFresh()
 	for b.Loop() {
 		sum := &countSum{top: top, scope: top, types: true, namespaces: true, hours: map[int64]*HourCounts{}}
 		if err := c.each(b.Context(), top, last-maxCountHours+1, maxCountHours, sum.add); err != nil {

@@ -111,14 +111,15 @@ func (c *counter) sum(turns uint64, top string, since int64, stored []*tally, f 
 	if c.turns != turns {
 		return false
 	}
+	fresh := c.fresh.tallies(top)
 	for i, t := range stored {
 		hour := since + int64(i)
 		f(hour, t)
-		if fresh := c.fresh[hour][top]; fresh != nil {
-			f(hour, fresh)
+		if t := fresh[hour]; t != nil {
+			f(hour, t)
 		}
 		if r := c.round; r != nil && t.upto < r.upto {
-			if under := r.hours[hour][top]; under != nil {
+			if under := r.tally(hourOf{hour, top}); under != nil {
 				f(hour, under)
 			}
 		}

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -68,57 +67,43 @@ func (c *counter) store(ctx context.Context) error {
 func (c *counter) begin() *round {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.round == nil && len(c.fresh) > 0 {
-		c.round = &round{upto: c.seq, hours: c.fresh, done: map[hourOf]bool{}}
-		c.fresh, c.pairs = tallies{}, 0
+	if c.round == nil && len(c.fresh.counts) > 0 {
+		c.round = c.fresh.round(c.seq)
+		c.fresh = newFresh()
 		c.turns++
 	}
 	return c.round
 }
 
-// left lists what is not stored yet.
-func (r *round) left() []hourOf {
-	var out []hourOf
-	for hour, byTop := range r.hours {
-		for top := range byTop {
-			if h := (hourOf{hour, top}); !r.done[h] {
-				out = append(out, h)
-			}
-		}
-	}
-	slices.SortFunc(out, func(a, b hourOf) int { return cmp.Or(cmp.Compare(a.hour, b.hour), cmp.Compare(a.top, b.top)) })
-	return out
-}
-
 // storeHours adds what a round counted to the records of the hours.
-func (c *counter) storeHours(ctx context.Context, r *round, batch []hourOf) error {
-	var changed []hourOf
+func (c *counter) storeHours(ctx context.Context, r *round, batch []*group) error {
+	var changed []*group
 	var changes []store.Change
 	var errs []error
-	for _, h := range batch {
-		stored, version, err := c.loadTally(ctx, h)
+	for _, g := range batch {
+		stored, version, err := c.loadTally(ctx, g.hourOf)
 		switch {
 		case err != nil:
 			errs = append(errs, err)
 			continue
 		case stored.upto >= r.upto:
-			r.done[h] = true // it was stored before, and the answer lost
+			g.done = true // it was stored before, and the answer lost
 			continue
 		}
-		stored.merge(r.hours[h.hour][h.top])
+		r.merge(g, stored)
 		stored.upto = r.upto
-		changed, changes = append(changed, h), append(changes, store.Change{Key: c.key(h), Value: stored.encode(), Version: version})
+		changed, changes = append(changed, g), append(changes, store.Change{Key: c.key(g.hourOf), Value: stored.encode(), Version: version})
 	}
 	if len(changes) == 0 {
 		return errors.Join(errs...)
 	}
 	applied := c.s.store.Apply(ctx, changes...)
-	for i, h := range changed {
+	for i, g := range changed {
 		if applied != nil && applied[i] != nil {
 			errs = append(errs, applied[i])
 			continue
 		}
-		r.done[h] = true
+		g.done = true
 	}
 	return errors.Join(errs...)
 }

@@ -54,37 +54,28 @@ func internTypes(types []eventlog.Type) []typeName {
 	return out
 }
 
-const fewRows = 8
+const fewRows = 32
 
-func (t *tally) merge(o *tally) {
-	for i := range o.rows {
-		for _, c := range o.rows[i].cells {
-			t.add(o.rows[i].path, c.name, c.n, false)
-		}
-	}
-}
-
-// add counts n events, and returns by how many pairs the tally grew. A full one
-// grows no more than it must.
-func (t *tally) add(path string, eventType typeName, n uint64, full bool) int {
+// add counts n events, within the bounds.
+func (t *tally) add(path string, eventType typeName, n uint64) {
 	at := t.find(path)
-	if at < 0 && path != "" && (full || len(t.rows) >= maxCountNamespaces || t.names+len(path) > maxCountNames) {
+	if at < 0 && path != "" && (len(t.rows) >= maxCountNamespaces || t.names+len(path) > maxCountNames) {
 		path = otherNamespaces
 		at = t.find(path)
 	}
 	if at >= 0 && t.rows[at].count(eventType, n) {
-		return 0
+		return
 	}
-	if path != otherNamespaces && (full || t.pairs >= maxCountPairs || t.names+len(eventType.Value()) > maxCountNames) {
-		return t.add(otherNamespaces, eventType, n, full)
+	if path != otherNamespaces && (t.pairs >= maxCountPairs || t.names+len(eventType.Value()) > maxCountNames) {
+		t.add(otherNamespaces, eventType, n)
+		return
 	}
-	if full || at >= 0 && len(t.rows[at].cells) >= maxCountTypes || t.names+len(eventType.Value()) > maxCountNames {
+	if at >= 0 && len(t.rows[at].cells) >= maxCountTypes || t.names+len(eventType.Value()) > maxCountNames {
 		if eventType = otherType; at >= 0 && t.rows[at].count(eventType, n) {
-			return 0
+			return
 		}
 	}
 	t.put(path, eventType, n)
-	return 1
 }
 
 // put adds a pair that is not there, whatever the bounds.
