@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -153,36 +154,40 @@ func (e *Export) Estimate(ctx context.Context) (n uint64, ok bool) {
 // behind returns the cut behind the event with an id.
 func (s *Service) behind(ctx context.Context, q index.Query, o ExportOptions) (cut, error) {
 	q.Clauses = append(q.Clauses[:len(q.Clauses):len(q.Clauses)], index.Clause{IDs: []string{o.AfterID}})
-	behind, err := s.behindLog(ctx, o.Partition) // before the page
-	if err != nil {
-		return nil, err
-	}
-	page, err := s.Page(ctx, q, PageOptions{Order: Oldest, Limit: 10})
-	if err != nil {
-		return nil, err
-	}
-	var at *Event
-	n := 0
-	for i := range page.Events {
-		if o.Partition == "" || o.Partition == page.Events[i].Partition {
-			at, n = &page.Events[i], n+1
+	for tries := 0; ; tries++ {
+		late, err := s.behindLog(ctx, o.Partition) // before the page
+		if err != nil {
+			return nil, err
+		}
+		page, err := s.Page(ctx, q, PageOptions{Order: Oldest, Limit: 10})
+		if err != nil {
+			return nil, err
+		}
+		found := slices.DeleteFunc(page.Events, func(e Event) bool { return o.Partition != "" && o.Partition != e.Partition })
+		if len(found) > 0 || !late || tries == lateTries || !sleep(ctx, latePause) {
+			return s.behindOnly(ctx, found, page.More && len(found) < 2 || (late || page.Incomplete) && len(found) == 0)
 		}
 	}
+}
+
+// behindOnly returns the cut behind the only event that was found with an id; there
+// may be others when it is unsure.
+func (s *Service) behindOnly(ctx context.Context, found []Event, unsure bool) (cut, error) {
 	switch {
-	case page.More && n < 2, (behind || page.Incomplete) && n == 0:
+	case unsure:
 		return nil, sluice.Errorf(sluice.Busy, "the event could not be found in time").WithHint("try again, or send the cursor of an export as after")
-	case n == 0:
+	case len(found) == 0:
 		return nil, sluice.Errorf(sluice.Invalid, "the export has no event with that id").
 			WithHint("send the id of an event as it stands in the export, with the parameters of that one; or begin again without after_id")
-	case n > 1:
+	case len(found) > 1:
 		return nil, sluice.Errorf(sluice.Conflict, "the export has several events with that id").
 			WithHint("send the id of an earlier event that is the only one of its id, and cut the file behind that one")
 	}
-	return s.cutBehind(ctx, at)
+	return s.cutBehind(ctx, &found[0])
 }
 
-// behindLog reports whether the log has events of a partition, "" for any, that the index
-// does not know yet.
+// behindLog reports whether the log has events of a partition, "" for any, that the
+// index does not know yet.
 func (s *Service) behindLog(ctx context.Context, partition string) (bool, error) {
 	for _, sh := range s.shelves {
 		if partition != "" && partition != sh.name {

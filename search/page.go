@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 
@@ -152,19 +153,35 @@ func (w *walk) startBehind(o *PageOptions) error {
 // run fills the page. It searches until ctx ends; all is for what has to be done
 // then, so that what was found is not lost.
 func (w *walk) run(ctx, all context.Context) error {
-	var err error
-	if w.views, err = w.s.look(w.q, w.only); err != nil {
+	if err := w.begin(ctx); err != nil {
 		return err
 	}
 	w.reader, w.events, w.bytes, w.skip = reader{s: w.s, exact: w.exact}, nil, 0, w.first
-	for _, v := range w.views {
-		v.start(w.start, w.up)
-		if err := w.s.reaches(ctx, v); err != nil {
+	for w.more = true; w.more && len(w.events) < w.limit && w.bytes < MaxPageBytes; {
+		if err := w.round(ctx, all); err != nil {
 			return err
 		}
 	}
-	for w.more = true; w.more && len(w.events) < w.limit && w.bytes < MaxPageBytes; {
-		if err := w.round(ctx, all); err != nil {
+	return nil
+}
+
+// begin looks at what is indexed. It waits a moment for what lies below the cut.
+func (w *walk) begin(ctx context.Context) error {
+	for tries := 0; ; tries++ {
+		err := w.look(ctx)
+		if !errors.Is(err, errBehind) || tries == lateTries || !sleep(ctx, latePause) {
+			return err
+		}
+	}
+}
+
+func (w *walk) look(ctx context.Context) (err error) {
+	if w.views, err = w.s.look(w.q, w.only); err != nil {
+		return err
+	}
+	for _, v := range w.views {
+		v.start(w.start, w.up)
+		if err := w.s.reaches(ctx, v); err != nil {
 			return err
 		}
 	}

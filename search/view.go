@@ -81,6 +81,13 @@ func (v *view) start(c cut, up bool) {
 	v.high = v.low
 }
 
+// lateTries is how often something is looked for that an index which is late may know
+// soon, each latePause.
+const (
+	lateTries = 50
+	latePause = 20 * time.Millisecond
+)
+
 // errBehind says that a search begins where the index has not got to.
 var errBehind = errors.New("the index is behind the cursor")
 
