@@ -198,6 +198,48 @@ func TestLinksBehindAProxy(t *testing.T) {
 	})
 }
 
+// The cursors of both directions lead over the same pages.
+func TestCursorsThereAndBack(t *testing.T) {
+	simulate(t, func(w *world) {
+		t := w.t // of the simulation
+		w.fill()
+		page := func(cursor string) (body string, h http.Header) {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v4/groups/acme/audit_events?pagination=keyset&per_page=10&cursor="+cursor, nil)
+			r.Header.Set("PRIVATE-TOKEN", w.AdminToken)
+			rec := httptest.NewRecorder()
+			w.api.ServeHTTP(rec, r)
+			if rec.Code != http.StatusOK {
+				t.Errorf("cursor %q: got status %d with %s", cursor, rec.Code, rec.Body)
+			}
+			return rec.Body.String(), rec.Header()
+		}
+		var there, back []string
+		var h http.Header
+		for cursor := ""; cursor != "" || there == nil; cursor = h.Get("X-Next-Cursor") {
+			var body string
+			body, h = page(cursor)
+			there = append(there, body)
+		}
+		back = append(back, there[len(there)-1])
+		for range len(there) {
+			cursor := h.Get("X-Prev-Cursor")
+			if cursor == "" {
+				break
+			}
+			var body string
+			body, h = page(cursor)
+			back = append(back, body)
+			if h.Get("X-Next-Cursor") == "" || h.Get("Link") == "" {
+				t.Errorf("page %d from the end: nothing leads on", len(back))
+			}
+		}
+		slices.Reverse(back)
+		if len(there) != 5 || !slices.Equal(there, back) {
+			t.Errorf("got %d pages there and %d back, want the same five", len(there), len(back))
+		}
+	})
+}
+
 // Events of both vocabularies decode, and single ones are those of the lists.
 func TestEventsWithTheOfficialClient(t *testing.T) {
 	simulate(t, func(w *world) {

@@ -246,23 +246,37 @@ func (p *paging) narrow(q *control.EventQuery) {
 	if p.oldest {
 		q.Order = control.OldestFirst
 	}
-	if p.keyset {
+	switch before, back := p.before(); {
+	case back:
+		q.Before = before
+	case p.keyset:
 		q.After = p.cursor
-	} else {
+	default:
 		q.Skip = (p.page - 1) * p.perPage
 	}
+}
+
+// backwards begins the cursors of pages that come before another one. The parameter
+// is the same for both directions, and no cursor of the search has a dot.
+const backwards = "p."
+
+// before returns what leads to the page before another one, if that is asked for.
+func (p *paging) before() (cursor string, ok bool) {
+	cursor, ok = strings.CutPrefix(p.cursor, backwards)
+	return cursor, ok && p.keyset && cursor != ""
 }
 
 // describe adds the headers that lead to other pages.
 func (p *paging) describe(c *call, found *control.FoundEvents) {
 	h := c.w.Header()
 	if p.keyset {
-		if found.More {
+		_, back := p.before()
+		if found.More || back {
 			h.Set("X-Next-Cursor", found.Next)
 			h.Set("Link", link(c, "next", map[string]string{"cursor": found.Next}))
 		}
-		if p.cursor != "" {
-			h.Set("X-Prev-Cursor", found.Previous)
+		if p.cursor != "" && (found.More || !back) {
+			h.Set("X-Prev-Cursor", backwards+found.Previous)
 		}
 		return
 	}
