@@ -293,6 +293,9 @@ func (s *Service) patchDestination(ctx context.Context, p Principal, old, next *
 	if merged, err = s.checkConfig(ctx, p, kind, config, merged, after); err != nil {
 		return nil, err
 	}
+	if err := keepsReceiver(kind, config, merged, secrets, patch.Secrets); err != nil {
+		return nil, err
+	}
 	names := changedSecrets(secrets, after)
 	headers, err := changedHeaders(config, merged)
 	if err != nil {

@@ -18,6 +18,15 @@ type Hosted interface {
 	Hosts(config json.RawMessage) []string
 }
 
+// Bearing is implemented by kinds that send secrets as they are: whoever answers at
+// the hosts of the configuration knows them then. Owners cannot read secrets, and so
+// none that is stored goes to a host that it was not entered for.
+type Bearing interface {
+	Hosted
+	// BearerSecrets names those secrets, without any that owners can read.
+	BearerSecrets() []string
+}
+
 // CheckHosts applies the dialer's rules to the hosts of a checked configuration.
 // It returns a *[sluice.Error] with code Invalid when an address is refused. A
 // name that cannot be looked up passes.

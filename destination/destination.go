@@ -19,7 +19,7 @@ import (
 )
 
 // Kind is a type of destination, "http" for example. It holds no state. Those on
-// offer also implement [Described], and [Hosted] or [HostedBySecret].
+// offer also implement [Described], and [Hosted], [Bearing] or [HostedBySecret].
 type Kind interface {
 	// Name is the kind's name in the API.
 	Name() string

@@ -38,6 +38,21 @@ type sunk struct {
 
 func (k sunk) Form() destination.Form { return k.Kind.(destination.Described).Form() }
 
+// BearerSecrets and Hosts are those of the kind.
+func (k sunk) BearerSecrets() []string {
+	if b, ok := k.Kind.(destination.Bearing); ok {
+		return b.BearerSecrets()
+	}
+	return nil
+}
+
+func (k sunk) Hosts(config json.RawMessage) []string {
+	if h, ok := k.Kind.(destination.Hosted); ok {
+		return h.Hosts(config)
+	}
+	return nil
+}
+
 func (k sunk) Open(_ json.RawMessage, secrets destination.Secrets, env destination.Env) (destination.Destination, error) {
 	return k.sink.Open(json.RawMessage(`{"host":"sink.example"}`), secrets, env)
 }

@@ -2,15 +2,18 @@ package web_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/control/controltest"
 	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/secret"
 )
 
 // kindCase is what is entered for a kind.
@@ -322,6 +325,43 @@ func TestSecretsOfAFormThatAreNoLongerKept(t *testing.T) {
 		b.follows(b.do("POST", another, form), tabPath+"?notice=stream_repeated")
 		if got := b.stream(2).Secrets["signing_secret"]; got != "set" {
 			t.Errorf("got the signing secret %q, want it set", got)
+		}
+	})
+}
+
+// A token that is stored goes to no other host unless it is entered again: who may
+// change a stream could read it there.
+func TestStoredTokenAndAnotherHost(t *testing.T) {
+	simulateStreams(t, func(t *testing.T, b *browser, sink *controltest.Kind) {
+		const token = "77d0c1e5-3f0e-4f0b-8c55-6f1f0a3be9d2"
+		b.secrets = append(b.secrets, token)
+		made, err := b.Service.CreateStream(t.Context(), b.Admin, control.StreamSpec{Namespace: "acme", Kind: "splunk", Name: "one",
+			Config: json.RawMessage(`{"domain":"splunk.example.com"}`), Secrets: map[string]secret.Text{"token": token}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, checks := fmt.Sprint(tabPath, "/", made.ID), sink.Checks()
+		for _, do := range []string{"check", "save"} {
+			form := with(b.get(200, one).form(t, one), "config.domain", "eve.example.com", "do", do)
+			b.post(422, one, form, "Token has to be entered again, because it would go to another host.", `value="eve.example.com"`)
+		}
+		if st := b.stream(made.ID); st.Version != made.Version || sink.Checks() != checks {
+			t.Errorf("got version %d and %d checks, want that nothing is done", st.Version, sink.Checks()-checks)
+		}
+		form := with(b.get(200, one).form(t, one), "config.domain", "Splunk.example.com", "config.port", "443", "do", "save")
+		b.follows(b.do("POST", one, form), one+"?notice=stream_saved")
+		form = with(b.get(200, one).form(t, one), "config.domain", "other.example.com", "secrets.token", token, "do", "save")
+		b.follows(b.do("POST", one, form), one+"?notice=stream_saved")
+		if got := string(b.stream(made.ID).Config); !strings.Contains(got, "other.example.com") {
+			t.Errorf("got the configuration %s, want the other host", got)
+		}
+		replay, err := b.Service.CreateStream(t.Context(), b.Admin, control.StreamSpec{CopyOf: made.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = b.Service.UpdateStream(t.Context(), b.Admin, replay.ID, control.StreamPatch{Config: json.RawMessage(`{"domain":"eve.example.com"}`)})
+		if e, ok := errors.AsType[*sluice.Error](err); !ok || e.Code != sluice.Invalid {
+			t.Errorf("a copy: got %v, want it invalid", err)
 		}
 	})
 }

@@ -23,8 +23,8 @@ import (
 type Kind struct{ packers *destination.Packers }
 
 var (
-	_ destination.Kind   = Kind{}
-	_ destination.Hosted = Kind{}
+	_ destination.Kind    = Kind{}
+	_ destination.Bearing = Kind{}
 )
 
 // New returns a Kind whose collectors share their [destination.Packers].
@@ -56,6 +56,9 @@ func (Kind) Hosts(config json.RawMessage) []string {
 	}
 	return []string{c.Domain}
 }
+
+// BearerSecrets returns the token, which goes along with each request.
+func (Kind) BearerSecrets() []string { return []string{Token} }
 
 // Open implements [destination.Kind].
 func (k Kind) Open(config json.RawMessage, secrets destination.Secrets, env destination.Env) (destination.Destination, error) {
