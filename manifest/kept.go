@@ -109,6 +109,9 @@ func (c *carrier) withText(k *kept, create func(text string) error) (remark stri
 		return "", create(k.given.value)
 	}
 	path := filepath.Join(c.dir, k.file)
+	if err := vacant(path); err != nil { // since the plan was made, another run may have been here
+		return "", fmt.Errorf("keep a secret: %w: somebody else has created it meanwhile", err)
+	}
 	text, err := keep(path+unfinished, k.make)
 	if err != nil {
 		return "", fmt.Errorf("keep a secret: %w", err)
@@ -116,10 +119,25 @@ func (c *carrier) withText(k *kept, create func(text string) error) (remark stri
 	if err := create(text); err != nil {
 		return "", err
 	}
-	if err := os.Rename(path+unfinished, path); err != nil {
+	if err = vacant(path); err == nil {
+		err = os.Rename(path+unfinished, path)
+	}
+	if err != nil {
 		return "", fmt.Errorf("keep a secret: it was created, and its secret is in %s: %w", path+unfinished, err)
 	}
 	return "its secret is in " + path, nil
+}
+
+// vacant reports, as nil, that there is no file, whose secret would be lost.
+func vacant(path string) error {
+	_, err := os.Lstat(path)
+	switch {
+	case err == nil:
+		return fmt.Errorf("%s is there", path)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	}
+	return err
 }
 
 // keep returns the text in a file, which it makes unless an earlier run, or one at

@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/sluicelog/sluice/client"
+	"github.com/sluicelog/sluice/manifest"
 )
 
 const people = `version: 1
@@ -151,6 +156,48 @@ func TestApplyKeepsSecretsOverACrash(t *testing.T) {
 	// The secret of a token that was revoked is not used again.
 	a.call("DELETE", "/api/v1/tokens/"+a.tokenID("gitlab.acme.example"), "", nil)
 	a.want(exitUsage, "", "holds the secret of an earlier one: move that file away", "people.yaml", "--secret-dir", filepath.Join(a.dir, "secrets"))
+}
+
+// Of two runs at once that keep what they make in one folder, the slower one neither
+// makes a second token nor writes over the secret of the first.
+func TestApplyKeepsSecretsOfOthers(t *testing.T) {
+	a := newApplied(t)
+	c, err := client.New(client.Config{Server: a.url, Token: adminToken})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := func(file, tokens string) *manifest.Plan {
+		a.write(file, "version: 1\nnamespace: acme\ntokens: "+tokens+"\n")
+		m, err := (&applying{env: &Env{}, files: []string{filepath.Join(a.dir, file)}}).read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := (&manifest.Planner{Client: c, Now: time.Now}).Plan(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	slow, fast := plan("two.yaml", "[{name: other}, {name: emitter}]"), plan("one.yaml", "[{name: emitter}]")
+	how := manifest.Carrying{Client: c, SecretDir: filepath.Join(a.dir, "secrets")}
+	between := how
+	between.Done = func(*manifest.Change, string) {
+		if made, err := fast.Carry(t.Context(), how); made != 1 || err != nil {
+			t.Errorf("the fast one: got %d, %v, want it done", made, err)
+		}
+	}
+	made, err := slow.Carry(t.Context(), between)
+	if made != 1 || err == nil || !strings.Contains(err.Error(), "emitter.token is there: somebody else has created it meanwhile") {
+		t.Errorf("the slow one: got %d, %v, want that somebody was faster", made, err)
+	}
+	var list struct{ Tokens []struct{ Name string } }
+	a.call("GET", "/api/v1/tokens", "", &list)
+	if n := strings.Count(fmt.Sprint(list), "emitter"); n != 1 {
+		t.Errorf("got %d tokens, want one", n)
+	}
+	if status := a.as(a.secret("acme/emitter.token"), "POST", "/api/v1/events", `{"action":"x","repo":"acme/web"}`); status != http.StatusOK {
+		t.Errorf("post with the secret that was kept: got status %d, want 200", status)
+	}
 }
 
 func (a *applied) tokenID(name string) string {
