@@ -182,7 +182,7 @@ func (s *Service) statusOf(ctx context.Context, sh *shelf) Status {
 // lag returns how far an index that covers the log up to a number is behind.
 func (s *Service) lag(ctx context.Context, partition string, indexed, stored uint64) (uint64, time.Duration) {
 	next := max(indexed+1, s.log.First(partition))
-	if next > stored {
+	if next > stored || !s.readable(partition, next) {
 		return 0, 0
 	}
 	var late time.Duration

@@ -145,6 +145,42 @@ func TestEventsThatCannotBeRead(t *testing.T) {
 	})
 }
 
+// An index that has come to a damaged end of the log has got to its end: it lags no
+// more, and pages and ids are not kept waiting for what will never be read.
+func TestDamagedEndOfTheLog(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.stopSearch()
+		w.cfg.ChunkEvents = 1000 // no chunk
+		w.start()
+		for i := range 5 {
+			w.post(event{"acme", "user.login", fmt.Sprint("e", i)})
+		}
+		first := w.want(everything(), PageOptions{Limit: 1})
+		w.stopSearch()
+		w.stopLog()
+		w.stored = w.stored.Restart(eventlog.MemoryOptions{Log: logID()})
+		w.openLog(nil)
+		for seq := uint64(4); seq <= 5; seq++ {
+			o, err := w.log.Outline(t.Context(), "audit", seq)
+			if err != nil || !w.stored.Corrupt("audit", seq, o.Size()-3) {
+				t.Fatalf("nothing is damaged: %v", err)
+			}
+		}
+		w.start()
+		synctest.Wait()
+		time.Sleep(time.Hour)
+		if st := w.Status(t.Context())[0]; st.Indexed != 3 || st.Lag != 0 || w.Lag(t.Context()) != 0 {
+			t.Errorf("got status %+v and %s behind, want no lag", st, w.Lag(t.Context()))
+		}
+		wantSame(t, "behind a cursor", idsOf(w.want(everything(), PageOptions{After: first.Next})), []string{"e2", "e1", "e0"})
+		if _, err := w.Export(t.Context(), everything(), ExportOptions{AfterID: "e4"}); !isInvalid(err) {
+			t.Errorf("behind the id of what cannot be read: got %v, want invalid", err)
+		}
+		w.post(event{"acme", "user.login", "next"})
+		wantSame(t, "with another event", idsOf(w.want(everything(), PageOptions{})), []string{"next", "e2", "e1", "e0"})
+	})
+}
+
 // A full disk keeps neither expired chunks from being unseen, nor others from being
 // found; they are removed when there is space.
 func TestFullDiskAtExpiry(t *testing.T) {

@@ -106,10 +106,10 @@ func (s *Service) reaches(ctx context.Context, v *view) error {
 	return err
 }
 
-// lacks reports whether the log has events behind those that are indexed, up to a
-// number.
+// lacks reports whether the log has events that can be read behind those that are
+// indexed, up to a number.
 func (s *Service) lacks(ctx context.Context, partition string, indexed, upto uint64) (bool, error) {
-	if indexed >= upto {
+	if indexed >= upto || !s.readable(partition, indexed+1) {
 		return false, nil
 	}
 	o, err := s.log.Outline(ctx, partition, indexed+1)
@@ -117,6 +117,14 @@ func (s *Service) lacks(ctx context.Context, partition string, indexed, upto uin
 		return false, nil
 	}
 	return err == nil && o.First <= upto, err
+}
+
+// readable reports whether the log has an event with a number, or a higher one, that
+// it has not found to be unreadable.
+func (s *Service) readable(partition string, seq uint64) bool {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	return s.log.Wait(now, partition, seq) == nil
 }
 
 // collect fills hits up to n with what comes next.
