@@ -198,6 +198,8 @@ func (a *API) explain(r *http.Request, err error) *problem {
 		return &problem{status: http.StatusForbidden, text: "API rate limit exceeded: " + e.Message}
 	case sluice.Busy:
 		return &problem{status: http.StatusServiceUnavailable, text: e.Message}
+	case sluice.NoSpace:
+		return &problem{status: http.StatusInsufficientStorage, text: e.Message}
 	case sluice.Unsupported:
 		return &problem{status: http.StatusNotImplemented, text: e.Message}
 	}

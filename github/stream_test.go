@@ -2,11 +2,15 @@ package github_test
 
 import (
 	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
 	"testing"
 
 	client "github.com/google/go-github/v89/github"
 
 	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/store"
 )
 
 // A collector that becomes a Splunk stream has Splunk's path: otherwise its events
@@ -66,6 +70,25 @@ func TestDetailsOfAddresses(t *testing.T) {
 			if s.StreamDetails != "siem.example" {
 				t.Errorf("stream %d: got details %q, want the host", s.ID, s.StreamDetails)
 			}
+		}
+	})
+}
+
+// A full disk is told as such, and as none of the server's faults.
+func TestNoSpace(t *testing.T) {
+	simulate(t, func(w *world) {
+		t, ctx := w.t, w.t.Context()
+		made, err := w.Service.CreateStream(ctx, w.Admin, control.StreamSpec{Namespace: "acme", Kind: "http", Config: json.RawMessage(`{"url":"https://siem.example"}`)})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		w.Store.SetBefore(func(store.Change) error { return store.ErrFull })
+		_, err = w.client(w.AdminToken).Enterprise.DeleteAuditLogStream(ctx, "acme", int64(made.ID))
+		w.Store.SetBefore(nil)
+		e, ok := errors.AsType[*client.ErrorResponse](err)
+		if !ok || e.Response.StatusCode != http.StatusInsufficientStorage || !strings.Contains(e.Message, "no space left") || strings.Contains(w.Logs(), `"request failed"`) {
+			t.Errorf("got error %v and the log %s, want one about the disk", err, w.Logs())
 		}
 	})
 }
