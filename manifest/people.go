@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -189,10 +190,23 @@ func (b *builder) notices(n *Namespace) {
 		return
 	}
 	c.run = func(ctx context.Context, c *carrier) (string, error) {
-		_, err := c.client.SetNotices(ctx, n.Path, want)
+		now, err := c.client.Notices(ctx, n.Path)
+		if err != nil {
+			return "", err
+		}
+		if !sameAddresses(now, have) && !sameAddresses(now, want) {
+			return "", errors.New("the addresses were changed meanwhile: apply again")
+		}
+		_, err = c.client.SetNotices(ctx, n.Path, want)
 		return "", err
 	}
 	b.add(stageNotices, c)
+}
+
+// sameAddresses compares lists without regard to their order. None has an address
+// twice.
+func sameAddresses(a, b []client.Address) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(one client.Address) bool { return !slices.Contains(b, one) })
 }
 
 // shownAddress names an address: of a URL only the host, since whoever knows the

@@ -158,6 +158,32 @@ func TestApplyKeepsSecretsOverACrash(t *testing.T) {
 	a.want(exitUsage, "", "holds the secret of an earlier one: move that file away", "people.yaml", "--secret-dir", filepath.Join(a.dir, "secrets"))
 }
 
+// Addresses that somebody has added since the plan was made are not removed with it.
+func TestApplyKeepsAddressesOfOthers(t *testing.T) {
+	a := newApplied(t)
+	a.write("notices.yaml", "version: 1\nnamespace: acme\nnotices:\n  - {kind: http, address: \"http://127.0.0.1:1/new\"}\n")
+	c, err := client.New(client.Config{Server: a.url, Token: adminToken})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := (&applying{env: &Env{}, files: []string{filepath.Join(a.dir, "notices.yaml")}}).read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := (&manifest.Planner{Client: c, Now: time.Now}).Plan(t.Context(), m)
+	if err != nil || len(p.Changes) != 1 {
+		t.Fatalf("plan: got %+v, %v, want one change", p, err)
+	}
+	a.call("PUT", "/api/v1/notices?namespace=acme", `{"addresses":[{"kind":"http","address":"http://127.0.0.1:1/theirs"}]}`, nil)
+	if made, err := p.Carry(t.Context(), manifest.Carrying{Client: c}); made != 0 || err == nil || !strings.Contains(err.Error(), "change notices of acme: the addresses were changed meanwhile") {
+		t.Errorf("got %d, %v, want that somebody was faster", made, err)
+	}
+	if now, err := c.Notices(t.Context(), "acme"); err != nil || len(now) != 1 || !strings.HasSuffix(now[0].Address, "/theirs") {
+		t.Errorf("got %d addresses and error %v, want theirs", len(now), err)
+	}
+	a.want(exitOK, "Read back", "", "notices.yaml")
+}
+
 // Of two runs at once that keep what they make in one folder, the slower one neither
 // makes a second token nor writes over the secret of the first.
 func TestApplyKeepsSecretsOfOthers(t *testing.T) {
