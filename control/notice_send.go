@@ -40,6 +40,12 @@ type noticeTry struct {
 	Next  time.Time `json:"next,omitzero"`
 }
 
+// due reports whether it is time. Nothing is put off for longer than maxNoticePause:
+// a clock was ahead then.
+func (t *noticeTry) due(now time.Time) bool {
+	return !now.Before(t.Next) || t.Next.Sub(now) > maxNoticePause
+}
+
 // notice returns what people are told about the change.
 func (c *stateChange) notice(id string, r *streamRecord) notice.Notice {
 	n := notice.Notice{
@@ -145,7 +151,7 @@ func (s *Service) sendNotices(ctx context.Context, id sluice.StreamID, limits *n
 			case try.To == "": // done
 			case i < 0: // it was taken out of the settings
 				done[p.Notice.ID+try.To] = noticeTry{}
-			case !s.now().Before(try.Next) && limits.take(r.scope()):
+			case try.due(s.now()) && limits.take(r.scope()):
 				done[p.Notice.ID+try.To] = s.tryNotice(ctx, st, addresses[i], p.Notice, try)
 			}
 		}
@@ -262,7 +268,7 @@ func (l *noticeLimits) take(scope string) bool {
 	if !ok {
 		a = allowance{tokens: noticeBurst, at: now}
 	}
-	a.tokens = min(noticeBurst, a.tokens+now.Sub(a.at).Hours()*noticesAnHour)
+	a.tokens = min(noticeBurst, a.tokens+max(0, now.Sub(a.at).Hours())*noticesAnHour) // a clock that was set back takes nothing
 	a.at = now
 	enough := a.tokens >= 1
 	if enough {
