@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/control/controltest"
 	"github.com/sluicelog/sluice/secret"
+	"github.com/sluicelog/sluice/store"
 )
 
 // People at once, for the race detector; what is known follows what is stored.
@@ -94,6 +96,33 @@ func TestPasswordSetMeanwhile(t *testing.T) {
 		}
 		if _, err := w.Service.SignIn(ctx, "jane", reset, home); err != nil {
 			t.Errorf("sign in with what the administrator set: %v", err)
+		}
+	})
+}
+
+// A password that was changed is told to be changed, although the session that did it
+// cannot go on: whoever is told that nothing was done tries the old one.
+func TestPasswordChangedAndSessionLost(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		ctx := t.Context()
+		addUser(t, w, "jane", "acme", control.Owner)
+		cookie, jane := signIn(t, w, "jane")
+		time.Sleep(10 * time.Second)
+		w.Store.SetBefore(func(c store.Change) error {
+			if strings.HasPrefix(c.Key, "session/") {
+				return errPower
+			}
+			return nil
+		})
+		if err := w.Service.ChangePassword(ctx, jane, janesPassword, "another horse battery", home); err != nil {
+			t.Errorf("change: got %v, want it done", err)
+		}
+		w.Store.SetBefore(nil)
+		if _, err := w.Service.Session(ctx, cookie); err == nil {
+			t.Error("the session goes on")
+		}
+		if _, err := w.Service.SignIn(ctx, "jane", "another horse battery", home); err != nil {
+			t.Errorf("sign in with the new password: %v", err)
 		}
 	})
 }

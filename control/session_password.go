@@ -12,7 +12,8 @@ import (
 
 // ChangePassword replaces the password of the user who asks, who knows the
 // current one, and ends all other sessions of that user. When the server ends in
-// between, this session ends, too.
+// between, or cannot store that this one goes on, it ends, too: the password is
+// changed all the same.
 func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next secret.Text, addr netip.Addr) error {
 	if err := authorize(p, actionManageSelf, sluice.Instance); err != nil {
 		return err
@@ -45,7 +46,10 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if err != nil || p.session == (digest{}) {
 		return err
 	}
-	return s.keepSession(ctx, p, rec.Epoch)
+	if err := s.keepSession(ctx, p, rec.Epoch); err != nil {
+		s.logger.WarnContext(ctx, "password changed, and the session that changed it not kept", "user", p.ID, "err", err)
+	}
+	return nil
 }
 
 func errWrongPassword() *sluice.Error {
@@ -62,7 +66,7 @@ func (s *Service) keepSession(ctx context.Context, p Principal, epoch int64) err
 		return nil
 	})
 	if err != nil {
-		return storeError("keep a session", err)
+		return err
 	}
 	s.sessions.put(p.session, rec)
 	return nil
