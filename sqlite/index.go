@@ -98,7 +98,10 @@ func (x *Index) newestReady(ctx context.Context, partition string) (*indexFile, 
 			return nil, errors.Join(err, f.release())
 		}
 		if err == nil && f.ready {
-			return f, x.remove(partition, generations[i+1:]...)
+			if err := x.remove(partition, generations[i+1:]...); err != nil {
+				return nil, errors.Join(err, f.release())
+			}
+			return f, nil
 		}
 		if err := errors.Join(f.release(), x.remove(partition, g)); err != nil {
 			return nil, err

@@ -68,3 +68,44 @@ func TestIndexWithoutDescriptors(t *testing.T) {
 		t.Error("Open was never refused")
 	}
 }
+
+// An index that is not given out, since one before it cannot be removed, is closed:
+// it is opened again and again.
+func TestIndexNotGivenOutIsClosed(t *testing.T) {
+	dir := t.TempDir()
+	appendTo(t, dir, 300)
+	first := filepath.Join(dir, "audit-1.db")
+	if err := errors.Join(os.Rename(first, filepath.Join(dir, "audit-2.db")), os.MkdirAll(filepath.Join(first, "in the way"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	x := openIndex(t, dir)
+	before := descriptors(t)
+	for range 5 {
+		if p, err := x.Open(t.Context(), "audit"); err == nil {
+			t.Fatalf("Open: got %v, want an error", p)
+		}
+	}
+	if got := descriptors(t); got > before {
+		t.Errorf("descriptors: got %d, want the %d from before", got, before)
+	}
+	if err := os.RemoveAll(first); err != nil {
+		t.Fatal(err)
+	}
+	p, err := x.Open(t.Context(), "audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.Close(), x.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// descriptors counts those that are open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
