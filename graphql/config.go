@@ -105,8 +105,8 @@ func members(kind string) map[string]string {
 
 // readConfig turns a configuration as GitLab has it, an object or the text of
 // one, into that of a stream. It stands for the whole: what is not there gets its
-// default.
-func readConfig(kind string, d document) (json.RawMessage, error) {
+// default. Only a header that is there now and is sent without a value keeps its own.
+func readConfig(kind string, d document, now []headerConfig) (json.RawMessage, error) {
 	value := d.value
 	if s, ok := value.(string); ok {
 		value = nil
@@ -138,15 +138,17 @@ func readConfig(kind string, d document) (json.RawMessage, error) {
 	}
 	if kind == kindHTTP {
 		var err error
-		if out["headers"], err = readHeaders(out["headers"]); err != nil {
+		if out["headers"], err = readHeaders(out["headers"], now); err != nil {
 			return nil, err
 		}
 	}
 	return json.Marshal(out)
 }
 
-// readHeaders turns an object of headers by name into a list.
-func readHeaders(v any) ([]object, error) {
+// readHeaders turns an object of headers by name into a list. An object has no
+// order: so a new header without a value must not be taken for the one whose place
+// it has in the list, and get that one's value.
+func readHeaders(v any, now []headerConfig) ([]object, error) {
 	out := []object{}
 	if v == nil {
 		return out, nil
@@ -168,6 +170,9 @@ func readHeaders(v any) ([]object, error) {
 				return nil, wrong
 			}
 			one[member] = v
+		}
+		if _, sent := h["value"]; !sent && !slices.ContainsFunc(now, func(h headerConfig) bool { return strings.EqualFold(h.Name, name) }) {
+			one["value"] = ""
 		}
 		out = append(out, one)
 	}

@@ -74,7 +74,7 @@ func (in *input) spec(c class) (control.StreamSpec, error) {
 	} else if spec.Kind != kindHTTP {
 		return spec, sluice.Errorf(sluice.Invalid, "secretToken is required for the category %s", category(spec.Kind))
 	}
-	if spec.Config, err = readConfig(spec.Kind, in.Config); err != nil {
+	if spec.Config, err = readConfig(spec.Kind, in.Config, nil); err != nil {
 		return spec, err
 	}
 	spec.Config, err = withoutNull(spec.Config)

@@ -24,7 +24,7 @@ func (r *root) update(ctx context.Context, c class, in input) (*payload, error) 
 			defer free()
 		}
 		d, err := r.edit(ctx, c, old.stream.ID, func(d *destination) (control.StreamPatch, error) {
-			patch, err := in.patch(c, d.stream.Kind)
+			patch, err := in.patch(c, d)
 			if err == nil && patch.Config != nil {
 				err = r.checkPlace(ctx, d.stream.Namespace, d.stream.Kind, patch.Config, d)
 			}
@@ -38,7 +38,8 @@ func (r *root) update(ctx context.Context, c class, in input) (*payload, error) 
 }
 
 // patch is the change that an input asks for.
-func (in *input) patch(c class, kind string) (patch control.StreamPatch, err error) {
+func (in *input) patch(c class, d *destination) (patch control.StreamPatch, err error) {
+	kind := d.stream.Kind
 	patch.Name, patch.Active = in.Name.pointer(), in.Active.pointer()
 	if c.legacy() {
 		patch.Config, patch.Secrets, err = in.legacyConfig(c)
@@ -57,7 +58,7 @@ func (in *input) patch(c class, kind string) (patch control.StreamPatch, err err
 		patch.Secrets = secrets(map[string]text{name: in.SecretToken})
 	}
 	if in.Config.set {
-		patch.Config, err = readConfig(kind, in.Config)
+		patch.Config, err = readConfig(kind, in.Config, d.config.Headers)
 	}
 	return patch, err
 }

@@ -34,3 +34,19 @@ func TestUpdateOfTheNameAlone(t *testing.T) {
 			`{"data":{"group":{"externalAuditEventStreamingDestinations":{"nodes":[{"active":false}]}}}}`)
 	})
 }
+
+// TestHeaderWithoutValue: a new header never gets the value of another one.
+func TestHeaderWithoutValue(t *testing.T) {
+	simulate(t, func(t *testing.T, c *client) {
+		c.run(`mutation { groupAuditEventStreamingDestinationsCreate(input: { groupPath: "my-group", category: "http", config: { url: "https://siem.example/in", headers: { Authorization: { value: "credential" } } } }) { errors } }`, nil)
+		update := func(headers string) string {
+			return c.run(`mutation { groupAuditEventStreamingDestinationsUpdate(input: { id: "gid://gitlab/AuditEvents::Group::ExternalStreamingDestination/1", config: { url: "https://siem.example/in", headers: `+headers+` } }) { errors externalAuditEventDestination { config } } }`, nil)
+		}
+		if got := update(`{ Trace: { active: true } }`); !strings.Contains(got, "value is required") || strings.Contains(got, "credential") {
+			t.Errorf("a new one: got %s, want that it needs a value", got)
+		}
+		if got := update(`{ authorization: { active: false }, Trace: { value: "t" } }`); !strings.Contains(got, `"authorization":{"active":false,"value":"credential"}`) {
+			t.Errorf("the one that is there: got %s, want it to keep its value", got)
+		}
+	})
+}
