@@ -142,11 +142,18 @@ func (c *counts) count(ctx context.Context, w counting) (out control.EventCounts
 		return out, 0, err
 	}
 	out.Counts = append([]control.EventBin(nil), out.Counts[:min(maxBins, len(out.Counts))]...)
-	long = min(time.Since(began)*seldom, mostCount)
-	if out.Incomplete {
+	return out, rememberFor(time.Since(began), &out), nil
+}
+
+// rememberFor returns for how long a count holds that took some time. That of an
+// index which is damaged, or far behind as while it is made anew, is wrong before.
+func rememberFor(took time.Duration, out *control.EventCounts) time.Duration {
+	const far = 60 // seconds: more than what producers leave undone
+	long := min(took*seldom, mostCount)
+	if out.Incomplete || out.LagSeconds > far {
 		long = min(long, leastCount)
 	}
-	return out, long, nil
+	return long
 }
 
 // keep remembers a count for some time, in the place of those that have ended, or

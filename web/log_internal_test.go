@@ -79,6 +79,24 @@ func TestCountsAreBounded(t *testing.T) {
 	}
 }
 
+// What an index counts that does not know all events is not remembered for long.
+func TestCountsOfAPartOfTheEvents(t *testing.T) {
+	for _, c := range []struct {
+		took time.Duration
+		out  control.EventCounts
+		want time.Duration
+	}{
+		{time.Millisecond, control.EventCounts{}, time.Second},
+		{time.Second, control.EventCounts{LagSeconds: 10}, mostCount},
+		{time.Second, control.EventCounts{LagSeconds: 3600}, leastCount},
+		{time.Second, control.EventCounts{Incomplete: true}, leastCount},
+	} {
+		if got := rememberFor(c.took, &c.out); got != c.want {
+			t.Errorf("%s and %+v: got %s, want %s", c.took, c.out, got, c.want)
+		}
+	}
+}
+
 // What is asked for more than once waits once, and no more wait than may.
 func TestCountingIsBounded(t *testing.T) {
 	c := newCounts(nil, nil)
