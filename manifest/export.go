@@ -101,8 +101,8 @@ func (e *exporter) reference(what string, words ...string) *yaml.Node {
 		}
 		return '_'
 	}, strings.Join(words, "_"))
-	if strings.HasPrefix(base, ownVariables) {
-		base = "STREAM_" + base // the program's own are refused
+	if strings.HasPrefix(base, ownVariables) || base[0] >= '0' && base[0] <= '9' {
+		base = "STREAM_" + base // the program's own are refused, and shells know none that begins with a digit
 	}
 	name := base
 	for i := 2; e.taken[name]; i++ {

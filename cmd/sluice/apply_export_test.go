@@ -43,3 +43,16 @@ func TestApplyExport(t *testing.T) {
 		}
 	}
 }
+
+// TestApplyExportNamesVariables: whatever a stream is called, the variables of its
+// secrets can be set in a shell, and are allowed in a file.
+func TestApplyExportNamesVariables(t *testing.T) {
+	a := newApplied(t)
+	for name, want := range map[string]string{"1st": "STREAM_1ST_TOKEN", "sluice x": "STREAM_SLUICE_X_TOKEN", "Größe": "GR__E_TOKEN"} {
+		a.call("POST", "/api/v1/streams", `{"namespace":"acme","name":"`+name+`","kind":"splunk","config":{"domain":"127.0.0.1"},"secrets":{"token":"`+appliedHEC+`"}}`, nil)
+		got := sluiceRun(t.Context(), a.environ, "", "apply", "export", "acme")
+		if !strings.Contains(got.stdout, "# "+want+": the secret token of stream "+name+"\n") || !strings.Contains(got.stdout, "token: {env: "+want+"}\n") {
+			t.Errorf("%s: got %+v, want the variable %s", name, got, want)
+		}
+	}
+}
