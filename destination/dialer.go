@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,15 @@ import (
 // DialTimeout is how long one address may take to accept a connection when
 // [DialerConfig] does not say.
 const DialTimeout = 5 * time.Second
+
+// A dial as a whole, the lookup of the name included, ends after as long as
+// dialWhole addresses may take: net/http does not end it with the request that
+// began it, and who owns a name decides how many addresses it has.
+const dialWhole = 6
+
+// leastShare divides the time that one address may take: what is left of it for each
+// of many addresses, so that as many as can be are tried.
+const leastShare = 3
 
 // Resolver turns host names into addresses. [net.Resolver] is one, [Hosts] is
 // another.
@@ -145,7 +155,8 @@ func alternate(list []netip.Addr) []netip.Addr {
 // DialContext connects to address ("host:port") over "tcp", "tcp4" or "tcp6",
 // trying the allowed addresses of the host one after another. It returns the
 // error of the first attempt when none succeeds, and a *[RefusedError] when the
-// rules leave no address to try.
+// rules leave no address to try. The lookup and all attempts together end within six
+// times what one address may take; many addresses share that time.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if network != "tcp" && network != "tcp4" && network != "tcp6" {
 		return nil, fmt.Errorf("dial destination: network %q is not offered", network)
@@ -154,13 +165,18 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return nil, fmt.Errorf("dial destination: %w", err)
 	}
+	one := cmp.Or(d.timeout, DialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, dialWhole*one)
+	defer cancel()
+	whole, _ := ctx.Deadline()
 	addrs, err := d.Lookup(ctx, host)
 	if err != nil {
 		return nil, err
 	}
 	var first error
-	for _, a := range addrs {
-		conn, err := d.dial(ctx, network, net.JoinHostPort(a.String(), port))
+	for i, a := range addrs {
+		share := max(one/leastShare, time.Until(whole)/time.Duration(len(addrs)-i))
+		conn, err := d.dial(ctx, network, net.JoinHostPort(a.String(), port), min(one, share))
 		if err == nil {
 			return conn, nil
 		}
@@ -174,11 +190,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	return nil, first
 }
 
-func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	timeout := d.timeout
-	if timeout == 0 {
-		timeout = DialTimeout
-	}
+func (d *Dialer) dial(ctx context.Context, network, address string, timeout time.Duration) (net.Conn, error) {
 	nd := net.Dialer{Timeout: timeout, Control: d.control}
 	c, err := nd.DialContext(ctx, network, address)
 	if err != nil {

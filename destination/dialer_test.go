@@ -176,7 +176,7 @@ func TestNameThatChangesItsAddress(t *testing.T) {
 
 func TestSocketIsJudgedAgain(t *testing.T) {
 	d := NewDialer(DialerConfig{})
-	_, err := d.dial(t.Context(), "tcp", "127.0.0.1:9") // past Lookup
+	_, err := d.dial(t.Context(), "tcp", "127.0.0.1:9", time.Second) // past Lookup
 	if got := Classify(err); got == nil || got.Class != Misconfigured {
 		t.Errorf("dial: got %v, want misconfigured", got)
 	}
