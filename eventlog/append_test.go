@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -33,6 +34,23 @@ func TestAppend(t *testing.T) {
 	equal(t, "events", st.Events, 2)
 	equal(t, "duplicates", st.Dup, 1)
 	equal(t, "ready", st.Ready, true)
+}
+
+// TestRequestsThatAreReadyShareASync has more requests than processors: those that
+// only wait for one join the group that is about to be stored.
+func TestRequestsThatAreReadyShareASync(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const requests = 64
+	r := start(t, memory(MemoryOptions{}), Options{})
+	before := r.Stats(part).Blocks
+	var wg sync.WaitGroup
+	for i := range requests {
+		wg.Go(func() { r.append(event{ns: "acme", id: fmt.Sprint(i)}) })
+	}
+	wg.Wait()
+	if got := r.Stats(part).Blocks - before; got > requests/4 {
+		t.Errorf("%d requests at once: got %d blocks, want at most %d", requests, got, requests/4)
+	}
 }
 
 func TestDuplicates(t *testing.T) {

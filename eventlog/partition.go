@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -283,9 +284,12 @@ func (p *partition) run(ctx context.Context) error {
 	}
 }
 
-// commit stores groups until none is left.
+// commit stores groups until none is left. Before each it lets every goroutine run
+// that could: a request that needs nothing but a processor joins the group instead
+// of waiting for a sync of its own. With processors to spare that takes no time.
 func (p *partition) commit() error {
 	for {
+		runtime.Gosched()
 		g, pos := p.take()
 		if g == nil {
 			return nil
