@@ -81,3 +81,17 @@ func (s *Service) settleDoubts(ctx context.Context) {
 		}
 	}
 }
+
+// rereadToken follows a revocation of which the store did not say whether it was
+// done: a token that is good no more must not be taken.
+func (s *Service) rereadToken(ctx context.Context, id string) {
+	s.reread(ctx, tokenKey(id), new(sync.Mutex), func(ctx context.Context) error {
+		rec, _, err := store.Load[tokenRecord](ctx, s.store, tokenKey(id))
+		if gone := errors.Is(err, store.ErrNotFound) || err == nil && rec.gone(); gone {
+			s.tokens.remove(id)
+			s.outboxes.wake(tokenKey(id))
+			return nil
+		}
+		return err
+	})
+}

@@ -106,6 +106,14 @@ func TestChangedWithoutAnAnswerTwice(t *testing.T) {
 		if p, err := w.Service.Authenticate(ctx, "chosen-by-the-producer"); err != nil || p.Namespace != "acme" {
 			t.Errorf("token: got %+v, error %v, want it taken", p, err)
 		}
+		list, err := w.Service.Tokens(ctx, w.Admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost("token/", func() error { return w.Service.RevokeToken(ctx, w.Admin, list[len(list)-1].ID) })
+		if _, err := w.Service.Authenticate(ctx, "chosen-by-the-producer"); err == nil {
+			t.Error("a token that is revoked in the store is taken")
+		}
 		lost("user/", func() error {
 			_, err := w.Service.CreateUser(ctx, w.Admin, control.UserSpec{Name: "ann", Password: "correct horse battery"})
 			return err

@@ -426,6 +426,9 @@ func (s *Service) revoke(ctx context.Context, p Principal, id string) error {
 		return rec.room()
 	})
 	if err != nil && !s.revoked(ctx, id) {
+		if _, told := errors.AsType[*sluice.Error](err); !told {
+			s.rereadToken(ctx, id)
+		}
 		return storeError("revoke a token", err)
 	}
 	failpoint.Here(failpoint.TokenRevoked)
