@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -250,4 +253,115 @@ func TestFullDiskAtRepair(t *testing.T) {
 			t.Errorf("got %d indexes made, want the %d from before", got, made)
 		}
 	})
+}
+
+// Whoever goes from page to page, and asks again for what is refused or incomplete,
+// gets each event once, whatever starts, fails and arrives meanwhile.
+func TestPagesThroughTrouble(t *testing.T) {
+	for seed := range uint64(40) {
+		simulate(t, func(t *testing.T, w *world) {
+			rnd := rand.New(rand.NewPCG(seed, 7))
+			f := w.withFaults()
+			d := w.withSickDisk()
+			for i := range 20 {
+				w.post(numbered("acme", fmt.Sprint(i, "-"), 1+rnd.IntN(9))...)
+				time.Sleep(time.Duration(rnd.IntN(2)) * time.Second)
+			}
+			want := slices.Sorted(slices.Values(w.inLog(nil))) // partitions that are late get out of step
+			o := PageOptions{Order: Order(rnd.IntN(2)), Limit: 1 + rnd.IntN(9)}
+			p := w.want(everything(), o)
+			got := idsOf(p) // without what comes late
+			for turn := 0; p.More || len(got) < len(want); turn++ {
+				w.trouble(rnd, f, d, turn < 300)
+				o.After = p.Next
+				next, err := w.Page(t.Context(), everything(), o)
+				if turn > 1000 || next.Missing > 0 {
+					t.Fatalf("seed %d, turn %d: got %d of %d events, %d missing, error %v", seed, turn, len(got), len(want), p.Missing, err)
+				}
+				if err == nil && !next.Incomplete {
+					p, got = next, append(got, slices.DeleteFunc(idsOf(next), func(id string) bool { return strings.HasPrefix(id, "late") })...)
+				}
+			}
+			slices.Sort(got)
+			wantSame(t, fmt.Sprint("seed ", seed), got, want)
+			w.trouble(rnd, f, d, false)
+			time.Sleep(5 * time.Minute)
+			w.check(fmt.Sprint("seed ", seed, " in the end"))
+		})
+	}
+}
+
+// Whoever exports, and begins again at the cursor of an export that was cut off, gets
+// each event once and in order, too.
+func TestExportsThroughTrouble(t *testing.T) {
+	for seed := range uint64(40) {
+		simulate(t, func(t *testing.T, w *world) {
+			rnd := rand.New(rand.NewPCG(seed, 8))
+			f := w.withFaults()
+			d := w.withSickDisk()
+			for i := range 20 {
+				w.post(numbered("acme", fmt.Sprint(i, "-"), 1+rnd.IntN(9))...)
+				time.Sleep(time.Duration(rnd.IntN(2)) * time.Second)
+			}
+			match := func(e event) bool { return e.typ == "git.push" && !strings.HasPrefix(e.id, "late") }
+			q, want := phrase(t, index.Everything(), pushes()), w.inLog(match)
+			got, o := []string{}, ExportOptions{}
+			for turn := 0; len(got) < len(want); turn++ {
+				w.trouble(rnd, f, d, turn < 300)
+				e, err := w.Export(t.Context(), q, o)
+				if err != nil {
+					continue
+				}
+				for range 1 + rnd.IntN(9) {
+					w.trouble(rnd, f, d, turn < 300)
+					x, err := e.Next(t.Context())
+					if err != nil {
+						break
+					}
+					if id := string(x.ID); !strings.HasPrefix(id, "late") {
+						got = append(got, id)
+					}
+				}
+				if o.After = e.Cursor(); e.Missing() > 0 || turn > 1000 {
+					t.Fatalf("seed %d, turn %d: got %d of %d events, %d missing", seed, turn, len(got), len(want), e.Missing())
+				}
+			}
+			wantSame(t, fmt.Sprint("seed ", seed), got, want)
+		})
+	}
+}
+
+// trouble makes something fail or well again, at random, or everything well.
+func (w *world) trouble(rnd *rand.Rand, f *faulty, d *sickDisk, more bool) {
+	errs := []error{index.ErrFull, index.ErrDamaged, errors.New("input/output error")}
+	calls := []*atomic.Pointer[func() error]{&f.onAppend, &f.onPage, &f.onDrop, &f.onRenew, &f.onAdopt}
+	if !more {
+		for _, c := range calls {
+			c.Store(nil)
+		}
+		d.fault.Store(nil)
+		time.Sleep(time.Minute)
+		return
+	}
+	switch at := rnd.IntN(12); {
+	case at < 2:
+		w.stopSearch()
+		w.start()
+	case at < 5:
+		fails := func() error { return errs[rnd.IntN(len(errs))] }
+		err := fails()
+		fails = func() error { return err }
+		calls[rnd.IntN(len(calls))].Store(&fails)
+	case at < 8:
+		calls[rnd.IntN(len(calls))].Store(nil)
+	case at == 8:
+		away := errs[2]
+		d.fault.Store(&away)
+	case at == 9:
+		d.fault.Store(nil)
+	case at == 10:
+		w.append(numbered("acme", fmt.Sprint("late", rnd.Uint32()), 1+rnd.IntN(12))...)
+	default:
+		time.Sleep(time.Duration(rnd.IntN(8)) * time.Second)
+	}
 }
