@@ -12,7 +12,7 @@ import (
 // The soft memory limit. The collector runs more often when the process comes near
 // it, and gives memory back. Small installations stay below memoryFloor and the
 // program itself, about 20 MiB. What they have in use beyond that gets memorySpare,
-// and as much room as the collector has to look through, so that it
+// and room for four thirds of what the collector has to look through, so that it
 // runs seldom where it is dear: thousands of streams are, blocks of events and the
 // heads of the index are not.
 const (
@@ -26,7 +26,7 @@ const (
 func memoryLimit(live, scanned uint64) int64 {
 	const most = math.MaxInt64 / 4
 	l, s := int64(min(live, most)), int64(min(scanned, most))
-	return max(memoryFloor, l+memorySpare+s)
+	return max(memoryFloor, l+memorySpare+s+s/3)
 }
 
 // boundMemory keeps the soft limit until ctx ends. An operator's GOMEMLIMIT or

@@ -9,11 +9,11 @@ func TestMemoryLimit(t *testing.T) {
 	const mib = 1 << 20
 	cases := []struct{ live, scanned, want uint64 }{
 		{0, 0, 120},
-		{50, 20, 120},
-		{65, 32, 142},
-		{120, 32, 197},
-		{120, 100, 265},
-		{1000, 1000, 2045},
+		{50, 18, 120},
+		{65, 33, 154},
+		{120, 33, 209},
+		{120, 99, 297},
+		{1000, 999, 2377},
 	}
 	for _, c := range cases {
 		if got := memoryLimit(c.live*mib, c.scanned*mib); got != int64(c.want*mib) {
