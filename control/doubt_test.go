@@ -110,6 +110,8 @@ func TestChangedWithoutAnAnswerTwice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(10 * time.Minute) // its use is stored, in the same record
+		synctest.Wait()
 		lost("token/", func() error { return w.Service.RevokeToken(ctx, w.Admin, list[len(list)-1].ID) })
 		if _, err := w.Service.Authenticate(ctx, "chosen-by-the-producer"); err == nil {
 			t.Error("a token that is revoked in the store is taken")
