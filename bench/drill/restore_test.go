@@ -6,12 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,7 +91,9 @@ func (d *restoration) play(t *testing.T, binary string) {
 	if err := s.Admin.PauseStream(t.Context(), paused.ID); err != nil {
 		t.Fatal(err)
 	}
+	archive.hold()
 	p.Post(t.Context(), 500)
+	held := archive.held(t)
 
 	backup := filepath.Join(t.TempDir(), "backup")
 	stop := background(t, p)
@@ -99,6 +107,7 @@ func (d *restoration) play(t *testing.T, binary string) {
 	s.Kill()
 	d.lost = p.Acked() - d.events
 	before := archive.keys(t)
+	archive.waiting.Store(nil)
 	if err := os.RemoveAll(s.Data); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +127,11 @@ func (d *restoration) play(t *testing.T, binary string) {
 		d.find(compare(t, s, r, d.events, from, p.Acked()))
 	}
 	d.find(counted(t, s, all))
-	d.find(archive.compare(t, s, before, d.events))
+	// The first request may be one that the killed server was answering.
+	d.find(archive.compare(t, s, before, d.events, from+100, p.Acked()))
+	if archive.keys(t)[held] == "" {
+		d.find([]string{fmt.Sprintf("the object %s, which was on its way at the backup, is not there", held)})
+	}
 }
 
 // compare looks whether a receiver has what was acknowledged before the backup and
@@ -174,10 +187,60 @@ func run(t *testing.T, binary string, args ...string) {
 	}
 }
 
-// archive is a bucket and the stream that fills it.
+// archive is a bucket and the stream that fills it, over an address that can hold
+// objects of Git events: they wait there until the server that puts them is gone.
 type archive struct {
-	server *s3test.Server
-	stream sluice.StreamID
+	server  *s3test.Server
+	stream  sluice.StreamID
+	waiting atomic.Pointer[chan string] // nil: nothing is held; the keys of those held
+}
+
+func (a *archive) hold() {
+	c := make(chan string, 100)
+	a.waiting.Store(&c)
+}
+
+// held waits for an object that is held, and returns its key.
+func (a *archive) held(t *testing.T) string {
+	t.Helper()
+	select {
+	case key := <-*a.waiting.Load():
+		return key
+	case <-time.After(server.Patience):
+		t.Fatal("no object was put")
+		return ""
+	}
+}
+
+// gate returns the address.
+func (a *archive) gate(t *testing.T) string {
+	t.Helper()
+	to, err := url.Parse(a.server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pass := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Host = r.In.Host // which is signed
+	}, ErrorLog: log.New(io.Discard, "", 0)}
+	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := a.waiting.Load()
+		if c == nil || r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "-git-") {
+			pass.ServeHTTP(w, r)
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body) // a connection that ends is seen behind the body only
+		select {
+		case *c <- strings.TrimPrefix(r.URL.Path, "/"+bucket+"/"):
+		default: // the first one is looked at
+		}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(func() {
+		gate.CloseClientConnections() // of what is held
+		gate.Close()
+	})
+	return gate.URL
 }
 
 func newArchive(t *testing.T, s *drill.Server) *archive {
@@ -186,7 +249,7 @@ func newArchive(t *testing.T, s *drill.Server) *archive {
 	if err := a.server.MakeBucket(t.Context(), bucket); err != nil {
 		t.Fatal(err)
 	}
-	config, err := json.Marshal(map[string]any{"bucket": bucket, "region": s3test.Region, "access_key_id": a.server.AccessKeyID, "endpoint": a.server.URL, "object_seconds": 1})
+	config, err := json.Marshal(map[string]any{"bucket": bucket, "region": s3test.Region, "access_key_id": a.server.AccessKeyID, "endpoint": a.gate(t), "object_seconds": 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,10 +284,12 @@ func (a *archive) keys(t *testing.T) map[string]string {
 	return out
 }
 
-// compare waits until the bucket has everything, and looks whether what was put
-// after the restoration has names of its own: one that collides is refused as
-// done, and its events would not be there.
-func (a *archive) compare(t *testing.T, s *drill.Server, before map[string]string, events int) (found []string) {
+// compare waits until the bucket has everything, and looks whether what the restored
+// log took, the events of the second range, is in objects of its own name: one whose
+// name collides is refused as done, and its events would not be there. An object of
+// the old name may come after the restoration when it was under way at the backup
+// or at the end of the old server: what is in it is of the old log.
+func (a *archive) compare(t *testing.T, s *drill.Server, before map[string]string, events, from, to int) (found []string) {
 	t.Helper()
 	drill.Await(t, "the objects", func(ctx context.Context) error {
 		v, err := s.Admin.Stream(ctx, a.stream)
@@ -237,38 +302,43 @@ func (a *archive) compare(t *testing.T, s *drill.Server, before map[string]strin
 	for _, id := range before {
 		old[id] = true
 	}
-	added := 0
+	added, have := 0, map[int]bool{}
 	for key, id := range a.keys(t) {
-		if before[key] != "" {
-			continue
+		if !old[id] {
+			added++
 		}
-		if added++; old[id] {
-			found = append(found, fmt.Sprintf("the object %s has the identity of the log that was lost", key))
+		for _, n := range a.events(t, key) {
+			have[n] = true
+			if n >= from && old[id] {
+				found = append(found, fmt.Sprintf("the object %s has the identity of the log that was lost, and event %d of the restored one", key, n))
+				break
+			}
 		}
 	}
 	if added == 0 || len(old) != 1 {
 		found = append(found, fmt.Sprintf("%d objects were put after the restoration, %d logs put some before", added, len(old)))
 	}
-	return append(found, a.missing(t, events)...)
-}
-
-// missing returns which of the first events are in no object.
-func (a *archive) missing(t *testing.T, events int) (found []string) {
-	t.Helper()
-	have := map[int]bool{}
-	number := regexp.MustCompile(`,"drill":(\d+),`)
-	for key := range a.keys(t) {
-		for _, m := range number.FindAllSubmatch(a.object(t, key), -1) {
-			n, _ := strconv.Atoi(string(m[1])) // digits
-			have[n] = true
-		}
-	}
-	for n := range events {
-		if !have[n] && len(found) < 10 {
-			found = append(found, fmt.Sprintf("event %d is in no object", n))
+	for _, part := range [][2]int{{0, events}, {from, to}} {
+		for n := part[0]; n < part[1] && len(found) < 10; n++ {
+			if !have[n] {
+				found = append(found, fmt.Sprintf("event %d is in no object", n))
+			}
 		}
 	}
 	return found
+}
+
+// eventNumber finds the producer's numbers in an object.
+var eventNumber = regexp.MustCompile(`,"drill":(\d+),`)
+
+// events returns the numbers of the events in an object.
+func (a *archive) events(t *testing.T, key string) (list []int) {
+	t.Helper()
+	for _, m := range eventNumber.FindAllSubmatch(a.object(t, key), -1) {
+		n, _ := strconv.Atoi(string(m[1])) // digits
+		list = append(list, n)
+	}
+	return list
 }
 
 // object returns what is in an object.
