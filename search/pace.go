@@ -7,13 +7,14 @@ import (
 
 // While producers post and the processors have more to do than they can, an
 // indexer rests for a part of the time that it works, so that ingest and deliveries
-// keep them; what that leaves undone is done when producers pause. The index is
-// made for being late, producers are not. The part is what takes less than a fifth
-// from producers and is caught up within ten seconds after a minute of it.
+// keep them; what that leaves undone is done when producers pause. It rests until it
+// is some seconds of its own work behind: what is searched is not to be older than
+// that, however long the load lasts.
 const (
 	postBytes = 1 << 20 // of events a second, over all partitions: less is no load
 	paceLook  = 200 * time.Millisecond
 	restLeast = 5 * time.Millisecond // less work than this is put together
+	restMost  = 1 << 20              // events behind the log, beyond which there is no rest
 )
 
 // pacer tells how long to rest. Its zero value is ready.
@@ -28,13 +29,14 @@ type pacer struct {
 func (p *pacer) add(d time.Duration) { p.owed += d }
 
 // rest returns how long to rest now, when the log has taken raw bytes of events in
-// all. It asks whether processors are busy when producers post.
-func (p *pacer) rest(now time.Time, raw uint64, busy func() bool) time.Duration {
+// all and has so many events behind those that are indexed. It asks whether
+// processors are busy when producers post.
+func (p *pacer) rest(now time.Time, raw, behind uint64, busy func() bool) time.Duration {
 	if since := now.Sub(p.at); since >= paceLook {
 		p.posting = !p.at.IsZero() && float64(raw-p.raw) > postBytes*since.Seconds()
 		p.at, p.raw = now, raw
 	}
-	if !p.posting || !busy() {
+	if !p.posting || behind > restMost || !busy() {
 		p.owed = 0
 		return 0
 	}
@@ -55,7 +57,8 @@ func (ix *indexer) giveWay(ctx context.Context) {
 	for _, name := range ix.s.log.Partitions() {
 		raw += ix.s.log.Appended(name)
 	}
-	if rest := ix.pacer.rest(time.Now(), raw, ix.s.cfg.Busy); rest > 0 {
+	stored := ix.s.log.Stored(ix.sh.name)
+	if rest := ix.pacer.rest(time.Now(), raw, stored-min(ix.seq, stored), ix.s.cfg.Busy); rest > 0 {
 		sleep(ctx, rest)
 	}
 }

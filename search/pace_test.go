@@ -7,11 +7,11 @@ import (
 
 func TestPacer(t *testing.T) {
 	var p pacer
-	now, raw, busy := time.Unix(1000, 0), uint64(0), true
+	now, raw, behind, busy := time.Unix(1000, 0), uint64(0), uint64(restMost), true
 	step := func(posted uint64) time.Duration {
 		now, raw = now.Add(100*time.Millisecond), raw+posted
 		p.add(3 * time.Millisecond)
-		return p.rest(now, raw, func() bool { return busy })
+		return p.rest(now, raw, behind, func() bool { return busy })
 	}
 	const much, little = postBytes / 4, postBytes / 20
 	for i, c := range []struct {
@@ -29,5 +29,16 @@ func TestPacer(t *testing.T) {
 		if got := step(c.posted); got != c.want {
 			t.Errorf("step %d: got a rest of %s, want %s", i, got, c.want)
 		}
+	}
+	behind++
+	for range 4 {
+		if got := step(much); got != 0 {
+			t.Errorf("too far behind: got a rest of %s, want none", got)
+		}
+	}
+	behind--
+	step(much)
+	if got := step(much); got == 0 {
+		t.Error("not too far behind any more: got no rest")
 	}
 }
