@@ -12,6 +12,11 @@ import (
 	"github.com/sluicelog/sluice/destination"
 )
 
+const (
+	maxChecks       = 16 // checks that people asked for, under way at once
+	maxTenantChecks = 4  // of one top-level namespace, or of the instance
+)
+
 // Check is the outcome of checking a destination.
 type Check struct {
 	OK     bool    `json:"ok"`
@@ -123,12 +128,11 @@ func (s *Service) checkOf(id sluice.StreamID) checker {
 
 // check checks a destination and records it.
 func (s *Service) check(ctx context.Context, p Principal, check checker, a act) (Check, error) {
-	select {
-	case s.checks <- struct{}{}:
-		defer func() { <-s.checks }()
-	default:
-		return Check{}, sluice.Errorf(sluice.Busy, "too many checks are under way").WithHint("try again in a few seconds")
+	tenant := sluice.FoldNamespace(sluice.TopLevel(a.Namespace))
+	if err := s.checks.enter(tenant); err != nil {
+		return Check{}, err
 	}
+	defer s.checks.leave(tenant)
 	out, err := s.runCheck(ctx, check)
 	if err != nil {
 		return Check{}, err

@@ -34,7 +34,6 @@ import (
 const (
 	maxOutbox     = 100  // events a record may hold before it refuses changes
 	maxNameLength = 255  // characters of a token's name
-	maxChecks     = 16   // checks under way at once
 	learnBatch    = 1024 // namespaces stored with one sync
 	checkTimeout  = 30 * time.Second
 	lookupTimeout = 5 * time.Second
@@ -121,11 +120,11 @@ type Service struct {
 	outboxes   pump
 	doubts     doubts
 	intake     intake
-	checks     chan struct{} // one slot for each check under way
 	keys       keys
 	health     healthFigures
 	notices    notices
 	counters   []*counter // one for each partition
+	checks     *turnstile
 	exports    *turnstile
 	readers    *turnstile // that follow the log
 }
@@ -156,8 +155,8 @@ func New(cfg Config) *Service {
 	s := &Service{
 		cfg: cfg, log: cfg.Log, store: cfg.Store, logger: cfg.Logger, now: cfg.Now,
 		kinds:  map[string]destination.Kind{},
-		checks: make(chan struct{}, maxChecks),
 		hasher: newHasher(cfg.PasswordMemory), throttle: newThrottle(),
+		checks:  newTurnstile("checks", maxChecks, maxTenantChecks),
 		exports: newTurnstile("exports", maxExports, maxTenantExports),
 		readers: newTurnstile("live readers", maxLive, maxTenantLive),
 	}

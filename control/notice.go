@@ -320,12 +320,10 @@ func (s *Service) TestNotices(ctx context.Context, p Principal, namespace string
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case s.checks <- struct{}{}:
-		defer func() { <-s.checks }()
-	default:
-		return nil, sluice.Errorf(sluice.Busy, "too many checks are under way").WithHint("try again in a few seconds")
+	if err := s.checks.enter(scope); err != nil {
+		return nil, err
 	}
+	defer s.checks.leave(scope)
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	addresses := s.notices.get(scope)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -107,6 +108,39 @@ func TestFailedLog(t *testing.T) {
 		wantError(t, "post to a broken log", accept(w, "a"), sluice.Internal)
 		wantError(t, "ready with a broken log", w.Service.Ready(), sluice.Internal)
 		w.Stop()
+	})
+}
+
+// A tenant whose destinations hang leaves checks to others.
+func TestChecksAreBounded(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		release := w.Kind.Hang()
+		check := func(ns string) error {
+			_, err := w.Service.CheckDraft(t.Context(), w.Admin, spec(func(s *control.StreamSpec) { s.Namespace = ns }))
+			return err
+		}
+		var under sync.WaitGroup
+		begin := func(namespaces ...string) {
+			for _, ns := range namespaces {
+				under.Go(func() {
+					if err := check(ns); err != nil {
+						t.Errorf("%s: %v", ns, err)
+					}
+				})
+			}
+			synctest.Wait()
+		}
+		begin("acme", "Acme", "ACME", "acme")
+		wantError(t, "too many of one", check("acme"), sluice.RateLimited)
+		_, err := w.Service.TestNotices(t.Context(), w.Admin, "acme")
+		wantError(t, "a test notice beside them", err, sluice.RateLimited)
+		begin("umbra", "umbra", "umbra", "umbra", "globex", "globex", "globex", "globex", "initech", "initech", "initech", "initech")
+		wantError(t, "too many in all", check("hooli"), sluice.RateLimited)
+		release()
+		under.Wait()
+		if err := check("acme"); err != nil {
+			t.Errorf("when they have ended: %v", err)
+		}
 	})
 }
 

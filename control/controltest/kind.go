@@ -114,7 +114,7 @@ func (k *Kind) Poison(id string) {
 	k.poison[id] = true
 }
 
-// Hang has sends wait until release is called.
+// Hang has sends and checks wait until release is called.
 func (k *Kind) Hang() (release func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -125,6 +125,22 @@ func (k *Kind) Hang() (release func()) {
 		k.hang = nil
 		k.mu.Unlock()
 		close(hang)
+	}
+}
+
+// wait waits while sends and checks hang, and reports whether ctx goes on.
+func (k *Kind) wait(ctx context.Context) bool {
+	k.mu.Lock()
+	hang := k.hang
+	k.mu.Unlock()
+	if hang == nil {
+		return true
+	}
+	select {
+	case <-hang:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -185,15 +201,8 @@ type sink struct {
 
 func (s *sink) Send(ctx context.Context, b *destination.Batch) destination.Result {
 	s.explode()
-	s.k.mu.Lock()
-	hang := s.k.hang
-	s.k.mu.Unlock()
-	if hang != nil {
-		select {
-		case <-hang:
-		case <-ctx.Done():
-			return destination.Result{Err: &destination.Error{Class: destination.Unavailable, Message: "cut off"}}
-		}
+	if !s.k.wait(ctx) {
+		return destination.Result{Err: &destination.Error{Class: destination.Unavailable, Message: "cut off"}}
 	}
 	s.k.mu.Lock()
 	defer s.k.mu.Unlock()
@@ -216,8 +225,11 @@ func (s *sink) Send(ctx context.Context, b *destination.Batch) destination.Resul
 	return destination.Result{}
 }
 
-func (s *sink) Check(_ context.Context, stage func(destination.Stage)) bool {
+func (s *sink) Check(ctx context.Context, stage func(destination.Stage)) bool {
 	s.explode()
+	if !s.k.wait(ctx) {
+		return false
+	}
 	s.k.mu.Lock()
 	err := s.k.refuse
 	if s.k.open && !s.refused {
