@@ -187,23 +187,19 @@ func keepsReserved(kind destination.Kind, before, canonical json.RawMessage) boo
 }
 
 // keepsReceiver refuses a change that would show a stored secret, which nobody can
-// read, to another host than the one that it was entered for.
+// read, to another receiver than the one that it was entered for.
 func keepsReceiver(kind destination.Kind, before, after json.RawMessage, stored destination.Secrets, sent map[string]secret.Text) error {
 	bearing, ok := kind.(destination.Bearing)
-	if !ok || slices.EqualFunc(bearing.Hosts(before), bearing.Hosts(after), sameHost) {
+	if !ok || !bearing.NewReceiver(before, after) {
 		return nil
 	}
 	for _, name := range bearing.BearerSecrets() {
 		if _, again := sent[name]; !again && stored[name] != "" {
-			return sluice.Errorf(sluice.Invalid, "secrets.%s has to be entered again, because it would go to another host", name).
-				WithHint("whoever answers there gets to know it, so that only those who know it may send it there")
+			return sluice.Errorf(sluice.Invalid, "secrets.%s has to be entered again, because it may go to another receiver", name).
+				WithHint("another host or port, or one whose certificate is not checked any more, may be somebody else's, who gets to know it then: only those who know it may send it there")
 		}
 	}
 	return nil
-}
-
-func sameHost(a, b string) bool {
-	return strings.EqualFold(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
 }
 
 func knows(kind destination.Kind, name string) bool { return slices.Contains(kind.SecretNames(), name) }

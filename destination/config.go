@@ -18,13 +18,17 @@ type Hosted interface {
 	Hosts(config json.RawMessage) []string
 }
 
-// Bearing is implemented by kinds that send secrets as they are: whoever answers at
-// the hosts of the configuration knows them then. Owners cannot read secrets, and so
-// none that is stored goes to a host that it was not entered for.
+// Bearing is implemented by kinds that send secrets as they are: whoever answers to
+// the configuration knows them then. Owners cannot read secrets, and so none that is
+// stored goes to a receiver that it was not entered for.
 type Bearing interface {
 	Hosted
 	// BearerSecrets names those secrets, without any that owners can read.
 	BearerSecrets() []string
+	// NewReceiver reports whether with the second of two checked configurations
+	// somebody may answer who could not with the first: at another host or port, or
+	// because nobody has to prove any more who they are.
+	NewReceiver(before, after json.RawMessage) bool
 }
 
 // CheckHosts applies the dialer's rules to the hosts of a checked configuration.

@@ -38,12 +38,17 @@ type sunk struct {
 
 func (k sunk) Form() destination.Form { return k.Kind.(destination.Described).Form() }
 
-// BearerSecrets and Hosts are those of the kind.
+// BearerSecrets, NewReceiver and Hosts are those of the kind.
 func (k sunk) BearerSecrets() []string {
 	if b, ok := k.Kind.(destination.Bearing); ok {
 		return b.BearerSecrets()
 	}
 	return nil
+}
+
+func (k sunk) NewReceiver(before, after json.RawMessage) bool {
+	b, ok := k.Kind.(destination.Bearing)
+	return ok && b.NewReceiver(before, after)
 }
 
 func (k sunk) Hosts(config json.RawMessage) []string {

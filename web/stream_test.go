@@ -28,7 +28,7 @@ type kindCase struct {
 func kindCases() []kindCase {
 	return []kindCase{
 		{"splunk", "Splunk", []string{"config.domain", "http-inputs-mycompany.splunkcloud.com", "config.port", "8088", "secrets.token", "77d0c1e5-3f0e-4f0b-8c55-6f1f0a3be9d2"},
-			"secrets.token", "Add a new token", []string{"config.port", "443"}},
+			"secrets.token", "Add a new token", []string{"config.index", "security"}},
 		{"eventhubs", "Azure Event Hubs", []string{"config.name", "auditlog", "secrets.connection_string",
 			"Endpoint=sb://acme.servicebus.windows.net/;SharedAccessKeyName=send;SharedAccessKey=c2VjcmV0LWtleS1vZi10aGUtaHVi"}, "secrets.connection_string",
 			"Add a new connection string", []string{"config.name", "auditlog-2"}},
@@ -329,9 +329,9 @@ func TestSecretsOfAFormThatAreNoLongerKept(t *testing.T) {
 	})
 }
 
-// A token that is stored goes to no other host unless it is entered again: who may
-// change a stream could read it there.
-func TestStoredTokenAndAnotherHost(t *testing.T) {
+// A token that is stored goes to no other receiver unless it is entered again: who
+// may change a stream could read it there.
+func TestStoredTokenAndAnotherReceiver(t *testing.T) {
 	simulateStreams(t, func(t *testing.T, b *browser, sink *controltest.Kind) {
 		const token = "77d0c1e5-3f0e-4f0b-8c55-6f1f0a3be9d2"
 		b.secrets = append(b.secrets, token)
@@ -342,13 +342,15 @@ func TestStoredTokenAndAnotherHost(t *testing.T) {
 		}
 		one, checks := fmt.Sprint(tabPath, "/", made.ID), sink.Checks()
 		for _, do := range []string{"check", "save"} {
-			form := with(b.get(200, one).form(t, one), "config.domain", "eve.example.com", "do", do)
-			b.post(422, one, form, "Token has to be entered again, because it would go to another host.", `value="eve.example.com"`)
+			for field, value := range map[string]string{"config.domain": "eve.example.com", "config.port": "443", "config.ssl_verify": "-"} {
+				form := with(b.get(200, one).form(t, one), field, value, "do", do)
+				b.post(422, one, form, "Token has to be entered again, because it may go to another receiver.")
+			}
 		}
 		if st := b.stream(made.ID); st.Version != made.Version || sink.Checks() != checks {
 			t.Errorf("got version %d and %d checks, want that nothing is done", st.Version, sink.Checks()-checks)
 		}
-		form := with(b.get(200, one).form(t, one), "config.domain", "Splunk.example.com", "config.port", "443", "do", "save")
+		form := with(b.get(200, one).form(t, one), "config.domain", "Splunk.example.com", "config.index", "audit", "do", "save")
 		b.follows(b.do("POST", one, form), one+"?notice=stream_saved")
 		form = with(b.get(200, one).form(t, one), "config.domain", "other.example.com", "secrets.token", token, "do", "save")
 		b.follows(b.do("POST", one, form), one+"?notice=stream_saved")

@@ -124,6 +124,26 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+// TestNewReceiver tells which changes may show the token to somebody else.
+func TestNewReceiver(t *testing.T) {
+	before := `{"domain":"splunk.example.com","port":443}`
+	for after, want := range map[string]bool{
+		before: false,
+		`{"domain":"SPLUNK.example.com.","port":443,"index":"audit"}`:   false,
+		`{"domain":"eve.example.com","port":443}`:                       true,
+		`{"domain":"splunk.example.com"}`:                               true,
+		`{"domain":"splunk.example.com","port":443,"ssl_verify":false}`: true,
+		`{"domain":""}`: true,
+	} {
+		if got := (Kind{}).NewReceiver(json.RawMessage(before), json.RawMessage(after)); got != want {
+			t.Errorf("%s: got %v, want %v", after, got, want)
+		}
+	}
+	if (Kind{}).NewReceiver(json.RawMessage(`{"domain":"a.example","ssl_verify":false}`), json.RawMessage(`{"domain":"a.example"}`)) {
+		t.Error("a certificate that is checked from now on: got true, want false")
+	}
+}
+
 // TestNoWayToPlainHTTP holds that the switch for verification does not touch
 // encryption.
 func TestNoWayToPlainHTTP(t *testing.T) {

@@ -14,6 +14,7 @@ package splunk
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/sluicelog/sluice/destination"
 )
@@ -59,6 +60,20 @@ func (Kind) Hosts(config json.RawMessage) []string {
 
 // BearerSecrets returns the token, which goes along with each request.
 func (Kind) BearerSecrets() []string { return []string{Token} }
+
+// NewReceiver compares domain, port and whether the certificate is checked.
+func (Kind) NewReceiver(before, after json.RawMessage) bool {
+	old, err := parseConfig(before)
+	next, other := parseConfig(after)
+	if err != nil || other != nil {
+		return true
+	}
+	return !sameHost(old.Domain, next.Domain) || old.Port != next.Port || old.SSLVerify && !next.SSLVerify
+}
+
+func sameHost(a, b string) bool {
+	return strings.EqualFold(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
+}
 
 // Open implements [destination.Kind].
 func (k Kind) Open(config json.RawMessage, secrets destination.Secrets, env destination.Env) (destination.Destination, error) {
