@@ -67,7 +67,8 @@ type FoundEvents struct {
 	Missing    int     `json:"missing"`    // see [search.Page]
 	Incomplete bool    `json:"incomplete"` // see [search.Page]
 
-	skip int // see [search.Page]
+	Follow string `json:"-"` // what Follow takes to go on behind the newer end
+	skip   int    // see [search.Page]
 }
 
 // maxRounds bounds how many answers of the search a page that is known by its
@@ -132,7 +133,7 @@ func (s *Service) Events(ctx context.Context, p Principal, q EventQuery) (FoundE
 		return FoundEvents{}, err
 	}
 	out := FoundEvents{
-		Events: make([]FoundEvent, len(page.Events)), Next: page.Next, Previous: page.Previous, More: page.More,
+		Events: make([]FoundEvent, len(page.Events)), Next: page.Next, Previous: page.Previous, Follow: page.Follow, More: page.More,
 		LagSeconds: lag.Seconds(), Missing: page.Missing, Incomplete: page.Incomplete, skip: page.Skip,
 	}
 	for i, e := range page.Events {

@@ -43,13 +43,10 @@ type Gap struct {
 }
 
 // Follow begins to follow, behind a cursor, or, when that is "", behind the newest
-// event. It takes cursors of pages and exports with the oldest first, too. A
-// partition, unless it is "", is the only one that is followed.
+// event. It takes [Page.Follow], and cursors of exports and of pages with the oldest
+// first. A partition, unless it is "", is the only one that is followed.
 func (s *Service) Follow(ctx context.Context, q index.Query, partition, after string) (*Live, error) {
-	l := &Live{s: s, digest: digestOf(&q, Oldest), tops: topsOf(q.Scope), backlog: s.cfg.backlog}
-	if partition != "" {
-		l.digest = digestWithin(l.digest, partition)
-	}
+	l := &Live{s: s, digest: liveDigest(&q, partition), tops: topsOf(q.Scope), backlog: s.cfg.backlog}
 	from := cut{}
 	if after != "" {
 		var err error
@@ -74,6 +71,15 @@ func (s *Service) Follow(ctx context.Context, q index.Query, partition, after st
 		l.feeds = append(l.feeds, f)
 	}
 	return l, nil
+}
+
+// liveDigest returns what tells a query to a partition, or to all, from others.
+func liveDigest(q *index.Query, partition string) [digestSize]byte {
+	d := digestOf(q, Oldest)
+	if partition != "" {
+		d = digestWithin(d, partition)
+	}
+	return d
 }
 
 // topsOf returns the top-level namespaces of a scope, [sluice.Instance] for

@@ -49,6 +49,7 @@ func TestFollow(t *testing.T) {
 		w.post(numbered("acme", "old", 30)...)
 		all, tenant, git := w.follow(everything(), ""), w.follow(below("umbra"), ""), w.follow(phrase(t, index.Everything(), pushes()), "")
 		late := w.want(everything(), PageOptions{Order: Oldest, Limit: 20})
+		newest, pushed := w.want(everything(), PageOptions{Limit: 20}), w.want(phrase(t, index.Everything(), pushes()), PageOptions{Limit: 1, Partition: "git"})
 		var got, gotTenant, gotGit []string
 		for i := range 20 {
 			w.append(numbered("acme", fmt.Sprint("a", i, "-"), 3)...)
@@ -63,6 +64,12 @@ func TestFollow(t *testing.T) {
 		wantSame(t, "a tenant", gotTenant, w.inLog(func(e event) bool { return e.ns == "umbra" }))
 		wantSame(t, "a phrase", gotGit, w.inLog(func(e event) bool { return fresh(e) && e.typ == "git.push" }))
 		wantSame(t, "behind a page", w.seen(w.follow(everything(), late.Next)), w.inLog(nil)[20:])
+		wantSame(t, "behind the newest page", w.seen(w.follow(everything(), newest.Follow)), w.inLog(fresh))
+		within, err := w.Follow(t.Context(), phrase(t, index.Everything(), pushes()), "git", pushed.Follow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantSame(t, "behind the newest page of a class", w.seen(within), gotGit)
 		if _, err := w.Follow(t.Context(), below("acme"), "", late.Next); !isInvalid(err) {
 			t.Errorf("the cursor of another query: got %v, want invalid", err)
 		}

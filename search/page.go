@@ -45,6 +45,9 @@ type Page struct {
 	// Next goes on behind the last event, Previous before the first one. Both are
 	// always there: events that arrive later are found from the newer end on.
 	Next, Previous string
+	// Follow is where [Service.Follow] goes on behind the newer end of the page. It is
+	// "" for pages of one namespace without what lies below.
+	Follow string
 	// More says that events were found beyond the page, in the direction in which
 	// it was read, or that time ran out before all was looked at: then the page may
 	// even be empty, and the cursor goes on all the same.
@@ -275,6 +278,9 @@ func (w *walk) page() Page {
 	p.Next, p.Previous = w.s.cursor(low, w.digest), w.s.cursor(high, w.digest)
 	if w.order == Oldest {
 		p.Next, p.Previous = p.Previous, p.Next
+	}
+	if w.exact == "" {
+		p.Follow = w.s.cursor(high, liveDigest(w.q, w.only))
 	}
 	return p
 }

@@ -138,7 +138,7 @@ func (s *Site) findEvents(ctx context.Context, v *visit, p *place, data *logData
 	}
 	data.Suggestions, data.Authors = suggestions(&data.Types, data.Rows), authors(data.Rows)
 	if q.fromStart() && q.Order == "" && q.To == "" {
-		live := url.Values{"namespace": {p.Namespace}, "phrase": {data.Phrase}}
+		live := url.Values{"namespace": {p.Namespace}, "phrase": {data.Phrase}, "after": {found.Follow}}
 		if q.Class != "" {
 			live.Set("class", q.Class)
 		}

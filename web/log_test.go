@@ -374,7 +374,7 @@ func TestLogFirstSteps(t *testing.T) {
 			"sluice git install-hook", "<dd><code>sluice.example.com</code>", "<dd><code>443</code>", "https://sluice.example.com/api/v1/events</code>", "Gave a user a role")
 		p := b.get(200, "/-/groups/umbra/audit-log", "Nothing was sent here yet", "which an owner makes")
 		b.lacks(p, "Umbra/tokens")
-		b.lacks(b.get(200, at("class", "git"), "No event matches.", `data-live="/api/v1/events/live?class=git&amp;namespace=acme`), "Nothing was sent")
+		b.lacks(b.get(200, at("class", "git"), "No event matches.", `data-live="/api/v1/events/live?after=`, `&amp;class=git&amp;namespace=acme`), "Nothing was sent")
 		b.Post("acme", "x", 1)
 		synctest.Wait()
 		b.lacks(b.get(200, acmeLog), "Nothing was sent")

@@ -136,16 +136,6 @@
     }
   };
 
-  // fill adds what came between the page and the first message.
-  const fill = async () => {
-    const answer = await fetch(location.href);
-    if (!answer.ok) throw new Error("status " + answer.status);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const row of [...page.querySelectorAll("#events > details")].reverse()) {
-      if (!document.getElementById(row.id)) put(document.adoptNode(row));
-    }
-  };
-
   let source = null, cursor = "", fresh = 0;
   const say = (text) => { state.textContent = text; };
   const stop = (text) => {
@@ -162,12 +152,8 @@
     button.textContent = "Pause";
     button.setAttribute("aria-pressed", "true");
     say("Connecting");
-    let ready = null;
-    mine.onopen = () => {
-      say(fresh ? "" : "Waiting for events");
-      ready ??= cursor ? Promise.resolve() : fill().catch(() => {});
-    };
-    mine.onmessage = (e) => ready?.then(() => {
+    mine.onopen = () => say(fresh ? "" : "Waiting for events");
+    mine.onmessage = (e) => {
       if (mine !== source) return;
       cursor = e.lastEventId;
       const row = rowOf(e.data);
@@ -175,7 +161,7 @@
       put(row);
       fresh++;
       say(fresh + (fresh === 1 ? " new event" : " new events") + (fresh > most ? ", the newest " + most + " are shown" : ""));
-    });
+    };
     mine.addEventListener("gap", () => stop("Some events were left out here: load the page again."));
     mine.onerror = () => {
       if (mine !== source) return;

@@ -100,7 +100,12 @@ func follows(t *testing.T, w *world) {
 	w.call("POST", "/api/v1/tokens", `{"kind":"producer","namespace":"acme","name":"ci"}`, &ci)
 	p := w.signedIn(t, "jane")
 	p.Open("/-/groups/acme/audit-log")
+	const meanwhile = 120 // more than a page shows
+	w.callAs(ci.Token, "POST", "/api/v1/events", strings.Repeat(`{"action":"live.meanwhile","repo":"live/web","actor":"jane"}`+"\n", meanwhile), nil)
 	p.Click("button", "Follow live")
+	p.until("what came since the page was made", func() bool {
+		return webtest.Eval[int](p.Window, `[...document.querySelectorAll(".fresh .event-type")].filter((e) => e.textContent === "live.meanwhile").length`) == meanwhile
+	})
 	var path string
 	p.until("new events to be followed", func() bool {
 		w.callAs(ci.Token, "POST", "/api/v1/events", `{"action":"live.`+time.Now().Format("150405")+`","repo":"live/web","actor":"jane"}`, nil)
