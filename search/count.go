@@ -15,6 +15,7 @@ import (
 const (
 	MaxBins    = 1000    // that are returned; the others are summed
 	maxCounted = 100_000 // different days or types that are told apart
+	maxNames   = 2 << 20 // bytes of these types' names
 )
 
 // By is what events are counted by.
@@ -76,6 +77,7 @@ type tally struct {
 	all        uint64
 	days       map[int64]uint64 // since 1970
 	types      map[string]uint64
+	names      int // bytes of the names in types
 	incomplete bool
 }
 
@@ -106,16 +108,27 @@ func (t *tally) part(ctx context.Context, v *view, p index.Part) error {
 	}
 	t.all += uint64(found.Count())
 	if t.by == ByDay {
-		return found.Days(ctx, func(day int64, n int) { add(t.days, day, n) })
+		return found.Days(ctx, t.addDay)
 	}
-	return found.Types(ctx, func(name string, n int) { add(t.types, name, n) })
+	return found.Types(ctx, t.addType)
 }
 
-// add counts n more, unless there are too many keys.
-func add[K comparable](to map[K]uint64, key K, n int) {
-	if _, ok := to[key]; ok || len(to) < maxCounted {
-		to[key] += uint64(n)
+// addDay counts n more events of a day, unless there are too many days.
+func (t *tally) addDay(day int64, n int) {
+	if _, ok := t.days[day]; ok || len(t.days) < maxCounted {
+		t.days[day] += uint64(n)
 	}
+}
+
+// addType is addDay for a type, whose name takes memory, too.
+func (t *tally) addType(name string, n int) {
+	if _, ok := t.types[name]; !ok {
+		if len(t.types) == maxCounted || t.names+len(name) > maxNames {
+			return
+		}
+		t.names += len(name)
+	}
+	t.types[name] += uint64(n)
 }
 
 func (t *tally) counts() Counts {
