@@ -174,7 +174,7 @@ func (s *Service) verify(ctx context.Context, name string, password secret.Text,
 	}
 	if !ok || !u.enabled() {
 		if u != nil && failures == freeFailures {
-			s.uses.note(userKey(u.record.ID), s.now())
+			s.uses.note(userKey(u.record.ID), use{s.now(), addr})
 		}
 		return nil, sluice.Errorf(sluice.Unauthorized, "the name or the password is wrong").WithHint("an administrator can set another password")
 	}
@@ -204,7 +204,7 @@ func (s *Service) Session(ctx context.Context, text string) (Principal, error) {
 		return Principal{}, errSignedOut()
 	}
 	if m.used.touch(now, sessionUseEvery) {
-		s.uses.note(sessionKey(d), now)
+		s.uses.note(sessionKey(d), use{at: now})
 	}
 	p := u.principal()
 	p.session = d

@@ -366,6 +366,9 @@ func TestSignInIsThrottled(t *testing.T) {
 			t.Errorf("after the delay: %v", err)
 		}
 		wantTypes(t, w, "user.sign_in_delayed", "user.sign_in_delayed")
+		if told := w.Events("audit", "user.sign_in_delayed")[0]; told.Details["ip_address"] != "198.51.100.1" {
+			t.Errorf("the event does not say where the tries came from: %s", told.Raw)
+		}
 	})
 }
 

@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"maps"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,15 +54,22 @@ func (l *lastTime) touch(now time.Time, period time.Duration) bool {
 // process ends is forgotten.
 type uses struct {
 	mu     sync.Mutex
-	at     map[string]time.Time // by key of the record
+	noted  map[string]use // by key of the record
 	signal chan struct{}
 }
 
-func (u *uses) init() { u.at, u.signal = map[string]time.Time{}, make(chan struct{}, 1) }
+// use is when a thing was used. That of a user is a failure to sign in, of which also
+// the address is known.
+type use struct {
+	at   time.Time
+	from netip.Addr
+}
 
-func (u *uses) note(key string, at time.Time) {
+func (u *uses) init() { u.noted, u.signal = map[string]use{}, make(chan struct{}, 1) }
+
+func (u *uses) note(key string, what use) {
 	u.mu.Lock()
-	u.at[key] = at
+	u.noted[key] = what
 	u.mu.Unlock()
 	select {
 	case u.signal <- struct{}{}:
@@ -68,18 +77,18 @@ func (u *uses) note(key string, at time.Time) {
 	}
 }
 
-func (u *uses) take() map[string]time.Time {
+func (u *uses) take() map[string]use {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	at := u.at
-	u.at = map[string]time.Time{}
-	return at
+	noted := u.noted
+	u.noted = map[string]use{}
+	return noted
 }
 
 // noteUse notes that somebody came with a token, whatever becomes of the request.
 func (s *Service) noteUse(t *token, now time.Time) {
 	if t.used.touch(now, tokenUseEvery) {
-		s.uses.note(tokenKey(t.record.ID), now)
+		s.uses.note(tokenKey(t.record.ID), use{at: now})
 	}
 }
 
@@ -97,12 +106,12 @@ func (s *Service) runUses(ctx context.Context) {
 
 // storeUses stores so many at once that they share commits: the tokens of
 // thousands of producers can all be due at a time.
-func (s *Service) storeUses(ctx context.Context, uses map[string]time.Time) {
+func (s *Service) storeUses(ctx context.Context, uses map[string]use) {
 	var work errgroup.Group
 	work.SetLimit(usesAtOnce)
-	for key, at := range uses {
+	for key, what := range uses {
 		work.Go(func() error {
-			if err := s.storeUse(ctx, key, at); err != nil && ctx.Err() == nil {
+			if err := s.storeUse(ctx, key, what); err != nil && ctx.Err() == nil {
 				s.logger.WarnContext(ctx, "last use not stored", "record", key, "err", err)
 			}
 			return nil
@@ -111,15 +120,17 @@ func (s *Service) storeUses(ctx context.Context, uses map[string]time.Time) {
 	_ = work.Wait() // each told of its own error
 }
 
-func (s *Service) storeUse(ctx context.Context, key string, at time.Time) (err error) {
+func (s *Service) storeUse(ctx context.Context, key string, what use) (err error) {
 	switch {
 	case strings.HasPrefix(key, tokenRecords):
-		err = updateFound(ctx, s, key, func(r *tokenRecord) { r.Used = at.UTC() })
+		err = updateFound(ctx, s, key, func(r *tokenRecord) { r.Used = what.at.UTC() })
 	case strings.HasPrefix(key, sessionRecords):
-		err = updateFound(ctx, s, key, func(r *sessionRecord) { r.Used = at.UTC() })
+		err = updateFound(ctx, s, key, func(r *sessionRecord) { r.Used = what.at.UTC() })
 	case strings.HasPrefix(key, userRecords):
 		err = updateFound(ctx, s, key, func(r *userRecord) {
-			r.add(s.compose(sluiceItself(), userAct(r, "user.sign_in_delayed", "Delayed signing in after failures", map[string]any{"failures": freeFailures})))
+			fields := map[string]any{"failures": freeFailures}
+			maps.Copy(fields, addressOf(what.from))
+			r.add(s.compose(sluiceItself(), userAct(r, "user.sign_in_delayed", "Delayed signing in after failures", fields)))
 		})
 		s.outboxes.wake(key)
 	}
