@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -105,5 +106,29 @@ func TestCountingIsBounded(t *testing.T) {
 	}
 	if len(c.waiting) != maxCounting || len(c.asked) != maxCounting {
 		t.Errorf("got %d that wait, %d of them known, want %d", len(c.waiting), len(c.asked), maxCounting)
+	}
+}
+
+// A search that is offered for events of streams has to find some: the manual says
+// which Sluice writes.
+func TestPresetsNameOurEvents(t *testing.T) {
+	manual, err := os.ReadFile("../docs/api/native.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, written, _ := strings.Cut(string(manual), "## What the API tells about itself")
+	found := 0
+	for _, p := range presets() {
+		for _, name := range p.types {
+			if !strings.HasPrefix(name, "stream.") {
+				continue
+			}
+			if found++; !strings.Contains(written, "`"+name+"`") {
+				t.Errorf("%s: nothing writes %s", p.Label, name)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no preset names an event of a stream")
 	}
 }

@@ -25,7 +25,7 @@ func presets() []preset {
 			"authenticated_with_two_factor", "authenticated_with_webauthn", "authenticated_with_group_saml", "user_signed_in_from_unseen_ip", "user_impersonation"}},
 		{Label: "Failed", types: []string{"user.sign_in_delayed", "user.failed_login", "user.two_factor_challenge_failure", "user.device_verification_failure", "omniauth_login_failed",
 			"login_failed_with_standard_authentication", "login_failed_with_otp_authentication", "login_failed_with_webauthn_authentication", "password_reset_failed",
-			"stream.check_failed", "stream.failing", "protected_branch.rejected_ref_update"}},
+			"stream.failing", "stream.held", "protected_branch.rejected_ref_update"}},
 		{Label: "Members", types: []string{"member", "member_created", "member_updated", "member_destroyed", "org.add_member", "org.remove_member", "org.update_member", "org.invite_member",
 			"team.add_member", "team.remove_member", "repo.add_member", "repo.remove_member", "repo.update_member", "business.add_admin", "business.remove_admin", "business.remove_member",
 			"enterprise_team.add_member", "enterprise_team.remove_member"}},
