@@ -19,7 +19,7 @@ type TokenSpec struct {
 	Kind      string `json:"kind"`
 	Namespace string `json:"namespace"` // top-level namespace a producer is bound to; "" is the instance
 	Name      string `json:"name,omitempty"`
-	// RateLimit is the most events a second, 0 for no limit.
+	// RateLimit is the most events a second, 0 for what the server sets for all.
 	RateLimit int `json:"rate_limit,omitempty"`
 	// Token is the secret itself, "" to have one made.
 	Token string `json:"token,omitempty"`

@@ -158,7 +158,7 @@ func authorizeSomewhere(p Principal, a action) error {
 func errForbidden(p Principal, a action) *sluice.Error {
 	switch {
 	case p.Kind != KindUser:
-		return sluice.Errorf(sluice.Forbidden, "this token may not %s", a).WithHint("use an administrator's token")
+		return sluice.Errorf(sluice.Forbidden, "this token may not %s", a).WithHint("use a personal access token of somebody who may, or an administrator's token")
 	case !p.left(access[a]):
 		return sluice.Errorf(sluice.Forbidden, "this token may not %s", a).
 			WithHint("it needs one of the scopes: %s", strings.Join(access[a].scopes.list(), ", "))

@@ -290,7 +290,7 @@ func (spec *TokenSpec) check() error {
 		return sluice.Errorf(sluice.Invalid, "an administrator's token cannot be chosen").
 			WithHint("leave token out, or preset one with SLUICE_ADMIN_TOKEN")
 	case spec.RateLimit < 0 || spec.RateLimit > maxTokenRate:
-		return sluice.Errorf(sluice.Invalid, "rate_limit must be 0 to %d events a second", maxTokenRate).WithHint("0 is no limit")
+		return sluice.Errorf(sluice.Invalid, "rate_limit must be 0 to %d events a second", maxTokenRate).WithHint("0 is the server's own, which has none unless its operator sets it")
 	}
 	if err := checkTopLevel(spec.Namespace); err != nil {
 		return err

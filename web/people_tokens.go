@@ -147,7 +147,7 @@ func producerSpec(v *visit, p *place) (control.TokenSpec, error) {
 	if rate := strings.TrimSpace(form.Get("rate")); rate != "" {
 		n, err := strconv.Atoi(rate)
 		if err != nil || n < 0 {
-			return spec, sluice.Errorf(sluice.Invalid, "the limit must be a whole number of events a second").WithHint("leave it empty for no limit")
+			return spec, sluice.Errorf(sluice.Invalid, "the limit must be a whole number of events a second").WithHint("leave it empty for the server's own limit, if it has one")
 		}
 		spec.RateLimit = n
 	}
