@@ -91,7 +91,7 @@ type Config struct {
 	// STARTTLS. Default: false.
 	SMTPAllowPlain bool
 
-	// Compression is how new events are stored: s2, or zstd, which takes a third less
+	// Compression is how new events are stored: s2, or zstd, which takes a quarter less
 	// disk, a third more processor time while events come in, and longer to read
 	// single events. It may change at any start: what is stored stays as it is and
 	// readable. Default: s2.
@@ -143,8 +143,8 @@ type Config struct {
 	LogLevel slog.Level
 	// LogFormat is text or json. Default: text.
 	LogFormat string
-	// ShutdownTimeout is how long a stopping server waits for requests and
-	// deliveries in progress. Default: 30s.
+	// ShutdownTimeout is how long a stopping server waits for requests in progress.
+	// Deliveries are cut off, and sent again after the start. Default: 30s.
 	ShutdownTimeout time.Duration
 }
 

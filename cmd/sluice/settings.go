@@ -49,7 +49,7 @@ func (c *Config) settings() []setting {
 		{name: "smtp-user", value: stringValue{&c.SMTPUser}, usage: "`NAME` at the mail server; the password is SLUICE_SMTP_PASSWORD"},
 		{name: "smtp-password", value: secretValue{&c.SMTPPassword}, secret: true, usage: "the password at the mail server"},
 		{name: "smtp-allow-plain", value: boolValue{&c.SMTPAllowPlain}, usage: "allow a mail server beyond loopback without STARTTLS"},
-		{name: "compression", value: choiceValue{&c.Compression, []string{"s2", "zstd"}}, usage: "how new events are stored: `s2|zstd`; zstd takes a third less disk and a third more processor time, and may be chosen or left at any start"},
+		{name: "compression", value: choiceValue{&c.Compression, []string{"s2", "zstd"}}, usage: "how new events are stored: `s2|zstd`; zstd takes a quarter less disk and a third more processor time, and may be chosen or left at any start"},
 		{name: "segment-size", value: sizeValue{&c.SegmentSize}, usage: "`SIZE` of the log's files"},
 		{name: "index", value: boolValue{&c.Index}, usage: "keep a search index, for sluice search, export and tail; --index=false saves its memory and processor time"},
 		{name: "free-floor", value: sizeValue{&c.FreeFloor}, usage: "free disk space (`SIZE`) below which events are refused with 507; 0 is the least that is allowed: 64MiB, or two segments of each partition if that is more"},
@@ -66,7 +66,7 @@ func (c *Config) settings() []setting {
 		{name: "stream-limit", value: countValue{&c.StreamLimit}, usage: "most streams of an enterprise or group, and most namespaces of a filter (`NUMBER`), 1 to 1,000"},
 		{name: "log-level", value: levelValue{&c.LogLevel}, usage: "least severity of log lines: `debug|info|warn|error`"},
 		{name: "log-format", value: choiceValue{&c.LogFormat, []string{"text", "json"}}, usage: "`text|json`"},
-		{name: "shutdown-timeout", value: durationValue{&c.ShutdownTimeout}, usage: "`SPAN` to wait for requests and deliveries in progress when stopping"},
+		{name: "shutdown-timeout", value: durationValue{&c.ShutdownTimeout}, usage: "`SPAN` to wait for requests in progress when stopping; deliveries are cut off, and sent again after the start"},
 	}
 }
 

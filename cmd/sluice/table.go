@@ -253,7 +253,8 @@ since are repeated.`,
 func backupCommands() []command {
 	return []command{
 		{name: "backup", short: "Copy control state and log of a server that runs, or is stopped", flags: backupFlags,
-			long: `The copy is of one moment: nothing that is accepted has to wait. A second backup
+			long: `Nothing that is accepted has to wait: control state is copied as it is at one
+moment, and the log after it, so that it is never the older one. A second backup
 into the same folder adds what is new; one that is cut off leaves the one before.
 The key file is copied only with --with-key.`,
 			examples: []example{{"Each night", "sluice backup --data /var/lib/sluice --to /backup/sluice"}}},
