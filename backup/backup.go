@@ -19,6 +19,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -126,7 +127,7 @@ func Write(ctx context.Context, dir string, m Manifest, sources []Source) (res R
 		return res, err
 	}
 	res.Manifest = m
-	res.Removed, err = sweep(dir, m.Files)
+	res.Removed, err = sweep(dir, m.Files, before)
 	return res, err
 }
 
@@ -293,27 +294,47 @@ func Read(dir string) (Manifest, error) {
 	return m, nil
 }
 
-// sweep removes the files in dir that are not listed.
-func sweep(dir string, files []File) (removed int, err error) {
+// left reports whether a file that no list names is what a backup that was cut off
+// has left. Whatever else lies in the folder was put there by somebody.
+func left(name string) bool {
+	name = strings.TrimSuffix(name, partial)
+	for _, pattern := range []string{ManifestName, "control-*.db", "log/*/*.seg"} {
+		if is, err := path.Match(pattern, name); is && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// sweep removes what backups have written to dir and the list does not name: files of
+// the one before, and of those that were cut off.
+func sweep(dir string, files []File, before map[string]File) (removed int, err error) {
 	listed := map[string]bool{ManifestName: true}
 	for _, f := range files {
 		listed[f.Name] = true
 	}
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			if d != nil && d.IsDir() && d.Name() == "lost+found" {
-				return filepath.SkipDir
-			}
+	err = filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
 			return err
 		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil || listed[filepath.ToSlash(name)] {
+		name, err := filepath.Rel(dir, file)
+		if err != nil {
 			return err
+		}
+		name = filepath.ToSlash(name)
+		if d.IsDir() {
+			if top, _, _ := strings.Cut(name, "/"); top != "." && top != "log" {
+				return filepath.SkipDir // no backup has made it
+			}
+			return nil
+		}
+		if _, was := before[name]; listed[name] || !was && !left(name) {
+			return nil
 		}
 		if !strings.HasSuffix(name, partial) {
 			removed++
 		}
-		return os.Remove(path)
+		return os.Remove(file)
 	})
 	failpoint.Here(failpoint.BackupSwept)
 	return removed, err

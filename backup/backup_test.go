@@ -253,3 +253,40 @@ func TestFirstBackupThatIsCutOff(t *testing.T) {
 		t.Error("backup into a server's folder: got no error")
 	}
 }
+
+// TestBackupRemovesNothingElse: only what backups wrote goes from the folder, not a
+// copy of it that lies in it, or a note.
+func TestBackupRemovesNothingElse(t *testing.T) {
+	o, dir := original{t, t.TempDir()}, t.TempDir()
+	o.write("log/audit/1.seg", "closed")
+	o.write("control-2.db", "state")
+	first := []backup.Source{o.source("control-2.db", 5, false), o.source("log/audit/1.seg", 6, true)}
+	if _, err := backup.Write(t.Context(), dir, manifest("a"), first); err != nil {
+		t.Fatal(err)
+	}
+	others := []string{"README", "key.copy", "monday/backup.json", "monday/control-2.db", "monday/log/audit/1.seg", "log/notes.txt"}
+	ours := []string{"control-1.db", "log/audit/0.seg", "log/audit/2.seg.partial", "backup.json.partial"} // of a backup that was cut off
+	for _, name := range append(others, ours...) {
+		original{t, dir}.write(name, "here")
+	}
+	o.write("control-3.db", "later")
+	res, err := backup.Write(t.Context(), dir, manifest("a"), []backup.Source{o.source("control-3.db", 5, false), o.source("log/audit/1.seg", 6, true)})
+	if err != nil || res.Removed != 3 {
+		t.Errorf("second backup: got %d files removed and error %v, want 3", res.Removed, err)
+	}
+	for name, want := range map[string]bool{"control-2.db": false, "README": true} {
+		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
+			t.Errorf("%s: there is %t, want %t", name, err == nil, want)
+		}
+	}
+	for _, name := range others {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Errorf("what no backup wrote: %v", err)
+		}
+	}
+	for _, name := range ours {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("what a backup left that was cut off is there: %s", name)
+		}
+	}
+}
