@@ -21,9 +21,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/sluicelog/sluice/failpoint"
@@ -83,7 +81,7 @@ type Source struct {
 	Closed bool
 }
 
-// Result is what [Write] did.
+// Result is what [Folder.Write] did.
 type Result struct {
 	Manifest    Manifest
 	Copied      int   // files
@@ -91,26 +89,17 @@ type Result struct {
 	Removed     int   // files that the original no longer has
 }
 
-// Write makes the folder dir a backup of the sources, which are copied in their
-// order, unless the backup that is there has them. m says all but the files. While
-// one Write is at it, another one to the same folder is refused. A closed source
+// Write makes the folder a backup of the sources, which are copied in their order,
+// unless the backup that is there has them. m says all but the files. A closed source
 // that is gone is left out: retention removed it.
-func Write(ctx context.Context, dir string, m Manifest, sources []Source) (res Result, err error) {
-	if err := makeFolder(filepath.Clean(dir)); err != nil {
-		return res, err
-	}
-	free, err := lock(dir)
-	if err != nil {
-		return res, err
-	}
-	defer func() { err = errors.Join(err, free()) }()
-	before, err := earlier(dir, m.Log, sources)
+func (f *Folder) Write(ctx context.Context, m Manifest, sources []Source) (res Result, err error) {
+	before, err := earlier(f.dir, m.Log)
 	if err != nil {
 		return res, err
 	}
 	m.Format, m.Files = format, nil
 	for _, src := range sources {
-		f, copied, err := add(ctx, dir, src, before)
+		file, copied, err := add(ctx, f.dir, src, before)
 		if errors.Is(err, errGone) && src.Closed {
 			continue
 		}
@@ -119,38 +108,24 @@ func Write(ctx context.Context, dir string, m Manifest, sources []Source) (res R
 		}
 		if copied {
 			res.Copied++
-			res.CopiedBytes += f.Bytes
+			res.CopiedBytes += file.Bytes
 		}
-		m.Files = append(m.Files, f)
+		m.Files = append(m.Files, file)
 	}
-	if err := writeManifest(dir, &m); err != nil {
+	if err := writeManifest(f.dir, &m); err != nil {
 		return res, err
 	}
 	res.Manifest = m
-	res.Removed, err = sweep(dir, m.Files, before)
+	res.Removed, err = sweep(f.dir, m.Files, before)
 	return res, err
 }
 
-// lock keeps others from writing to dir: each removes at its end what it did not
-// copy. The kernel gives the lock back when the process ends, and it leaves no file.
-// A file system without locks has to do without.
-func lock(dir string) (free func() error, err error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, errors.Join(fmt.Errorf("another backup is being written to %s: wait for its end", dir), f.Close())
-	}
-	return f.Close, nil
-}
-
-// earlier returns the files of the backup that is in dir. A folder that holds
-// something else, or a backup of another log, is refused.
-func earlier(dir, log string, sources []Source) (map[string]File, error) {
+// earlier returns the files of the backup that is in dir, none when there is none. A
+// backup of another log is refused.
+func earlier(dir, log string) (map[string]File, error) {
 	m, err := Read(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, vacant(dir, sources)
+		return nil, nil
 	}
 	if err != nil {
 		return nil, err
@@ -163,23 +138,6 @@ func earlier(dir, log string, sources []Source) (map[string]File, error) {
 		out[f.Name] = f
 	}
 	return out, nil
-}
-
-// vacant returns nil when a folder without a list of files holds nothing but what a
-// backup that was cut off has left: parts of these sources, or an earlier copy of
-// control state, which has a name of its own each time.
-func vacant(dir string, sources []Source) error {
-	entries, err := os.ReadDir(dir)
-	for _, e := range entries {
-		ours := slices.ContainsFunc(sources, func(src Source) bool {
-			top, _, _ := strings.Cut(src.Name, "/")
-			return top == e.Name()
-		})
-		if !ours && !slices.Contains([]string{"log", "lost+found"}, e.Name()) && !strings.HasPrefix(e.Name(), "control-") && !strings.HasSuffix(e.Name(), partial) {
-			return fmt.Errorf("%s holds something else (%s): choose an empty or absent folder", dir, e.Name())
-		}
-	}
-	return err
 }
 
 // add copies a source unless the backup has it.

@@ -30,6 +30,16 @@ func (o original) source(name string, bytes int, closed bool) backup.Source {
 	return backup.Source{Name: name, Path: filepath.Join(o.dir, name), Bytes: int64(bytes), Closed: closed}
 }
 
+// write opens a backup's folder and writes to it.
+func write(ctx context.Context, dir string, m backup.Manifest, sources []backup.Source) (res backup.Result, err error) {
+	f, err := backup.Open(dir)
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return f.Write(ctx, m, sources)
+}
+
 func manifest(log string) backup.Manifest { return backup.Manifest{Log: log, Program: "test"} }
 
 // wantFiles compares what a backup extracts with texts by name.
@@ -66,7 +76,7 @@ func TestBackupAddsWhatIsNew(t *testing.T) {
 	o.write("log/audit/2.seg", "growing and more")
 	o.write("control-1.db", "state")
 	first := []backup.Source{o.source("control-1.db", 5, false), o.source("log/audit/1.seg", 6, true), o.source("log/audit/2.seg", 7, false)}
-	res, err := backup.Write(t.Context(), dir, manifest("a"), first)
+	res, err := write(t.Context(), dir, manifest("a"), first)
 	if err != nil || res.Copied != 3 {
 		t.Fatalf("first backup: got %d copied, error %v; want 3", res.Copied, err)
 	}
@@ -74,7 +84,7 @@ func TestBackupAddsWhatIsNew(t *testing.T) {
 
 	o.write("control-2.db", "later")
 	second := []backup.Source{o.source("control-2.db", 5, false), o.source("log/audit/1.seg", 6, true), o.source("log/audit/2.seg", 16, true)}
-	res, err = backup.Write(t.Context(), dir, manifest("a"), second)
+	res, err = write(t.Context(), dir, manifest("a"), second)
 	if err != nil || res.Copied != 2 || res.Removed != 1 {
 		t.Fatalf("second backup: got %d copied and %d removed, error %v; want 2 and 1", res.Copied, res.Removed, err)
 	}
@@ -86,23 +96,23 @@ func TestBackupThatIsCutOff(t *testing.T) {
 	o, dir := original{t, t.TempDir()}, t.TempDir()
 	o.write("log/1.seg", "block 1, block 2")
 	o.write("control-1.db", "state")
-	if _, err := backup.Write(t.Context(), dir, manifest("a"), []backup.Source{o.source("control-1.db", 5, false), o.source("log/1.seg", 7, false)}); err != nil {
+	if _, err := write(t.Context(), dir, manifest("a"), []backup.Source{o.source("control-1.db", 5, false), o.source("log/1.seg", 7, false)}); err != nil {
 		t.Fatal(err)
 	}
 	o.write("control-2.db", "later")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := backup.Write(ctx, dir, manifest("a"), []backup.Source{o.source("control-2.db", 5, false)}); !errors.Is(err, context.Canceled) {
+	if _, err := write(ctx, dir, manifest("a"), []backup.Source{o.source("control-2.db", 5, false)}); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: got %v", err)
 	}
-	_, err := backup.Write(t.Context(), dir, manifest("a"), []backup.Source{
+	_, err := write(t.Context(), dir, manifest("a"), []backup.Source{
 		o.source("control-2.db", 5, false), o.source("log/1.seg", 16, false), o.source("log/2.seg", 100, false),
 	})
 	if err == nil {
 		t.Error("backup of a file that is not there: got no error")
 	}
 	wantFiles(t, dir, map[string]string{"control-1.db": "state", "log/1.seg": "block 1"})
-	if _, err := backup.Write(t.Context(), dir, manifest("a"), []backup.Source{o.source("control-2.db", 5, false), o.source("log/1.seg", 16, true)}); err != nil {
+	if _, err := write(t.Context(), dir, manifest("a"), []backup.Source{o.source("control-2.db", 5, false), o.source("log/1.seg", 16, true)}); err != nil {
 		t.Fatal(err)
 	}
 	wantFiles(t, dir, map[string]string{"control-2.db": "later", "log/1.seg": "block 1, block 2"})
@@ -120,14 +130,22 @@ func TestBackupRefusesFolders(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(taken, "thesis.txt"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := backup.Write(t.Context(), taken, manifest("a"), sources); err == nil || !strings.Contains(err.Error(), "thesis.txt") {
+	if _, err := write(t.Context(), taken, manifest("a"), sources); err == nil || !strings.Contains(err.Error(), "thesis.txt") {
 		t.Errorf("folder with something else: got %v", err)
 	}
+	rescued := original{t, t.TempDir()} // the log of a server, and no backup
+	rescued.write("log/audit/1.seg", "closed")
+	if _, err := write(t.Context(), rescued.dir, manifest("a"), sources); err == nil || !strings.Contains(err.Error(), "something else (log)") {
+		t.Errorf("folder with a log: got %v", err)
+	}
+	if all, err := filepath.Glob(filepath.Join(rescued.dir, "*")); err != nil || len(all) != 1 {
+		t.Errorf("folder with a log: got %q in it (%v), want what was there", all, err)
+	}
 	dir := t.TempDir()
-	if _, err := backup.Write(t.Context(), dir, manifest("a"), sources); err != nil {
+	if _, err := write(t.Context(), dir, manifest("a"), sources); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := backup.Write(t.Context(), dir, manifest("b"), sources); err == nil || !strings.Contains(err.Error(), "another log") {
+	if _, err := write(t.Context(), dir, manifest("b"), sources); err == nil || !strings.Contains(err.Error(), "another log") {
 		t.Errorf("backup of another log: got %v", err)
 	}
 }
@@ -146,7 +164,7 @@ func TestDamagedBackups(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o, dir := original{t, t.TempDir()}, t.TempDir()
 			o.write("control-1.db", "state")
-			if _, err := backup.Write(t.Context(), dir, manifest("a"), []backup.Source{o.source("control-1.db", 5, false)}); err != nil {
+			if _, err := write(t.Context(), dir, manifest("a"), []backup.Source{o.source("control-1.db", 5, false)}); err != nil {
 				t.Fatal(err)
 			}
 			original{t, dir}.write(test.file, test.text)
@@ -196,13 +214,13 @@ func TestBackupLeavesNothingOut(t *testing.T) {
 		}
 	}}
 	sources := []backup.Source{o.source("log/1.seg", 6, true), o.source("log/2.seg", 11, true)}
-	if res, err := backup.Write(swept, dir, manifest("a"), sources); err == nil {
+	if res, err := write(swept, dir, manifest("a"), sources); err == nil {
 		t.Errorf("backup whose copy vanished: got no error, and the files %v", res.Manifest.Files)
 	}
 	if err := os.Remove(filepath.Join(o.dir, "log/1.seg")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := backup.Write(t.Context(), dir, manifest("a"), sources); err != nil {
+	if _, err := write(t.Context(), dir, manifest("a"), sources); err != nil {
 		t.Fatal(err)
 	}
 	wantFiles(t, dir, map[string]string{"log/2.seg": "closed, too"})
@@ -215,15 +233,15 @@ func TestBackupsOneAtATime(t *testing.T) {
 	o.write("log/1.seg", "closed")
 	o.write("log/2.seg", "closed, too")
 	first, second := o.source("log/1.seg", 6, true), o.source("log/2.seg", 11, true)
-	if _, err := backup.Write(t.Context(), dir, manifest("a"), nil); err != nil {
+	if _, err := write(t.Context(), dir, manifest("a"), nil); err != nil {
 		t.Fatal(err)
 	}
 	beside := &meddling{t.Context(), 3, func() {
-		if _, err := backup.Write(t.Context(), dir, manifest("a"), []backup.Source{second}); err == nil || !strings.Contains(err.Error(), "another backup") {
+		if _, err := write(t.Context(), dir, manifest("a"), []backup.Source{second}); err == nil || !strings.Contains(err.Error(), "another backup") {
 			t.Errorf("backup beside another one: got %v", err)
 		}
 	}}
-	if _, err := backup.Write(beside, dir, manifest("a"), []backup.Source{first, second}); err != nil {
+	if _, err := write(beside, dir, manifest("a"), []backup.Source{first, second}); err != nil {
 		t.Fatal(err)
 	}
 	if beside.left > 0 {
@@ -238,18 +256,21 @@ func TestFirstBackupThatIsCutOff(t *testing.T) {
 	o.write("control-1.db", "state")
 	o.write("sluice.key", "key")
 	sources := []backup.Source{o.source("control-1.db", 5, false), o.source("sluice.key", 3, false), o.source("log/1.seg", 5, false)}
-	if _, err := backup.Write(t.Context(), dir, manifest("a"), sources); err == nil {
+	if _, err := write(t.Context(), dir, manifest("a"), sources); err == nil {
 		t.Fatal("backup of a file that is not there: got no error")
 	}
 	o.write("log/1.seg", "block")
-	if _, err := backup.Write(t.Context(), dir, manifest("a"), sources); err != nil {
+	if _, err := write(t.Context(), dir, manifest("a"), sources); err != nil {
 		t.Fatalf("the next backup: %v", err)
 	}
 	wantFiles(t, dir, map[string]string{"control-1.db": "state", "sluice.key": "key", "log/1.seg": "block"})
+	if all, err := filepath.Glob(filepath.Join(dir, ".*")); err != nil || len(all) > 0 {
+		t.Errorf("left over: got %q, error %v", all, err)
+	}
 	data := t.TempDir()
 	original{t, data}.write("control.db", "of a server")
 	original{t, data}.write("sluice.key", "of a server")
-	if _, err := backup.Write(t.Context(), data, manifest("a"), sources); err == nil {
+	if _, err := write(t.Context(), data, manifest("a"), sources); err == nil {
 		t.Error("backup into a server's folder: got no error")
 	}
 }
@@ -261,7 +282,7 @@ func TestBackupRemovesNothingElse(t *testing.T) {
 	o.write("log/audit/1.seg", "closed")
 	o.write("control-2.db", "state")
 	first := []backup.Source{o.source("control-2.db", 5, false), o.source("log/audit/1.seg", 6, true)}
-	if _, err := backup.Write(t.Context(), dir, manifest("a"), first); err != nil {
+	if _, err := write(t.Context(), dir, manifest("a"), first); err != nil {
 		t.Fatal(err)
 	}
 	others := []string{"README", "key.copy", "monday/backup.json", "monday/control-2.db", "monday/log/audit/1.seg", "log/notes.txt"}
@@ -270,7 +291,7 @@ func TestBackupRemovesNothingElse(t *testing.T) {
 		original{t, dir}.write(name, "here")
 	}
 	o.write("control-3.db", "later")
-	res, err := backup.Write(t.Context(), dir, manifest("a"), []backup.Source{o.source("control-3.db", 5, false), o.source("log/audit/1.seg", 6, true)})
+	res, err := write(t.Context(), dir, manifest("a"), []backup.Source{o.source("control-3.db", 5, false), o.source("log/audit/1.seg", 6, true)})
 	if err != nil || res.Removed != 3 {
 		t.Errorf("second backup: got %d files removed and error %v, want 3", res.Removed, err)
 	}

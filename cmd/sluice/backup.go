@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,77 +47,56 @@ func (o *backupOptions) keyPath() string {
 	return filepath.Join(o.Data, keyName)
 }
 
-// snapshotPrefix begins the name of a folder beside a backup, for the copy of control
-// state while the backup is made.
-const snapshotPrefix = ".sluice-backup-"
-
-// sweepSnapshots removes what backups left in dir that were killed. None takes a day.
-func sweepSnapshots(dir string, now time.Time) error {
-	left, err := filepath.Glob(filepath.Join(dir, snapshotPrefix+"*"))
-	if err != nil {
-		return err
-	}
-	for _, path := range left {
-		info, err := os.Lstat(path)
-		if err == nil && info.IsDir() && now.Sub(info.ModTime()) > 24*time.Hour {
-			err = os.RemoveAll(path)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
 // makeBackup copies control state first and the log after it: so the log is never
 // older than the cursors in it.
-func makeBackup(ctx context.Context, o backupOptions, env *Env) error {
+func makeBackup(ctx context.Context, o backupOptions, env *Env) (err error) {
 	if within(o.To, o.Data) {
 		return usagef("%s lies in %s: a backup there would be lost with the original", o.To, o.Data)
 	}
-	now := time.Now().UTC()
-	to, err := filepath.Abs(o.To) // "." lies in a folder, too
+	folder, err := backup.Open(o.To)
 	if err != nil {
 		return err
 	}
-	beside := filepath.Dir(to)
-	if err := sweepSnapshots(beside, now); err != nil {
-		return err
-	}
-	snapshot, err := os.MkdirTemp(beside, snapshotPrefix)
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	m := backup.Manifest{Program: version(), MadeAt: time.Now().UTC(), Last: map[string]uint64{}}
+	sources, err := controlSources(ctx, o, m.MadeAt, folder.Scratch())
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(snapshot) }() // what is left is empty or of no use
-	control := filepath.Join(snapshot, controlFile)
+	files, err := logSources(ctx, o.Data, &m)
+	if err != nil {
+		return err
+	}
+	res, err := folder.Write(ctx, m, append(sources, files...))
+	if err != nil {
+		return err
+	}
+	return printBackup(&res, o, env)
+}
+
+// controlSources copies the control state as it is now into a folder, and returns what
+// is to be copied before the log.
+func controlSources(ctx context.Context, o backupOptions, now time.Time, to string) ([]backup.Source, error) {
+	control := filepath.Join(to, controlFile)
 	if err := sqlite.Copy(ctx, filepath.Join(o.Data, controlFile), control); err != nil {
-		return err
+		return nil, err
 	}
 	if err := refuseUnknown(ctx, o.Data, control); err != nil {
-		return fmt.Errorf("nothing was copied: %s: %w", filepath.Join(o.Data, controlFile), err)
+		return nil, fmt.Errorf("nothing was copied: %s: %w", filepath.Join(o.Data, controlFile), err)
 	}
 	info, err := os.Stat(control)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sources := []backup.Source{{Name: now.Format("control-20060102T150405.000Z.db"), Path: control, Bytes: info.Size()}}
 	if o.WithKey {
 		info, err := os.Stat(o.keyPath())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		sources = append(sources, backup.Source{Name: keyName, Path: o.keyPath(), Bytes: info.Size()})
 	}
-	m := backup.Manifest{Program: version(), MadeAt: now, Last: map[string]uint64{}}
-	files, err := logSources(ctx, o.Data, &m)
-	if err != nil {
-		return err
-	}
-	res, err := backup.Write(ctx, o.To, m, append(sources, files...))
-	if err != nil {
-		return err
-	}
-	return printBackup(&res, o, env)
+	return sources, nil
 }
 
 // logSources lists the files of the log, and completes m.

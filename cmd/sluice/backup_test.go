@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -74,6 +76,45 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRun(t, `"e59"`, "log", "cat", "--data", again)
+}
+
+// watched is a context that does something whenever it is asked for its end, which
+// a backup does in each of its steps.
+type watched struct {
+	context.Context
+	do func()
+}
+
+func (w watched) Err() error {
+	w.do()
+	return w.Context.Err()
+}
+
+// A backup writes to its folder alone: what that lies in may be the root of a
+// container, or another disk.
+func TestBackupKeepsToItsFolder(t *testing.T) {
+	data, parent := filepath.Join(t.TempDir(), "data"), t.TempDir()
+	stopped(t, startServer(t, data, http.DefaultClient))
+	looks, found := 0, map[string]bool{}
+	ctx := watched{t.Context(), func() {
+		entries, err := os.ReadDir(parent)
+		if err != nil {
+			t.Error(err)
+		}
+		for looks++; len(entries) > 0; entries = entries[1:] {
+			found[entries[0].Name()] = true
+		}
+	}}
+	to := filepath.Join(parent, "backup")
+	if err := makeBackup(ctx, backupOptions{Data: data, To: to}, &Env{Stdout: io.Discard}); err != nil {
+		t.Fatal(err)
+	}
+	if len(found) != 1 || !found["backup"] || looks < 3 {
+		t.Errorf("looked %d times: got %v, want the backup alone", looks, found)
+	}
+	if left, err := filepath.Glob(filepath.Join(to, ".*")); err != nil || len(left) > 0 {
+		t.Errorf("left in the backup: got %q, error %v", left, err)
+	}
 }
 
 func (a *arrivals) count(id string) int {
