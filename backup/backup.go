@@ -256,7 +256,7 @@ func Read(dir string) (Manifest, error) {
 // has left. Whatever else lies in the folder was put there by somebody.
 func left(name string) bool {
 	name = strings.TrimSuffix(name, partial)
-	for _, pattern := range []string{ManifestName, "control-*.db", "log/*/*.seg"} {
+	for _, pattern := range []string{ManifestName, "control-*.db", "sluice-*.key", "log/*/*.seg"} {
 		if is, err := path.Match(pattern, name); is && err == nil {
 			return true
 		}

@@ -11,11 +11,26 @@ import (
 	"time"
 
 	"github.com/sluicelog/sluice/backup"
+	"github.com/sluicelog/sluice/secret"
 	"github.com/sluicelog/sluice/sqlite"
 )
 
-// keyName is the key file's name in a backup.
+// keyName is the key file's name in a data folder.
 const keyName = "sluice.key"
+
+// The names in a backup tell when it was made: what a later one copies never takes the
+// place of what an earlier one lists.
+const (
+	controlCopy = "control-20060102T150405.000Z.db"
+	keyCopy     = "sluice-20060102T150405.000Z.key"
+)
+
+// isKey reports whether a name in a backup is that of the key file. Earlier versions
+// copied it under its own.
+func isKey(name string) bool {
+	_, err := time.Parse(keyCopy, name)
+	return err == nil || name == keyName
+}
 
 // backupFlags makes a backup of a server that runs or not.
 func backupFlags(fs *flag.FlagSet, env *Env) action {
@@ -74,8 +89,8 @@ func makeBackup(ctx context.Context, o backupOptions, env *Env) (err error) {
 	return printBackup(&res, o, env)
 }
 
-// controlSources copies the control state as it is now into a folder, and returns what
-// is to be copied before the log.
+// controlSources copies control state, and the key file when it is asked for, as they
+// are now into a folder, and returns what is to be copied before the log.
 func controlSources(ctx context.Context, o backupOptions, now time.Time, to string) ([]backup.Source, error) {
 	control := filepath.Join(to, controlFile)
 	if err := sqlite.Copy(ctx, filepath.Join(o.Data, controlFile), control); err != nil {
@@ -84,19 +99,42 @@ func controlSources(ctx context.Context, o backupOptions, now time.Time, to stri
 	if err := refuseUnknown(ctx, o.Data, control); err != nil {
 		return nil, fmt.Errorf("nothing was copied: %s: %w", filepath.Join(o.Data, controlFile), err)
 	}
-	info, err := os.Stat(control)
-	if err != nil {
+	source, err := wholeFile(now.Format(controlCopy), control)
+	if err != nil || !o.WithKey {
+		return []backup.Source{source}, err
+	}
+	key := filepath.Join(to, keyName)
+	if err := copyKey(o.keyPath(), key); err != nil {
 		return nil, err
 	}
-	sources := []backup.Source{{Name: now.Format("control-20060102T150405.000Z.db"), Path: control, Bytes: info.Size()}}
-	if o.WithKey {
-		info, err := os.Stat(o.keyPath())
-		if err != nil {
-			return nil, err
-		}
-		sources = append(sources, backup.Source{Name: keyName, Path: o.keyPath(), Bytes: info.Size()})
+	keySource, err := wholeFile(now.Format(keyCopy), key)
+	return []backup.Source{source, keySource}, err
+}
+
+// wholeFile is all of a file that nobody changes.
+func wholeFile(name, path string) (backup.Source, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return backup.Source{}, err
 	}
-	return sources, nil
+	return backup.Source{Name: name, Path: path, Bytes: info.Size()}, nil
+}
+
+// copyKey copies a key file as it is at one moment: a rotation puts a longer one in its
+// place.
+func copyKey(from, to string) error {
+	_, err := secret.OpenKeyFile(from)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, text, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("copy the key file: %w", err)
+	}
+	return nil
 }
 
 // logSources lists the files of the log, and completes m.

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sluicelog/sluice/secret"
 )
 
 // wantRun runs a command that has to succeed and print something.
@@ -114,6 +116,67 @@ func TestBackupKeepsToItsFolder(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(to, ".*")); err != nil || len(left) > 0 {
 		t.Errorf("left in the backup: got %q, error %v", left, err)
+	}
+}
+
+// backupAt makes a backup with the key of data in to, and does something in one of its
+// steps. It reports whether it came that far.
+func backupAt(t *testing.T, data, to string, step int, do func(cancel func())) (did bool, err error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	look := watched{ctx, func() {
+		if step--; step == 0 {
+			did = true
+			do(cancel)
+		}
+	}}
+	err = makeBackup(look, backupOptions{Data: data, To: to, WithKey: true}, &Env{Stdout: io.Discard})
+	return did, err
+}
+
+// A backup holds a whole key file, whenever the key is rotated meanwhile; and one that
+// is cut off leaves the one before, which has another key file.
+func TestBackupWhileTheKeyIsRotated(t *testing.T) {
+	data, to := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup")
+	stopped(t, startServer(t, data, http.DefaultClient))
+	rotate := func(func()) {
+		ring, err := secret.OpenKeyFile(filepath.Join(data, keyName))
+		if err == nil {
+			err = ring.Rotate()
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	steps := 0
+	for did := true; did; steps++ {
+		var err error
+		if did, err = backupAt(t, data, to, steps+1, rotate); err != nil {
+			t.Fatalf("rotated at step %d: %v", steps+1, err)
+		}
+		keys, err := filepath.Glob(filepath.Join(to, "sluice*.key"))
+		if err != nil || len(keys) != 1 {
+			t.Fatalf("key files: got %q, error %v, want one", keys, err)
+		}
+		if _, err := secret.OpenKeyFile(keys[0]); err != nil {
+			t.Errorf("rotated at step %d: the copy of the key file: %v", steps+1, err)
+		}
+	}
+	if steps < 5 {
+		t.Errorf("a backup has %d steps, want more", steps)
+	}
+	for step := range steps - 1 {
+		rotate(nil)
+		if _, err := backupAt(t, data, to, step+1, func(cancel func()) { cancel() }); err == nil {
+			t.Logf("cut off at step %d: it was complete", step+1)
+		}
+		wantRun(t, "is whole", "restore", "--from", to, "--check")
+	}
+	again := filepath.Join(t.TempDir(), "again")
+	wantRun(t, "new identity", "restore", "--from", to, "--data", again)
+	if _, err := secret.OpenKeyFile(filepath.Join(again, keyName)); err != nil {
+		t.Errorf("the restored key: %v", err)
 	}
 }
 

@@ -92,14 +92,17 @@ func restoreFiles(ctx context.Context, o restoration, m *backup.Manifest) error 
 	}
 	var control string
 	for _, f := range m.Files {
-		if f.Name == keyName && o.KeyFile != "" {
-			continue
-		}
-		if strings.HasPrefix(f.Name, "control-") {
+		to := filepath.FromSlash(f.Name)
+		switch {
+		case strings.HasPrefix(f.Name, "control-"):
 			control = f.Name
 			continue
+		case isKey(f.Name) && o.KeyFile != "":
+			continue
+		case isKey(f.Name):
+			to = keyName
 		}
-		if err := backup.Extract(ctx, o.From, f, filepath.Join(o.Data, filepath.FromSlash(f.Name))); err != nil {
+		if err := backup.Extract(ctx, o.From, f, filepath.Join(o.Data, to)); err != nil {
 			return err
 		}
 	}
