@@ -120,7 +120,7 @@ func (r *Ring) all() (map[string]key, error) {
 // replace puts keys into the file, then into the ring, which is locked.
 func (r *Ring) replace(current string, keys map[string]key) error {
 	if r.path != "" {
-		if err := writeFile(r.path, encodeKeys(current, keys), os.Rename); err != nil {
+		if err := writeFile(behindLinks(r.path), encodeKeys(current, keys), os.Rename); err != nil {
 			return err
 		}
 	}
@@ -207,7 +207,16 @@ func decodeKey(s string) (key, bool) {
 // Unfinished returns the name of the file that a key file is written into before it
 // gets its own name. A process that ends in between leaves it: it holds keys, and is
 // of no use.
-func Unfinished(path string) string { return path + ".new" }
+func Unfinished(path string) string { return behindLinks(path) + ".new" }
+
+// behindLinks returns where a key file lies: replacing a link to it would leave the old
+// keys where somebody keeps them, and put the new ones where they must not be.
+func behindLinks(path string) string {
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		return file
+	}
+	return path // it is not there
+}
 
 // writeFile writes a file whole or not at all: under another name first, synced,
 // then put into place and its folder synced.

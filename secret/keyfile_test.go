@@ -56,6 +56,36 @@ func TestKeyFile(t *testing.T) {
 	wantOneFile(t, path)
 }
 
+// A key file that lies elsewhere, behind a link, is changed there.
+func TestRotateBehindALink(t *testing.T) {
+	_, path := createKeyFile(t)
+	link := filepath.Join(t.TempDir(), "sluice.key")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenKeyFile(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Rotate(); err != nil {
+		t.Fatalf("Rotate: %v", err)
+	}
+	for _, name := range []string{path, link} {
+		got, err := OpenKeyFile(name)
+		if err != nil || got.Current() != r.Current() || len(got.keys) != 2 {
+			t.Errorf("%s: got %v, error %v, want the new key beside the old one", name, got.Keys(), err)
+		}
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode().Type() != fs.ModeSymlink {
+		t.Errorf("the link: got mode %v, error %v", info.Mode(), err)
+	}
+	wantOneFile(t, path)
+	wantOneFile(t, link)
+	if got, want := Unfinished(link), Unfinished(path); got != want {
+		t.Errorf("Unfinished: got %s, want %s", got, want)
+	}
+}
+
 func TestCreateKeyFileReplacesNothing(t *testing.T) {
 	_, path := createKeyFile(t)
 	before, err := os.ReadFile(path)
