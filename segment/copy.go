@@ -50,7 +50,8 @@ func (e *Engine) Files(name string) ([]Stored, error) {
 }
 
 // stored describes a file. One without a footer is taken up to its last good
-// block while it is the newest, and whole when damage follows in an older one.
+// block while it is the newest, and whole when damage follows in an older one. One
+// that is being closed ends where its footer does: the rest of it is given back.
 func (p *partition) stored(f *file, next uint64) (Stored, error) {
 	s := Stored{Name: filepath.Base(f.path)}
 	h, err := p.engine.opts.FS.Open(f.path, false)
@@ -70,6 +71,9 @@ func (p *partition) stored(f *file, next uint64) (Stored, error) {
 	s.Bytes, s.Last = found.end, found.last
 	if next > 0 && len(found.notes) > found.good {
 		s.Bytes = length
+		if end, ok := p.unfinished(h, &found); ok {
+			s.Bytes, s.Closed = end, true
+		}
 	}
 	return s, found.err
 }

@@ -76,3 +76,56 @@ func TestFilesAreACopy(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// closing is a disk on which the process that writes closes a file just when somebody
+// has looked for its footer.
+type closing struct {
+	*segmenttest.Disk
+	name string
+}
+
+func (c closing) Open(name string, write bool) (segment.File, error) {
+	f, err := c.Disk.Open(name, write)
+	if name == c.name && err == nil {
+		f = &closingFile{File: f}
+	}
+	return f, err
+}
+
+type closingFile struct {
+	segment.File
+	closed bool
+}
+
+func (f *closingFile) Size() (length, occupied int64, err error) {
+	if f.closed {
+		return f.File.Size()
+	}
+	return 2 * segment.MinSegmentSize, 2 * segment.MinSegmentSize, nil
+}
+
+func (f *closingFile) ReadAt(b []byte, offset int64) (int, error) {
+	if f.closed {
+		return f.File.ReadAt(b, offset)
+	}
+	f.closed = true
+	clear(b)
+	return len(b), nil
+}
+
+// TestFilesThatAreBeingClosed: a copy of a file that is closed while it is looked at
+// takes what there is then, and no space that is given back.
+func TestFilesThatAreBeingClosed(t *testing.T) {
+	s := newSample(t)
+	reader, err := segment.Open("log", segment.Options{Log: logID(), FS: closing{s.disk, s.files[0]}, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := reader.Files("audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := files[0].Bytes, int64(len(s.disk.Get(s.files[0]))); got != want || !files[0].Closed {
+		t.Errorf("%s: got %d bytes, closed %v; want %d and closed", files[0].Name, got, files[0].Closed, want)
+	}
+}
