@@ -189,17 +189,17 @@ func (x *exporter) unfinished(err error) error {
 
 func (x *exporter) report(env *Env) error {
 	x.done.Events, x.done.Bytes, x.done.Seconds = x.out.events(), x.out.size(), time.Since(x.bar.started).Seconds()
-	if x.done.Missing > 0 {
-		fmt.Fprintf(env.Stderr, "sluice: %d events were found and could not be read from the log.\n", x.done.Missing)
-	}
-	if x.options.json {
+	var err error
+	switch {
+	case x.options.json:
 		x.done.File = x.options.output
-		return writeJSON(env.Stdout, x.done)
+		err = writeJSON(env.Stdout, x.done)
+	case x.options.output != "-":
+		_, err = fmt.Fprintf(env.Stderr, "sluice: %d events, %s in %s\n", x.done.Events, roundSize(x.done.Bytes), x.options.output)
 	}
-	if x.options.output == "-" {
-		return nil
+	if err == nil && x.done.Missing > 0 {
+		err = fmt.Errorf("%d events were found and could not be read from the log", x.done.Missing)
 	}
-	_, err := fmt.Fprintf(env.Stderr, "sluice: %d events, %s in %s\n", x.done.Events, roundSize(x.done.Bytes), x.options.output)
 	return err
 }
 

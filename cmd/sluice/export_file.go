@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // exportOutput is where an export goes.
@@ -70,49 +71,60 @@ type exportPart struct {
 // openPart opens FILE.part, which has to be that of the same export or absent.
 func openPart(o *exportOptions) (*exportPart, error) {
 	p := &exportPart{path: o.output, options: o, form: o.form()}
-	want, err := json.Marshal(o.ExportQuery)
-	if err != nil {
-		return nil, err
-	}
 	if info, err := os.Stat(p.path); err == nil && info.IsDir() {
 		return nil, usagef("--output %s is a folder", p.path)
 	}
-	if o.restart {
-		if err := p.remove(); err != nil {
-			return nil, err
-		}
-	}
-	have, err := os.ReadFile(p.path + stateSuffix)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Stat(p.path + partSuffix); err == nil {
-			return nil, fmt.Errorf("%s is not from here: remove it, or use --restart", p.path+partSuffix)
-		}
-		if err := os.WriteFile(p.path+stateSuffix, want, 0o600); err != nil {
-			return nil, fmt.Errorf("begin the export: %w", err)
-		}
-	case err != nil:
-		return nil, fmt.Errorf("begin the export: %w", err)
-	case string(have) != string(want):
-		return nil, fmt.Errorf("%s is from another export: finish that one with the same flags, or use --restart", p.path+partSuffix)
-	}
-	if p.f, err = os.OpenFile(p.path+partSuffix, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+	if err := p.lock(); err != nil {
 		return nil, fmt.Errorf("begin the export: %w", err)
 	}
-	info, err := p.f.Stat()
-	if err != nil {
+	if err := p.begin(); err != nil {
 		p.close()
-		return nil, fmt.Errorf("begin the export: %w", err)
+		return nil, err
 	}
-	p.n = info.Size()
 	return p, nil
 }
 
-func (p *exportPart) remove() error {
-	for _, suffix := range []string{partSuffix, stateSuffix} {
-		if err := os.Remove(p.path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+// lock opens FILE.part for one process at a time: what a second one cuts off, the
+// first has written already. A file system without locks has to do without.
+func (p *exportPart) lock() error {
+	var err error
+	if p.f, err = os.OpenFile(p.path+partSuffix, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return err
+	}
+	err = syscall.Flock(int(p.f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	mine, err1 := p.f.Stat()
+	there, err2 := os.Stat(p.path + partSuffix) // it may have got its name meanwhile
+	if errors.Is(err, syscall.EWOULDBLOCK) || err1 != nil || err2 != nil || !os.SameFile(mine, there) {
+		p.close()
+		return fmt.Errorf("another export writes %s: wait for its end", p.path+partSuffix)
+	}
+	return nil
+}
+
+// begin goes on with FILE.part, or makes it that of this export.
+func (p *exportPart) begin() error {
+	want, err := json.Marshal(p.options.ExportQuery)
+	if err != nil {
+		return err
+	}
+	info, err := p.f.Stat()
+	if err != nil {
+		return fmt.Errorf("begin the export: %w", err)
+	}
+	have, err := os.ReadFile(p.path + stateSuffix)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case p.options.restart || fresh && info.Size() == 0:
+		err = errors.Join(p.truncate(0), os.WriteFile(p.path+stateSuffix, want, 0o600))
+	case fresh:
+		return fmt.Errorf("%s is not from here: remove it, or use --restart", p.path+partSuffix)
+	case err == nil && string(have) != string(want):
+		return fmt.Errorf("%s is from another export: finish that one with the same flags, or use --restart", p.path+partSuffix)
+	default:
+		p.n = info.Size()
+	}
+	if err != nil {
+		return fmt.Errorf("begin the export: %w", err)
 	}
 	return nil
 }
@@ -180,22 +192,22 @@ func (p *exportPart) truncate(at int64) error {
 	return err
 }
 
-// finish gives the file its name when it is on disk.
+// finish gives the file its name when it is on disk, and lets go of it after that.
 func (p *exportPart) finish() error {
 	_, err := p.f.Write(p.form.end())
 	if err == nil {
 		err = p.f.Sync()
 	}
-	if err = errors.Join(err, p.f.Close()); err == nil {
+	if err == nil {
 		err = os.Rename(p.path+partSuffix, p.path)
 	}
-	if err != nil {
+	if err == nil {
+		err = os.Remove(p.path + stateSuffix)
+	}
+	if err = errors.Join(err, p.f.Close()); err != nil {
 		return fmt.Errorf("finish the export: %w", err)
 	}
 	p.n += int64(len(p.form.end()))
 	p.f = nil
-	if err := os.Remove(p.path + stateSuffix); err != nil {
-		return err
-	}
 	return syncDir(filepath.Dir(p.path))
 }

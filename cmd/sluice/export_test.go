@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -158,6 +159,71 @@ func TestExportGoesOn(t *testing.T) {
 			t.Errorf("%s: got %+v, error %v, queries %q", format, got, err, s.queries)
 		}
 		wantExport(t, format, whole)
+	}
+}
+
+// Two exports do not write one file: the second is refused, and the first is whole.
+func TestExportOneAtATime(t *testing.T) {
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, exportLine(0)+"\n"+exportLine(1)[:10])
+		_ = http.NewResponseController(w).Flush()
+		begun <- struct{}{}
+		<-goOn
+		_, _ = io.WriteString(w, exportLine(1)[10:]+"\n")
+	}))
+	defer s.Close()
+	environ := []string{"SLUICE_SERVER=" + s.URL, "SLUICE_TOKEN=secret"}
+	file := filepath.Join(t.TempDir(), "events")
+	first := make(chan result, 1)
+	go func() { first <- sluiceRun(t.Context(), environ, "", "export", "--output", file) }()
+	<-begun
+	wait(t, "the first lines", func() bool {
+		info, err := os.Stat(file + partSuffix)
+		return err == nil && info.Size() > 0
+	})
+	for _, more := range [][]string{nil, {"--restart"}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		second := make(chan result, 1)
+		go func() {
+			second <- sluiceRun(ctx, environ, "", append([]string{"export", "--output", file}, more...)...)
+		}()
+		select {
+		case <-begun:
+			t.Errorf("%q beside another export: it began", more)
+		case got := <-second:
+			if got.code != exitFailure || !strings.Contains(got.stderr, "another export writes") {
+				t.Errorf("%q beside another export: got %+v", more, got)
+			}
+		}
+		cancel()
+	}
+	close(goOn)
+	if got := <-first; got.code != exitOK {
+		t.Errorf("the first export: got %+v", got)
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != exportLine(0)+"\n"+exportLine(1)+"\n" {
+		t.Errorf("the first export: got %q, error %v", text, err)
+	}
+}
+
+// An export that lacks events says so with its exit code, too.
+func TestExportThatLacksEvents(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Trailer", "Sluice-Missing")
+		_, _ = io.WriteString(w, exportLine(0)+"\n")
+		w.Header().Set("Sluice-Missing", "2")
+	}))
+	defer s.Close()
+	file := filepath.Join(t.TempDir(), "events")
+	for _, args := range [][]string{{}, {"--output", file}, {"--output", file, "--json"}} {
+		got := sluiceRun(t.Context(), []string{"SLUICE_SERVER=" + s.URL, "SLUICE_TOKEN=secret"}, "", append([]string{"export"}, args...)...)
+		if got.code != exitFailure || !strings.Contains(got.stderr, "2 events") {
+			t.Errorf("%q: got %+v", args, got)
+		}
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != exportLine(0)+"\n" {
+		t.Errorf("the file: got %q, error %v", text, err)
 	}
 }
 

@@ -26,6 +26,33 @@ type storedLog struct {
 	earlier []eventlog.LogID
 	anchors map[string]eventlog.Anchor
 	notes   []string // what could not be had
+	rereads int      // of blocks that did not verify
+}
+
+// A block that does not verify is read again, so often in all: it may be the newest,
+// which the server beside is just writing.
+const (
+	maxRereads  = 10
+	rereadPause = 10 * time.Millisecond
+)
+
+// block reads and verifies a block. What cannot be read for good is damage; err is
+// another one.
+func (l *storedLog) block(p *segment.Piece) (raw []byte, b *eventlog.Block, damage, err error) {
+	for ; ; l.rereads++ {
+		raw = make([]byte, p.Header.Size())
+		if _, damage = p.ReadAt(raw, 0); damage == nil || errors.Is(damage, io.EOF) {
+			if b, damage = eventlog.ParseBlock(raw); damage == nil {
+				damage = eventlog.VerifyBlock(raw)
+			}
+		} else if !errors.Is(damage, eventlog.ErrDamaged) {
+			return nil, nil, nil, damage
+		}
+		if damage == nil || l.rereads >= maxRereads {
+			return raw, b, damage, nil
+		}
+		time.Sleep(rereadPause)
+	}
 }
 
 // openStoredLog opens the log in a data folder for reading only. Without the
@@ -207,17 +234,13 @@ func (l *storedLog) verify(ctx context.Context, v *verdict, env *Env) error {
 			return nil
 		}
 		h := p.Header
-		block := make([]byte, h.Size())
-		if _, err := p.ReadAt(block, 0); err != nil && !errors.Is(err, io.EOF) {
+		block, b, damage, err := l.block(&p)
+		if err != nil {
 			return err
 		}
-		b, err := eventlog.ParseBlock(block)
-		if err == nil {
-			err = eventlog.VerifyBlock(block)
-		}
 		switch {
-		case err != nil:
-			v.Damage = append(v.Damage, finding{h.First, h.Last(), where, err.Error()})
+		case damage != nil:
+			v.Damage = append(v.Damage, finding{h.First, h.Last(), where, damage.Error()})
 			prev = nil
 			return nil
 		case prev != nil && !eventlog.VerifyChain(prev.Chain, block):
@@ -292,39 +315,55 @@ func logCat(ctx context.Context, o logOptions, env *Env) error {
 		return err
 	}
 	out := bufio.NewWriterSize(env.Stdout, 1<<16)
+	lost := 0
 	for _, name := range names {
-		if err := l.cat(ctx, name, &o, out, env); err != nil {
+		n, err := l.cat(ctx, name, &o, out, env)
+		if err != nil {
 			return errors.Join(err, out.Flush())
 		}
+		lost += n
 	}
-	return out.Flush()
+	err = out.Flush()
+	if err == nil && lost > 0 {
+		err = fmt.Errorf("%d ranges of events cannot be read: see above", lost)
+	}
+	return err
 }
 
-func (l *storedLog) cat(ctx context.Context, name string, o *logOptions, out *bufio.Writer, env *Env) error {
-	return l.engine.Walk(ctx, name, func(p segment.Piece) error {
-		if p.Damage != nil {
-			_, err := fmt.Fprintf(env.Stderr, "%s: %s\n", name, p.Damage)
-			return err
-		}
-		h := p.Header
-		if o.From.Seq > h.Last() || o.To.Seq != 0 && o.To.Seq < h.First ||
-			h.Accepted.Before(o.From.Time) || !o.To.Time.IsZero() && h.Accepted.After(o.To.Time) {
+// cat prints the events of a partition, and on standard error which cannot be read. It
+// returns how many ranges of these there are.
+func (l *storedLog) cat(ctx context.Context, name string, o *logOptions, out *bufio.Writer, env *Env) (lost int, err error) {
+	tell := func(d eventlog.Damage) error {
+		if d.Last != 0 && !o.wants(d.First, d.Last) {
 			return nil
 		}
-		block := make([]byte, h.Size())
-		if _, err := p.ReadAt(block, 0); err != nil && !errors.Is(err, io.EOF) {
-			return err
+		if d.Last != 0 {
+			lost++
 		}
-		b, err := eventlog.ParseBlock(block)
-		if err == nil {
-			err = b.Load()
+		_, err := fmt.Fprintf(env.Stderr, "%s: %s\n", name, d)
+		return err
+	}
+	err = l.engine.Walk(ctx, name, func(p segment.Piece) error {
+		if p.Damage != nil {
+			return tell(*p.Damage)
 		}
+		h := p.Header
+		if !o.wants(h.First, h.Last()) || h.Accepted.Before(o.From.Time) || !o.To.Time.IsZero() && h.Accepted.After(o.To.Time) {
+			return nil
+		}
+		_, b, damage, err := l.block(&p)
 		if err != nil {
-			_, err = fmt.Fprintf(env.Stderr, "%s: events %d to %d: %v\n", name, h.First, h.Last(), err)
 			return err
+		}
+		if damage == nil {
+			damage = b.Load()
+		}
+		if damage != nil {
+			return tell(eventlog.Damage{First: h.First, Last: h.Last(), Where: fmt.Sprintf("%s at byte %d", p.File, p.Offset), Cause: damage.Error()})
 		}
 		return catBlock(name, b, o, out)
 	})
+	return lost, err
 }
 
 func catBlock(name string, b *eventlog.Block, o *logOptions, out *bufio.Writer) error {

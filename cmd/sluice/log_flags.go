@@ -47,6 +47,11 @@ func (b *logBound) Set(s string) error {
 	return nil
 }
 
+// wants reports whether some of the numbers from first to last are asked for.
+func (o *logOptions) wants(first, last uint64) bool {
+	return o.From.Seq <= last && (o.To.Seq == 0 || o.To.Seq >= first)
+}
+
 func logFlags(read func(context.Context, logOptions, *Env) error) func(*flag.FlagSet, *Env) action {
 	return func(fs *flag.FlagSet, env *Env) action {
 		var o logOptions

@@ -210,7 +210,8 @@ left out.`,
 			long: `The events come as they were accepted, the oldest first. FILE.part grows until it
 is whole, and is then renamed to FILE. When the connection breaks the export goes
 on by itself, and when it was interrupted the same command goes on with it. Each
-export is recorded in the audit log.`,
+export is recorded in the audit log. Exits with 1 when events are missing that were
+found and could not be read.`,
 			examples: []example{
 				{"What happened in acme in March", "sluice export --namespace acme --from 2026-03-01 --to 2026-03-31 --output march.ndjson"},
 				{"The Git events of a week, as a table", "sluice export --class git --from 2026-03-01 --to 2026-03-07 --format csv --output git.csv"},
@@ -226,7 +227,7 @@ func logCommands() []command {
 			long:     "Names every damaged or missing range. Exits with 1 when there is one.",
 			examples: []example{{"All of it", "sluice log verify --data /var/lib/sluice"}}},
 		{name: "log cat", short: "Print stored events", flags: logFlags(logCat),
-			long: "Prints one event a line, as it was accepted. With --json each is wrapped with\nits partition, sequence number and time of acceptance.",
+			long: "Prints one event a line, as it was accepted. With --json each is wrapped with\nits partition, sequence number and time of acceptance. What cannot be read is named\non standard error, and the exit code is 1 then.",
 			examples: []example{
 				{"The Git events of a day", "sluice log cat --data /var/lib/sluice --partition git --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z"},
 				{"Events 100 to 110", "sluice log cat --data /var/lib/sluice --partition audit --from 100 --to 110"},
