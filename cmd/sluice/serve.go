@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,6 +47,9 @@ func runServe(ctx context.Context, cfg Config, env *Env) error {
 	for _, w := range cfg.Warnings() {
 		lg.WarnContext(ctx, w)
 	}
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE) // whoever reads the log may go away
+	defer signal.Stop(pipes)
 	stopProfile, err := startProfile(env)
 	if err != nil {
 		return err

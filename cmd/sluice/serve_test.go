@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -10,6 +11,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -17,10 +19,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -287,6 +291,31 @@ func TestServeGuardsItsData(t *testing.T) {
 	}
 	if res := serveOnce(t, "--data", used); res.code != exitFailure || !strings.Contains(res.stderr, "restore that file") {
 		t.Errorf("a log without control state: got code %d: %s", res.code, res.stderr)
+	}
+}
+
+// A server whose log nobody reads any more goes on, and stops when it is told to.
+func TestServeOutlivesTheReaderOfItsLog(t *testing.T) {
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), executable, "serve", "--data", filepath.Join(t.TempDir(), "data"), "--listen", "127.0.0.1:0")
+	cmd.Env = []string{"SLUICE_ADMIN_TOKEN=" + adminToken}
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(log); lines.Scan() && !strings.Contains(lines.Text(), "msg=serving"); {
+	}
+	if err := errors.Join(log.Close(), cmd.Process.Signal(syscall.SIGTERM)); err != nil { // of which it tells in its log
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("serve: got %v, want an end without an error", err)
 	}
 }
 
