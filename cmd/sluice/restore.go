@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluicelog/sluice/backup"
 	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/eventlog"
 	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/secret"
 	"github.com/sluicelog/sluice/sqlite"
@@ -179,4 +180,33 @@ func (p *parts) tellRestored(ctx context.Context) error {
 		return nil
 	})
 	return err
+}
+
+// tellPause lies between two tries to tell of a restoration on a full disk.
+const tellPause = 5 * time.Second
+
+// tell carries tell out, by a stage of its own when there is no space for that now:
+// deliveries and retention, which make some, must not wait.
+func (s *server) tell(ctx context.Context, all *stages, fail func(error), tell func(context.Context) error) error {
+	full := func(err error) bool { return errors.Is(err, eventlog.ErrFull) || errors.Is(err, store.ErrFull) }
+	err := tell(ctx)
+	if !full(err) {
+		return err
+	}
+	s.lg.WarnContext(ctx, "restoration not told yet", "err", err)
+	all.start("restoration", fail, func(ctx context.Context) error {
+		tick := time.NewTicker(tellPause)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if err := tell(ctx); !full(err) && ctx.Err() == nil {
+					return err
+				}
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+	return nil
 }

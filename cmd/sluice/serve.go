@@ -255,7 +255,7 @@ func (s *server) run(ctx context.Context) error {
 	if p.search != nil {
 		stages.start("search", fail, p.search.Run)
 	}
-	if err := p.tellRestored(ctx); err != nil {
+	if err := s.tell(ctx, &stages, fail, p.tellRestored); err != nil {
 		return errors.Join(err, stages.stop())
 	}
 	site := web.New(web.Config{Service: p.control, Logger: s.lg, Version: version(), External: s.cfg.ExternalURL, TrustedProxies: s.cfg.TrustedProxy})
