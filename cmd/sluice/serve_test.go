@@ -27,6 +27,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sluicelog/sluice/secret"
 )
 
 const adminToken = "token-of-the-administrator"
@@ -292,6 +294,16 @@ func TestServeGuardsItsData(t *testing.T) {
 	if res := serveOnce(t, "--data", used); res.code != exitFailure || !strings.Contains(res.stderr, "restore that file") {
 		t.Errorf("a log without control state: got code %d: %s", res.code, res.stderr)
 	}
+}
+
+// A first start that ended before it had control state is gone on with.
+func TestServeGoesOnWithAFirstStart(t *testing.T) {
+	data := t.TempDir()
+	if _, err := secret.CreateKeyFile(filepath.Join(data, keyName)); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(data, controlFile+".lock"), "process 1\n")
+	stopped(t, startServer(t, data, http.DefaultClient))
 }
 
 // A server whose log nobody reads any more goes on, and stops when it is told to.

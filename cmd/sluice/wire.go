@@ -86,9 +86,9 @@ func prepareData(cfg *Config) (fresh bool, err error) {
 		return false, adviseRestore(cfg.Data, fmt.Errorf("%s holds a log without its %s: restore that file, or choose another folder", cfg.Data, controlFile))
 	}
 	for _, e := range entries {
-		// A first start may have ended while it made the key file.
+		// A first start may have ended while it made the key file, or behind the lock.
 		path := filepath.Join(cfg.Data, e.Name())
-		if e.Name() != "lost+found" && path != cfg.KeyPath() && path != secret.Unfinished(cfg.KeyPath()) {
+		if e.Name() != "lost+found" && e.Name() != controlFile+".lock" && path != cfg.KeyPath() && path != secret.Unfinished(cfg.KeyPath()) {
 			return false, fmt.Errorf("%s is not empty and holds no state of Sluice: choose an empty or absent folder", cfg.Data)
 		}
 	}
