@@ -79,6 +79,9 @@ type Source struct {
 	Path   string
 	Bytes  int64 // to be copied from its start
 	Closed bool
+	// Salvage copies it also when places of it cannot be read: what is there of it is
+	// better than nothing, and whoever reads it finds what is not.
+	Salvage bool
 }
 
 // Result is what [Folder.Write] did.
@@ -87,6 +90,8 @@ type Result struct {
 	Copied      int   // files
 	CopiedBytes int64 // of these
 	Removed     int   // files that the original no longer has
+	// Lost are the bytes that could not be read, by name of the file.
+	Lost map[string]int64
 }
 
 // Write makes the folder a backup of the sources, which are copied in their order,
@@ -97,9 +102,9 @@ func (f *Folder) Write(ctx context.Context, m Manifest, sources []Source) (res R
 	if err != nil {
 		return res, err
 	}
-	m.Format, m.Files = format, nil
+	m.Format, m.Files, res.Lost = format, nil, map[string]int64{}
 	for _, src := range sources {
-		file, copied, err := add(ctx, f.dir, src, before)
+		file, copied, lost, err := add(ctx, f.dir, src, before)
 		if errors.Is(err, errGone) && src.Closed {
 			continue
 		}
@@ -109,6 +114,9 @@ func (f *Folder) Write(ctx context.Context, m Manifest, sources []Source) (res R
 		if copied {
 			res.Copied++
 			res.CopiedBytes += file.Bytes
+		}
+		if lost > 0 {
+			res.Lost[file.Name] = lost
 		}
 		m.Files = append(m.Files, file)
 	}
@@ -140,33 +148,68 @@ func earlier(dir, log string) (map[string]File, error) {
 	return out, nil
 }
 
-// add copies a source unless the backup has it.
-func add(ctx context.Context, dir string, src Source, before map[string]File) (f File, copied bool, err error) {
+// add copies a source unless the backup has it. What could not be copied whole is
+// copied again by the next backup.
+func add(ctx context.Context, dir string, src Source, before map[string]File) (f File, copied bool, lost int64, err error) {
 	to := filepath.Join(dir, filepath.FromSlash(src.Name))
-	if was, ok := before[src.Name]; ok && was.Closed && src.Closed && was.Bytes == src.Bytes {
+	was, ok := before[src.Name]
+	if ok && was.Closed && src.Closed && was.Bytes == src.Bytes {
 		if info, err := os.Stat(to); err == nil && info.Size() == src.Bytes {
-			return was, false, nil
+			return was, false, 0, nil
 		}
 	}
 	f = File{Name: src.Name, Bytes: src.Bytes, Closed: src.Closed}
-	f.SHA256, err = Copy(ctx, src.Path, to, src.Bytes)
-	return f, true, err
+	if !src.Salvage {
+		f.SHA256, err = Copy(ctx, src.Path, to, src.Bytes)
+		return f, true, 0, err
+	}
+	f.SHA256, lost, err = copySalvaged(ctx, src, to, was.Bytes)
+	f.Closed = f.Closed && lost == 0
+	return f, true, lost, err
+}
+
+// copySalvaged is Copy for a source that is salvaged, of which to has the first bytes
+// that the backup before has copied.
+func copySalvaged(ctx context.Context, src Source, to string, had int64) (digest string, lost int64, err error) {
+	in, err := open(src.Path)
+	if err != nil {
+		return "", 0, err
+	}
+	defer func() { _ = in.Close() }() // it was only read
+	s := &salvage{from: in}
+	if earlier, err := os.Open(to); err == nil {
+		defer func() { _ = earlier.Close() }() // it was only read
+		s.before = io.NewSectionReader(earlier, 0, had)
+	}
+	digest, err = put(ctx, s, src.Path, to, src.Bytes)
+	return digest, s.lost, err
 }
 
 // errGone says that a source is not there: not that its copy cannot be made.
 var errGone = errors.New("the original is gone")
 
+// open opens a source.
+func open(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", errGone, err)
+	}
+	return f, err
+}
+
 // Copy copies the first n bytes of a file to a new one that is durable under
 // its name afterwards, and returns their digest.
 func Copy(ctx context.Context, from, to string, n int64) (digest string, err error) {
-	in, err := os.Open(from)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%w: %w", errGone, err)
-	}
+	in, err := open(from)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = in.Close() }() // it was only read
+	return put(ctx, in, from, to, n)
+}
+
+// put is Copy of what in yields.
+func put(ctx context.Context, in io.Reader, from, to string, n int64) (digest string, err error) {
 	if err := makeFolder(filepath.Dir(to)); err != nil {
 		return "", err
 	}

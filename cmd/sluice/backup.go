@@ -5,8 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,7 +88,22 @@ func makeBackup(ctx context.Context, o backupOptions, env *Env) (err error) {
 	if err != nil {
 		return err
 	}
-	return printBackup(&res, o, env)
+	if err := printBackup(&res, o, env); err != nil {
+		return err
+	}
+	return lostPlaces(res.Lost)
+}
+
+// lostPlaces is nil when everything could be read.
+func lostPlaces(lost map[string]int64) error {
+	if len(lost) == 0 {
+		return nil
+	}
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(lost)) {
+		words = append(words, fmt.Sprintf("%d bytes of %s", lost[name], name))
+	}
+	return fmt.Errorf("the disk cannot read %s, and no backup before has that: these events are missing, and all else is in the backup", strings.Join(words, ", "))
 }
 
 // controlSources copies control state, and the key file when it is asked for, as they
@@ -137,7 +154,8 @@ func copyKey(from, to string) error {
 	return nil
 }
 
-// logSources lists the files of the log, and completes m.
+// logSources lists the files of the log, and completes m. Those that are being written
+// come first: a short retention may remove them before all others are copied.
 func logSources(ctx context.Context, data string, m *backup.Manifest) ([]backup.Source, error) {
 	l, err := openStoredLog(ctx, data)
 	if err != nil {
@@ -159,10 +177,19 @@ func logSources(ctx context.Context, data string, m *backup.Manifest) ([]backup.
 			m.Last[name] = max(m.Last[name], f.Last)
 			out = append(out, backup.Source{
 				Name: logFolder + "/" + name + "/" + f.Name, Path: filepath.Join(data, logFolder, name, f.Name),
-				Bytes: f.Bytes, Closed: f.Closed,
+				Bytes: f.Bytes, Closed: f.Closed, Salvage: true,
 			})
 		}
 	}
+	slices.SortStableFunc(out, func(a, b backup.Source) int {
+		switch {
+		case a.Closed == b.Closed:
+			return 0
+		case b.Closed:
+			return -1
+		}
+		return 1
+	})
 	return out, nil
 }
 
@@ -170,7 +197,7 @@ func printBackup(res *backup.Result, o backupOptions, env *Env) error {
 	if o.JSON {
 		return writeJSON(env.Stdout, map[string]any{
 			"log": res.Manifest.Log, "made_at": res.Manifest.MadeAt, "last_seq": res.Manifest.Last, "files": len(res.Manifest.Files),
-			"bytes": res.Manifest.Bytes(), "copied_files": res.Copied, "copied_bytes": res.CopiedBytes, "removed_files": res.Removed,
+			"bytes": res.Manifest.Bytes(), "copied_files": res.Copied, "copied_bytes": res.CopiedBytes, "removed_files": res.Removed, "lost_bytes": res.Lost,
 		})
 	}
 	_, err := fmt.Fprintf(env.Stdout, "The backup in %s is complete: %d files, %s. Copied this time: %d files, %s.\n",

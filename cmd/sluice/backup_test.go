@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,7 +12,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluicelog/sluice"
+	"github.com/sluicelog/sluice/backup"
+	"github.com/sluicelog/sluice/eventlog"
 	"github.com/sluicelog/sluice/secret"
+	"github.com/sluicelog/sluice/segment"
 )
 
 // wantRun runs a command that has to succeed and print something.
@@ -177,6 +182,76 @@ func TestBackupWhileTheKeyIsRotated(t *testing.T) {
 	wantRun(t, "new identity", "restore", "--from", to, "--data", again)
 	if _, err := secret.OpenKeyFile(filepath.Join(again, keyName)); err != nil {
 		t.Errorf("the restored key: %v", err)
+	}
+}
+
+// appended appends blocks to the log of a server that is stopped, in files so small that
+// some are closed.
+func appended(t *testing.T, data string) {
+	t.Helper()
+	stored, err := openStoredLog(t.Context(), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := segment.Open(filepath.Join(data, logFolder), segment.Options{Log: stored.id, SegmentSize: segment.MinSegmentSize})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := eventlog.Open(t.Context(), e, eventlog.Options{ID: stored.id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.Run(ctx) }()
+	for n := range 20 {
+		batch := &eventlog.Batch{}
+		for i := range 20 {
+			payload, env := selftestEvent(20*n + i)
+			batch.Add(payload, env, sluice.SourceSluice)
+		}
+		if _, err := l.Append(t.Context(), map[string]*eventlog.Batch{string(sluice.Audit): batch}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	if err := errors.Join(<-done, l.Close(), stored.engine.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is being written is copied before what never changes: retention may remove it
+// while all that is copied.
+func TestBackupBeginsWithWhatIsWritten(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	stopped(t, startServer(t, data, http.DefaultClient))
+	appended(t, data)
+	sources, err := logSources(t.Context(), data, &backup.Manifest{Last: map[string]uint64{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, closed := 0, 0
+	for _, src := range sources {
+		if src.Closed {
+			closed++
+		} else if open++; closed > 0 {
+			t.Errorf("%s comes behind files that are closed", src.Name)
+		}
+	}
+	if open == 0 || closed < 2 {
+		t.Errorf("got %d files that are written and %d that are closed, want some of both", open, closed)
+	}
+	wantRun(t, "is complete", "backup", "--data", data, "--to", filepath.Join(t.TempDir(), "backup"))
+}
+
+// A backup that lacks what the disk could not read is no success.
+func TestBackupTellsWhatIsLost(t *testing.T) {
+	if err := lostPlaces(map[string]int64{}); err != nil {
+		t.Errorf("nothing lost: got %v", err)
+	}
+	err := lostPlaces(map[string]int64{"log/git/2.seg": 4096, "log/audit/1.seg": 8192})
+	if err == nil || !strings.Contains(err.Error(), "8192 bytes of log/audit/1.seg, 4096 bytes of log/git/2.seg") {
+		t.Errorf("two places lost: got %v", err)
 	}
 }
 
