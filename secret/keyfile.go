@@ -37,14 +37,16 @@ const keyFileNote = `# The keys that seal secrets in the control state. Whoever 
 // ring. It refuses to replace a file. When it returns, the file survives a power
 // cut.
 func CreateKeyFile(path string) (*Ring, error) {
-	r := NewRing()
-	if r.path = path; path == "" {
+	if path == "" {
 		return nil, errors.New("create key file: no path given")
 	}
+	r := NewRing()
 	if err := writeFile(path, encodeKeys(r.current, r.keys), placeNew); err != nil {
 		return nil, fmt.Errorf("create key file: %w", err)
 	}
-	return r, nil
+	// Of two processes that do so at once, the one may have given its name to what the
+	// other wrote: a key that is in no file must not seal anything.
+	return OpenKeyFile(path)
 }
 
 // OpenKeyFile reads a key file. It refuses one that others than its owner may

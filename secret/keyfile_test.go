@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -83,6 +84,28 @@ func TestRotateBehindALink(t *testing.T) {
 	wantOneFile(t, link)
 	if got, want := Unfinished(link), Unfinished(path); got != want {
 		t.Errorf("Unfinished: got %s, want %s", got, want)
+	}
+}
+
+// Two that make a key file at once never have another key than the file.
+func TestCreateKeyFileAtOnce(t *testing.T) {
+	for round := range 100 {
+		path := filepath.Join(t.TempDir(), "keys")
+		var rings [2]*Ring
+		var wg sync.WaitGroup
+		for i := range rings {
+			wg.Go(func() { rings[i], _ = CreateKeyFile(path) })
+		}
+		wg.Wait()
+		inFile, err := OpenKeyFile(path)
+		if err != nil && rings[0] == nil && rings[1] == nil {
+			continue // the next start begins anew
+		}
+		for _, r := range rings {
+			if r != nil && (err != nil || r.Current() != inFile.Current()) {
+				t.Fatalf("round %d: got the key %s, and the file has another one (%v)", round, r.Current(), err)
+			}
+		}
 	}
 }
 
