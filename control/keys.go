@@ -12,6 +12,7 @@ import (
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/secret"
+	"github.com/sluicelog/sluice/store"
 )
 
 // resealPause is the time between tries to seal what could not be sealed.
@@ -69,7 +70,7 @@ func (s *Service) SealingKeys(ctx context.Context, p Principal) (SealingKeys, er
 }
 
 func (s *Service) sealingKeys(ctx context.Context) (SealingKeys, error) {
-	counts, err := s.countSealed(ctx)
+	counts, err := CountSealed(ctx, s.store)
 	if err != nil {
 		return SealingKeys{}, storeError("count sealed values", err)
 	}
@@ -100,11 +101,12 @@ func (s *Service) sealingKeys(ctx context.Context) (SealingKeys, error) {
 // a member "sealed" that maps fields to values.
 func sealedRecords() []string { return []string{streamRecords, noticeRecords} }
 
-// countSealed counts the stored values by the id of the key that sealed them.
-func (s *Service) countSealed(ctx context.Context) (map[string]int, error) {
+// CountSealed counts the values in control state by the id of the key that sealed
+// them.
+func CountSealed(ctx context.Context, from store.Store) (map[string]int, error) {
 	counts := map[string]int{}
 	for _, prefix := range sealedRecords() {
-		for r, err := range s.store.List(ctx, prefix) {
+		for r, err := range from.List(ctx, prefix) {
 			if err != nil {
 				return nil, err
 			}

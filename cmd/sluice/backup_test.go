@@ -185,6 +185,42 @@ func TestBackupWhileTheKeyIsRotated(t *testing.T) {
 	}
 }
 
+// A key file that is older than the backup restores it, and that secrets are lost with
+// it is said.
+func TestRestoreWithAnOldKeyFile(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	s := startServer(t, data, http.DefaultClient)
+	if code := s.call("POST", "/api/v1/streams", `{"namespace":"acme","kind":"http","config":{"url":"http://127.0.0.1:1/in"},"active":false}`, nil); code != http.StatusCreated {
+		t.Fatalf("create: got status %d", code)
+	}
+	stopped(t, s)
+	path := filepath.Join(data, keyName)
+	old := filepath.Join(t.TempDir(), "old.key")
+	if err := copyKey(path, old); err != nil {
+		t.Fatal(err)
+	}
+	ring, err := secret.OpenKeyFile(path)
+	if err == nil {
+		err = ring.Rotate()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = startServer(t, data, http.DefaultClient)
+	wait(t, "the secrets to be sealed anew", func() bool {
+		var keys struct{ Pending int }
+		return s.call("GET", "/api/v1/secrets", "", &keys) == http.StatusOK && keys.Pending == 0
+	})
+	stopped(t, s)
+	to := filepath.Join(t.TempDir(), "backup")
+	wantRun(t, "is complete", "backup", "--data", data, "--to", to)
+	wantRun(t, "lacks the keys of 1 of the secrets", "restore", "--from", to, "--data", filepath.Join(t.TempDir(), "again"), "--key-file", old)
+	res := sluiceRun(t.Context(), nil, "", "restore", "--from", to, "--data", filepath.Join(t.TempDir(), "more"), "--key-file", path)
+	if res.code != exitOK || strings.Contains(res.stdout, "key") {
+		t.Errorf("with the right key file: got %+v", res)
+	}
+}
+
 // appended appends blocks to the log of a server that is stopped, in files so small that
 // some are closed.
 func appended(t *testing.T, data string) {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,13 +60,37 @@ func restore(ctx context.Context, o restoration, env *Env) error {
 	if err := emptyFolder(o.Data); err != nil {
 		return err
 	}
-	if err := restoreFiles(ctx, o, &m); err != nil {
+	sealed, err := restoreFiles(ctx, o, &m)
+	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(env.Stdout, "Restored the state of %s into %s. The log has a new identity; the streams go on where they stood then, and send again what was delivered since.\n",
 		m.MadeAt.Format("2006-01-02 15:04:05 UTC"), o.Data)
-	if _, absent := os.Stat(filepath.Join(o.Data, keyName)); err == nil && absent != nil {
-		_, err = fmt.Fprintf(env.Stdout, "The backup has no key file: put your copy at %s before the start.\n", filepath.Join(o.Data, keyName))
+	if err == nil {
+		err = tellKeys(filepath.Join(o.Data, keyName), sealed, env)
+	}
+	return err
+}
+
+// tellKeys says what is to be done before the start when the key file is not there, or
+// lacks keys. sealed counts the values that each key has sealed.
+func tellKeys(path string, sealed map[string]int, env *Env) error {
+	ring, err := secret.OpenKeyFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err := fmt.Fprintf(env.Stdout, "The backup has no key file: put your copy at %s before the start.\n", path)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	lost := 0
+	for id, n := range sealed {
+		if !slices.Contains(ring.Keys(), id) {
+			lost += n
+		}
+	}
+	if lost > 0 {
+		_, err = fmt.Fprintf(env.Stdout, "The key file lacks the keys of %d of the secrets in the backup: it is an older one, or another server's. Put the right copy at %s before the start; without it these secrets have to be entered anew.\n", lost, path)
 	}
 	return err
 }
@@ -84,19 +109,19 @@ func emptyFolder(dir string) error {
 }
 
 // restoreFiles copies everything. Control state comes last: without it no server
-// starts on what is there.
-func restoreFiles(ctx context.Context, o restoration, m *backup.Manifest) error {
+// starts on what is there. It returns how many values each key has sealed.
+func restoreFiles(ctx context.Context, o restoration, m *backup.Manifest) (sealed map[string]int, err error) {
 	if o.KeyFile != "" {
 		if err := restoreKey(ctx, o); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	var control string
+	var state string
 	for _, f := range m.Files {
 		to := filepath.FromSlash(f.Name)
 		switch {
 		case strings.HasPrefix(f.Name, "control-"):
-			control = f.Name
+			state = f.Name
 			continue
 		case isKey(f.Name) && o.KeyFile != "":
 			continue
@@ -104,23 +129,24 @@ func restoreFiles(ctx context.Context, o restoration, m *backup.Manifest) error 
 			to = keyName
 		}
 		if err := backup.Extract(ctx, o.From, f, filepath.Join(o.Data, to)); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if control == "" {
-		return fmt.Errorf("%w: it holds no control state", backup.ErrDamaged)
+	if state == "" {
+		return nil, fmt.Errorf("%w: it holds no control state", backup.ErrDamaged)
 	}
 	failpoint.Here(failpoint.RestoreFilled)
-	err := sqlite.Replace(ctx, sqlite.Replacement{
-		Path: filepath.Join(o.Data, controlFile), From: filepath.Join(o.From, control), Aside: filepath.Join(o.Data, controlFile+".before"),
-		Adjust: func(ctx context.Context, s store.Store) error {
-			return errors.Join(renewIdentity(ctx, s, m), leaveOutNumbers(ctx, s))
+	err = sqlite.Replace(ctx, sqlite.Replacement{
+		Path: filepath.Join(o.Data, controlFile), From: filepath.Join(o.From, state), Aside: filepath.Join(o.Data, controlFile+".before"),
+		Adjust: func(ctx context.Context, s store.Store) (err error) {
+			sealed, err = control.CountSealed(ctx, s)
+			return errors.Join(err, renewIdentity(ctx, s, m), leaveOutNumbers(ctx, s))
 		},
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return giveAllToOwner(o.Data)
+	return sealed, giveAllToOwner(o.Data)
 }
 
 // restoreKey comes first: what is no key file leaves the folder empty, for another
