@@ -98,7 +98,7 @@ type Result struct {
 // unless the backup that is there has them. m says all but the files. A closed source
 // that is gone is left out: retention removed it.
 func (f *Folder) Write(ctx context.Context, m Manifest, sources []Source) (res Result, err error) {
-	before, err := earlier(f.dir, m.Log)
+	before, err := earlier(f.dir, &m)
 	if err != nil {
 		return res, err
 	}
@@ -129,8 +129,9 @@ func (f *Folder) Write(ctx context.Context, m Manifest, sources []Source) (res R
 }
 
 // earlier returns the files of the backup that is in dir, none when there is none. A
-// backup of another log is refused.
-func earlier(dir, log string) (map[string]File, error) {
+// backup of another log than that of next is refused, and one that goes further: its
+// newest files would be removed.
+func earlier(dir string, next *Manifest) (map[string]File, error) {
 	m, err := Read(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -138,8 +139,13 @@ func earlier(dir, log string) (map[string]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.Log != log {
+	if m.Log != next.Log {
 		return nil, fmt.Errorf("%s holds the backup of another log (%s): choose another folder", dir, m.Log)
+	}
+	for name, last := range m.Last {
+		if now := next.Last[name]; now < last {
+			return nil, fmt.Errorf("the backup in %s has %s events up to number %d, and the log ends with %d now: an older state was put back, or its end is lost. Keep that backup, and choose another folder", dir, name, last, now)
+		}
 	}
 	out := make(map[string]File, len(m.Files))
 	for _, f := range m.Files {

@@ -150,6 +150,32 @@ func TestBackupRefusesFolders(t *testing.T) {
 	}
 }
 
+// TestBackupKeepsWhatIsNewer: an older state that was put back does not take the place
+// of what the backup has of the time behind it.
+func TestBackupKeepsWhatIsNewer(t *testing.T) {
+	o, dir := original{t, t.TempDir()}, t.TempDir()
+	o.write("log/audit/1.seg", "closed")
+	o.write("log/audit/2.seg", "newer")
+	first, second := o.source("log/audit/1.seg", 6, true), o.source("log/audit/2.seg", 5, false)
+	last := func(numbers map[string]uint64) backup.Manifest {
+		m := manifest("a")
+		m.Last = numbers
+		return m
+	}
+	if _, err := write(t.Context(), dir, last(map[string]uint64{"audit": 20}), []backup.Source{first, second}); err != nil {
+		t.Fatal(err)
+	}
+	for _, older := range []map[string]uint64{{"audit": 19, "git": 5}, {}} {
+		if _, err := write(t.Context(), dir, last(older), []backup.Source{first}); err == nil || !strings.Contains(err.Error(), "up to number 20") {
+			t.Errorf("a log with %v: got %v", older, err)
+		}
+		wantFiles(t, dir, map[string]string{"log/audit/1.seg": "closed", "log/audit/2.seg": "newer"})
+	}
+	if _, err := write(t.Context(), dir, last(map[string]uint64{"audit": 20, "git": 1}), []backup.Source{second}); err != nil {
+		t.Errorf("the same log, of which retention has removed something: %v", err)
+	}
+}
+
 func TestDamagedBackups(t *testing.T) {
 	list := func(files string) string { return `{"format":1,"log":"a","files":[` + files + `]}` }
 	for name, test := range map[string]struct{ file, text string }{
