@@ -15,6 +15,7 @@ import (
 	"github.com/sluicelog/sluice/backup"
 	"github.com/sluicelog/sluice/secret"
 	"github.com/sluicelog/sluice/sqlite"
+	"github.com/sluicelog/sluice/store"
 )
 
 // keyName is the key file's name in a data folder.
@@ -76,7 +77,12 @@ func makeBackup(ctx context.Context, o backupOptions, env *Env) (err error) {
 	}
 	defer func() { err = errors.Join(err, folder.Close()) }()
 	m := backup.Manifest{Program: version(), MadeAt: time.Now().UTC(), Last: map[string]uint64{}}
-	sources, err := controlSources(ctx, o, m.MadeAt, folder.Scratch())
+	scratch := []string{folder.Scratch()}
+	if local, err := os.MkdirTemp("", "sluice-backup-"); err == nil {
+		defer func() { _ = os.RemoveAll(local) }() // what is left is of no use
+		scratch = append(scratch, local)
+	}
+	sources, err := controlSources(ctx, o, m.MadeAt, scratch)
 	if err != nil {
 		return err
 	}
@@ -107,25 +113,51 @@ func lostPlaces(lost map[string]int64) error {
 }
 
 // controlSources copies control state, and the key file when it is asked for, as they
-// are now into a folder, and returns what is to be copied before the log.
-func controlSources(ctx context.Context, o backupOptions, now time.Time, to string) ([]backup.Source, error) {
-	control := filepath.Join(to, controlFile)
-	if err := sqlite.Copy(ctx, filepath.Join(o.Data, controlFile), control); err != nil {
+// are now, to one of the folders, of which the first is on the disk of the backup. It
+// returns what is to be copied before the log.
+func controlSources(ctx context.Context, o backupOptions, now time.Time, folders []string) ([]backup.Source, error) {
+	original := filepath.Join(o.Data, controlFile)
+	if _, err := os.Stat(original); err != nil {
+		return nil, err
+	}
+	control, err := copyControl(ctx, original, folders)
+	if err != nil {
 		return nil, err
 	}
 	if err := refuseUnknown(ctx, o.Data, control); err != nil {
-		return nil, fmt.Errorf("nothing was copied: %s: %w", filepath.Join(o.Data, controlFile), err)
+		return nil, fmt.Errorf("nothing was copied: %s: %w", original, err)
 	}
 	source, err := wholeFile(now.Format(controlCopy), control)
 	if err != nil || !o.WithKey {
 		return []backup.Source{source}, err
 	}
-	key := filepath.Join(to, keyName)
+	key := filepath.Join(folders[0], keyName)
 	if err := copyKey(o.keyPath(), key); err != nil {
 		return nil, err
 	}
 	keySource, err := wholeFile(now.Format(keyCopy), key)
 	return []backup.Source{source, keySource}, err
+}
+
+// copyControl copies control state to the first of the folders that can hold it. The
+// file systems of networks often cannot: there are no locks, or no shared memory.
+func copyControl(ctx context.Context, original string, folders []string) (path string, err error) {
+	for _, folder := range folders {
+		path = filepath.Join(folder, controlFile)
+		failed := sqlite.Copy(ctx, original, path)
+		if failed == nil {
+			return path, nil
+		}
+		if err == nil {
+			err = failed
+		} else if err.Error() != failed.Error() {
+			err = errors.Join(err, failed)
+		}
+		if errors.Is(failed, store.ErrDamaged) || ctx.Err() != nil {
+			break
+		}
+	}
+	return "", err
 }
 
 // wholeFile is all of a file that nobody changes.

@@ -124,6 +124,25 @@ func TestBackupKeepsToItsFolder(t *testing.T) {
 	}
 }
 
+// Control state is copied to a local disk where that of the backup cannot hold it.
+func TestCopyControlOfABackup(t *testing.T) {
+	data, absent, local := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "absent"), t.TempDir()
+	stopped(t, startServer(t, data, http.DefaultClient))
+	original := filepath.Join(data, controlFile)
+	if path, err := copyControl(t.Context(), original, []string{absent, local}); err != nil || filepath.Dir(path) != local {
+		t.Errorf("got %q, error %v, want a copy in %s", path, err, local)
+	}
+	if path, err := copyControl(t.Context(), original, []string{absent}); err == nil {
+		t.Errorf("without a folder: got %q", path)
+	}
+	if err := os.Truncate(original, 5000); err != nil {
+		t.Fatal(err)
+	}
+	if path, err := copyControl(t.Context(), original, []string{t.TempDir(), t.TempDir()}); err == nil || strings.Count(err.Error(), "copy control state") != 1 {
+		t.Errorf("damaged: got %q, error %v, want it told once", path, err)
+	}
+}
+
 // backupAt makes a backup with the key of data in to, and does something in one of its
 // steps. It reports whether it came that far.
 func backupAt(t *testing.T, data, to string, step int, do func(cancel func())) (did bool, err error) {
