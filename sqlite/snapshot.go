@@ -72,14 +72,34 @@ func Copy(ctx context.Context, from, path string) error {
 	if err := createFile(path); err != nil {
 		return err
 	}
-	if err := vacuum(ctx, from, Options{}.withDefaults(), path); err != nil {
+	err := vacuum(ctx, from, Options{}.withDefaults(), path)
+	if err != nil && ctx.Err() == nil && copyIdle(from, path) == nil {
+		err = nil
+	}
+	if err != nil {
 		return fmt.Errorf("copy control state %s: %w", from, err)
 	}
 	s, err := OpenStore(path, Options{})
 	if err != nil {
-		return err
+		return fmt.Errorf("copy control state %s: %w", from, err)
 	}
 	return errors.Join(s.Close(), removeFile(path+".lock"))
+}
+
+// copyIdle copies the files of a store that nobody has open: on a disk that is mounted
+// for reading only SQLite cannot open it.
+func copyIdle(from, to string) error {
+	if inUse(from) {
+		return errors.New("it is in use")
+	}
+	err := errors.Join(removeStore(to), copyFiles(from, to))
+	if err == nil && inUse(from) {
+		err = errors.New("it was opened meanwhile")
+	}
+	if err != nil {
+		return errors.Join(err, removeStore(to))
+	}
+	return nil
 }
 
 func syncFile(path string) error {

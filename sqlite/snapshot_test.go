@@ -237,3 +237,36 @@ func TestSweepSnapshots(t *testing.T) {
 		t.Errorf("files left: got %v, error %v; want the snapshot", files, err)
 	}
 }
+
+// A store that nobody has open is copied, with what its write-ahead log holds, also
+// where SQLite can open nothing: on a disk that is mounted for reading only.
+func TestCopyOfWhatCannotBeOpened(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir)
+	apply(t, s, store.Change{Key: "a", Value: []byte("in the log alone")})
+	from := filepath.Join(t.TempDir(), "control.db")
+	if err := errors.Join(copyFile(s.path, from), copyFile(s.path+"-wal", from+"-wal"), os.Symlink("absent/shm", from+"-shm")); err != nil {
+		t.Fatal(err)
+	}
+	before := string(readFile(t, from)) + string(readFile(t, from+"-wal"))
+	to := filepath.Join(t.TempDir(), "control.db")
+	if err := Copy(t.Context(), from, to); err != nil {
+		t.Fatalf("Copy: %v", err)
+	}
+	if got := string(readFile(t, from)) + string(readFile(t, from+"-wal")); got != before {
+		t.Error("the original was changed")
+	}
+	if r, err := openIn(t, filepath.Dir(to)).Get(t.Context(), "a"); err != nil || string(r.Value) != "in the log alone" {
+		t.Errorf("the copy: got %q, error %v", r.Value, err)
+	}
+	lock, err := lockFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Copy(t.Context(), from, filepath.Join(t.TempDir(), "control.db")); err == nil {
+		t.Error("Copy of a store that is in use, and cannot be opened: got no error")
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -86,7 +86,7 @@ func makeBackup(ctx context.Context, o backupOptions, env *Env) (err error) {
 	if err != nil {
 		return err
 	}
-	files, err := logSources(ctx, o.Data, &m)
+	files, err := logSources(ctx, o.Data, sources[0].Path, &m)
 	if err != nil {
 		return err
 	}
@@ -188,8 +188,9 @@ func copyKey(from, to string) error {
 
 // logSources lists the files of the log, and completes m. Those that are being written
 // come first: a short retention may remove them before all others are copied.
-func logSources(ctx context.Context, data string, m *backup.Manifest) ([]backup.Source, error) {
-	l, err := openStoredLog(ctx, data)
+// The copy of control state says which log it is.
+func logSources(ctx context.Context, data, control string, m *backup.Manifest) ([]backup.Source, error) {
+	l, err := openLogOf(ctx, data, control)
 	if err != nil {
 		return nil, err
 	}

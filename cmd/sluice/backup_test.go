@@ -233,15 +233,15 @@ func TestRestoreWithAnOldKeyFile(t *testing.T) {
 	stopped(t, s)
 	to := filepath.Join(t.TempDir(), "backup")
 	wantRun(t, "is complete", "backup", "--data", data, "--to", to)
-	wantRun(t, "lacks the keys of 1 of the secrets", "restore", "--from", to, "--data", filepath.Join(t.TempDir(), "again"), "--key-file", old)
+	wantRun(t, "lacks the keys of 2 of the secrets", "restore", "--from", to, "--data", filepath.Join(t.TempDir(), "again"), "--key-file", old)
 	res := sluiceRun(t.Context(), nil, "", "restore", "--from", to, "--data", filepath.Join(t.TempDir(), "more"), "--key-file", path)
 	if res.code != exitOK || strings.Contains(res.stdout, "key") {
 		t.Errorf("with the right key file: got %+v", res)
 	}
 }
 
-// appended appends blocks to the log of a server that is stopped, in files so small that
-// some are closed.
+// appended appends blocks to the log of a server that is stopped, where it has no file
+// yet, in files so small that some are closed.
 func appended(t *testing.T, data string) {
 	t.Helper()
 	stored, err := openStoredLog(t.Context(), data)
@@ -265,7 +265,7 @@ func appended(t *testing.T, data string) {
 			payload, env := selftestEvent(20*n + i)
 			batch.Add(payload, env, sluice.SourceSluice)
 		}
-		if _, err := l.Append(t.Context(), map[string]*eventlog.Batch{string(sluice.Audit): batch}); err != nil {
+		if _, err := l.Append(t.Context(), map[string]*eventlog.Batch{string(sluice.Git): batch}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -281,7 +281,7 @@ func TestBackupBeginsWithWhatIsWritten(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	stopped(t, startServer(t, data, http.DefaultClient))
 	appended(t, data)
-	sources, err := logSources(t.Context(), data, &backup.Manifest{Last: map[string]uint64{}})
+	sources, err := logSources(t.Context(), data, filepath.Join(data, controlFile), &backup.Manifest{Last: map[string]uint64{}})
 	if err != nil {
 		t.Fatal(err)
 	}

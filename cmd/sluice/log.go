@@ -21,6 +21,7 @@ import (
 
 // storedLog is a log opened for reading beside the server that may write it.
 type storedLog struct {
+	dir     string
 	engine  *segment.Engine
 	id      eventlog.LogID
 	earlier []eventlog.LogID
@@ -59,20 +60,43 @@ func (l *storedLog) block(p *segment.Piece) (raw []byte, b *eventlog.Block, dama
 // control state there are no anchors, and the log's identity is taken from its
 // first block.
 func openStoredLog(ctx context.Context, data string) (*storedLog, error) {
-	l := &storedLog{anchors: map[string]eventlog.Anchor{}}
-	dir := filepath.Join(data, logFolder)
-	if _, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("there is no log in %s: %w", data, err)
+	l, err := findLog(data)
+	if err != nil {
+		return nil, err
 	}
 	if err := l.readControl(ctx, filepath.Join(data, controlFile)); err != nil {
 		l.notes = append(l.notes, fmt.Sprintf("no anchors: %v", err))
-		if err := l.guessIdentity(dir); err != nil {
+		if err := l.guessIdentity(); err != nil {
 			return nil, err
 		}
 	}
-	var err error
-	l.engine, err = segment.Open(dir, segment.Options{Log: l.id, Earlier: l.earlier, ReadOnly: true})
-	return l, err
+	return l, l.open()
+}
+
+// openLogOf is openStoredLog for who has a copy of the control state.
+func openLogOf(ctx context.Context, data, control string) (*storedLog, error) {
+	l, err := findLog(data)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.readControl(ctx, control); err != nil {
+		return nil, err
+	}
+	return l, l.open()
+}
+
+func findLog(data string) (*storedLog, error) {
+	l := &storedLog{dir: filepath.Join(data, logFolder), anchors: map[string]eventlog.Anchor{}}
+	if _, err := os.Stat(l.dir); err != nil {
+		return nil, fmt.Errorf("there is no log in %s: %w", data, err)
+	}
+	return l, nil
+}
+
+// open opens the log by the identities that are known.
+func (l *storedLog) open() (err error) {
+	l.engine, err = segment.Open(l.dir, segment.Options{Log: l.id, Earlier: l.earlier, ReadOnly: true})
+	return err
 }
 
 func (l *storedLog) readControl(ctx context.Context, path string) error {
@@ -109,8 +133,8 @@ func (l *storedLog) readControl(ctx context.Context, path string) error {
 }
 
 // guessIdentity takes the log's identities from the first blocks of its files.
-func (l *storedLog) guessIdentity(dir string) error {
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+func (l *storedLog) guessIdentity() error {
+	err := filepath.WalkDir(l.dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
