@@ -61,21 +61,49 @@ func (f *follower) resume(ctx context.Context) (*opened, error) {
 		return nil, err
 	}
 	if name == "" {
-		f.say("the file that was read last is gone: what was written to it after offset %d may not have been sent", t.Offset)
-		return f.fresh(ctx)
+		return f.elsewhere(ctx, t, func() {
+			f.say("the file that was read last is gone: what was written to it after offset %d may not have been sent", t.Offset)
+		})
 	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("follow: %w", err)
 	}
-	if same, err := unchanged(file, t); err != nil || !same {
-		if err == nil {
-			f.say("%s was truncated: it is read from its start", name)
+	same, err := unchanged(file, t)
+	if err == nil && same {
+		return f.at(file, t, t.Offset)
+	}
+	file.Close()
+	if err != nil {
+		return nil, fmt.Errorf("follow: %w", err)
+	}
+	return f.elsewhere(ctx, t, func() { f.say("%s was truncated: it is read from its start", name) })
+}
+
+// elsewhere opens what was written since the last run, when the file that it was at is
+// gone, or another one: a new file may have got its number. Where a file is copied and
+// truncated, a copy goes on at the same place. Else lost tells what may be missing.
+func (f *follower) elsewhere(ctx context.Context, t *tracked, lost func()) (*opened, error) {
+	siblings, err := f.siblings()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range siblings {
+		if !s.ModTime().After(f.state.saved) {
+			continue
+		}
+		file, err := os.Open(filepath.Join(filepath.Dir(f.path), s.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("follow: %w", err)
+		}
+		if same, err := unchanged(file, t); err == nil && same && t.Offset > 0 {
+			t.Device, t.Inode = fileID(s)
+			return f.at(file, t, t.Offset)
 		}
 		file.Close()
-		return f.open(name, err)
 	}
-	return f.at(file, t, t.Offset)
+	lost()
+	return f.after(ctx, f.state.saved, nil)
 }
 
 // unchanged reports whether file still has what was read of it.
@@ -207,22 +235,24 @@ func yieldRest(o *opened, yield func(line) error) error {
 	return yield(line{data: data, offset: offset, end: o.lines.offset, file: o.tracked})
 }
 
-// next opens the file that was written after o: one that has been rotated away
-// too, or the one in its place.
+// next opens the file that was written after o, which may have been removed meanwhile.
 func (f *follower) next(ctx context.Context, o *opened) (*opened, error) {
-	finished, err := f.locate(o.tracked)
+	info, err := o.Stat()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("follow: %w", err)
 	}
-	if finished == nil {
-		return f.fresh(ctx)
-	}
+	return f.after(ctx, info.ModTime(), o.tracked)
+}
+
+// after opens the oldest file that was written after a time and is not the one that
+// was read, if any: one that has been rotated away too, or the one in its place.
+func (f *follower) after(ctx context.Context, at time.Time, read *tracked) (*opened, error) {
 	siblings, err := f.siblings()
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range siblings {
-		if s.ModTime().After(finished.ModTime()) && !o.tracked.is(s) {
+		if s.ModTime().After(at) && (read == nil || !read.is(s)) {
 			return f.open(filepath.Join(filepath.Dir(f.path), s.Name()), nil)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // tracked is a file that is followed, as FILE.offset describes it: which file it
@@ -48,6 +49,7 @@ type state struct {
 	lock *os.File
 	// current is the file that it is about, nil when there is none yet.
 	current *tracked
+	saved   time.Time // when it was written, by an earlier run
 }
 
 func openState(path string) (*state, error) {
@@ -60,9 +62,14 @@ func openState(path string) (*state, error) {
 		lock.Close()
 		return nil, fmt.Errorf("open offset: another process follows this file (it holds %s.lock)", path)
 	}
-	text, err := os.ReadFile(path)
+	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
+	}
+	var text []byte
+	if err == nil {
+		s.saved = info.ModTime()
+		text, err = os.ReadFile(path)
 	}
 	if err == nil {
 		s.current = &tracked{}

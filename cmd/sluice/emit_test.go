@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -242,6 +243,69 @@ func TestEmitFollowsRotationAndTruncation(t *testing.T) {
 	}
 	if got, want := a.took(), numbers(1, 6); got != want {
 		t.Errorf("events: got %s, want %s", got, want)
+	}
+}
+
+// A file that was rotated away is removed while it is read, or before: those that were
+// rotated after it are read all the same.
+func TestEmitWhenRotatedFilesGo(t *testing.T) {
+	for _, c := range []struct {
+		what, want string
+		before     bool
+	}{{"while it is read", numbers(1, 6), false}, {"before", numbers(1, 3) + numbers(5, 6), true}} {
+		a := newAPI(t)
+		file := filepath.Join(t.TempDir(), "audit.ndjson")
+		appendFile(t, file, eventLines(1, 3))
+		if got := a.emit(t, "", "--follow", file, "--once"); got.code != 0 {
+			t.Fatalf("got %+v, want code 0", got)
+		}
+		appendFile(t, file, eventLines(4, 4))
+		rotate(t, file, file+".2", time.Hour)
+		appendFile(t, file, eventLines(5, 5))
+		rotate(t, file, file+".1", 2*time.Hour)
+		appendFile(t, file, eventLines(6, 6))
+		remove := sync.OnceFunc(func() {
+			if err := os.Remove(file + ".2"); err != nil {
+				t.Error(err)
+			}
+		})
+		if c.before {
+			remove()
+		}
+		a.answer = func(http.ResponseWriter, *http.Request, []byte) bool { remove(); return false }
+		got := a.emit(t, "", "--follow", file, "--once")
+		if got.code != 0 || strings.Contains(got.stderr, "is gone") != c.before {
+			t.Errorf("%s: got %+v", c.what, got)
+		}
+		if got := a.took(); got != c.want {
+			t.Errorf("%s: got events %s, want %s", c.what, got, c.want)
+		}
+	}
+}
+
+// A file that is copied and truncated while nobody follows is gone on with in its copy;
+// and a new file that has the number of the one before is not taken for all there is.
+func TestEmitFindsWhatWasWrittenMeanwhile(t *testing.T) {
+	for _, c := range []struct {
+		what, moved string // the rotated file
+		says        bool
+	}{{"copied", eventLines(1, 4), false}, {"renamed, and the file before is gone", eventLines(4, 4), true}} {
+		a := newAPI(t)
+		file := filepath.Join(t.TempDir(), "audit.ndjson")
+		appendFile(t, file, eventLines(1, 3))
+		if got := a.emit(t, "", "--follow", file, "--once"); got.code != 0 {
+			t.Fatalf("got %+v, want code 0", got)
+		}
+		writeFile(t, file+".tmp", c.moved)
+		rotate(t, file+".tmp", file+".1", time.Hour)
+		writeFile(t, file, eventLines(5, 5))
+		got := a.emit(t, "", "--follow", file, "--once")
+		if got.code != 0 || strings.Contains(got.stderr, "truncated") != c.says {
+			t.Errorf("%s: got %+v", c.what, got)
+		}
+		if got, want := a.took(), numbers(1, 5); got != want {
+			t.Errorf("%s: got events %s, want %s", c.what, got, want)
+		}
 	}
 }
 
