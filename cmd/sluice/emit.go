@@ -180,6 +180,7 @@ type splitter struct {
 	scanned int    // bytes of buf without a newline
 	offset  int64  // where buf starts
 	dropped int64  // bytes cut from the line at the start of buf
+	tail    []byte // the last that were read, up to maxBefore
 	chunk   []byte
 }
 
@@ -205,6 +206,8 @@ func (s *splitter) next() (data []byte, offset int64, err error) {
 		}
 		n, err := s.in.Read(s.chunk)
 		s.buf = append(s.buf, s.chunk[:n]...)
+		s.tail = append(s.tail, s.chunk[max(0, n-maxBefore):n]...)
+		s.tail = s.tail[max(0, len(s.tail)-maxBefore):]
 		if n == 0 && err != nil {
 			return nil, 0, err
 		}
@@ -213,6 +216,9 @@ func (s *splitter) next() (data []byte, offset int64, err error) {
 
 // position returns how far the stream was read.
 func (s *splitter) position() int64 { return s.offset + s.dropped + int64(len(s.buf)) }
+
+// read describes how far the stream was read, and what stands there.
+func (s *splitter) read() *tracked { return &tracked{Offset: s.position(), Before: s.tail} }
 
 // rest gives out what stands behind the last newline.
 func (s *splitter) rest() ([]byte, int64) { return s.take(len(s.buf), 0) }

@@ -89,21 +89,38 @@ func (f *follower) elsewhere(ctx context.Context, t *tracked, lost func()) (*ope
 		return nil, err
 	}
 	for _, s := range siblings {
-		if !s.ModTime().After(f.state.saved) {
+		if t.Offset == 0 || !s.ModTime().After(f.state.saved) {
 			continue
 		}
-		file, err := os.Open(filepath.Join(filepath.Dir(f.path), s.Name()))
+		file, err := f.copyOf(t, s)
 		if err != nil {
-			return nil, fmt.Errorf("follow: %w", err)
+			return nil, err
 		}
-		if same, err := unchanged(file, t); err == nil && same && t.Offset > 0 {
+		if file != nil {
 			t.Device, t.Inode = fileID(s)
 			return f.at(file, t, t.Offset)
 		}
-		file.Close()
 	}
 	lost()
 	return f.after(ctx, f.state.saved, nil)
+}
+
+// copyOf opens a rotated file when it has what was read of t, nil when it has not, or
+// is gone.
+func (f *follower) copyOf(t *tracked, info fs.FileInfo) (*os.File, error) {
+	file, err := os.Open(filepath.Join(filepath.Dir(f.path), info.Name()))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("follow: %w", err)
+	}
+	same, err := unchanged(file, t)
+	if err == nil && same {
+		return file, nil
+	}
+	file.Close()
+	return nil, err
 }
 
 // unchanged reports whether file still has what was read of it.
@@ -122,7 +139,7 @@ func unchanged(file *os.File, t *tracked) (bool, error) {
 // fresh opens the followed path at its start, and waits until it is there.
 func (f *follower) fresh(ctx context.Context) (*opened, error) {
 	for waiting := false; ; waiting = true {
-		o, err := f.open(f.path, nil)
+		o, err := f.open(f.path)
 		if !errors.Is(err, fs.ErrNotExist) || f.once {
 			return o, err
 		}
@@ -136,10 +153,7 @@ func (f *follower) fresh(ctx context.Context) (*opened, error) {
 }
 
 // open opens a file that was not read before.
-func (f *follower) open(name string, err error) (*opened, error) {
-	if err != nil {
-		return nil, fmt.Errorf("follow: %w", err)
-	}
+func (f *follower) open(name string) (*opened, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("follow: %w", err)
@@ -164,7 +178,9 @@ func (f *follower) at(file *os.File, t *tracked, offset int64) (*opened, error) 
 		t = &tracked{ID: rand.Text()}
 		t.Device, t.Inode = fileID(info)
 	}
-	return &opened{File: file, tracked: t, lines: newSplitter(file, offset)}, nil
+	o := &opened{File: file, tracked: t, lines: newSplitter(file, offset)}
+	o.lines.tail = slices.Clone(t.Before)
+	return o, nil
 }
 
 // read yields the lines of o until another file has its place and nothing more
@@ -199,20 +215,21 @@ func (f *follower) read(ctx context.Context, o *opened, yield func(line) error) 
 	}
 }
 
-// atEnd looks around at the end of o: it starts again when o was truncated, and
-// reports whether o has left its place.
+// atEnd looks around at the end of o: when o was truncated, it goes on in its copy, or
+// starts again. It reports whether o has left its place.
 func (f *follower) atEnd(o *opened) (left bool, err error) {
 	info, err := o.Stat()
 	if err != nil {
 		return false, fmt.Errorf("follow: %w", err)
 	}
-	if info.Size() < o.lines.position() {
-		f.say("%s was truncated: it is read from its start", o.Name())
-		again, err := f.at(o.File, nil, 0)
-		if err != nil {
+	same, err := unchanged(o.File, o.lines.read())
+	if err != nil {
+		return false, fmt.Errorf("follow: %w", err)
+	}
+	if !same {
+		if info, err = f.truncated(o); err != nil {
 			return false, err
 		}
-		o.tracked, o.lines = again.tracked, again.lines
 	}
 	there, err := os.Stat(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -222,6 +239,49 @@ func (f *follower) atEnd(o *opened) (left bool, err error) {
 		return false, fmt.Errorf("follow: %w", err)
 	}
 	return !os.SameFile(info, there), nil
+}
+
+// truncated has o go on in the newest of the rotated files when that is a copy, for
+// something may have been written between the last read and the truncation; else at
+// its start. It returns which file is read now.
+func (f *follower) truncated(o *opened) (fs.FileInfo, error) {
+	siblings, err := f.siblings()
+	if err != nil {
+		return nil, err
+	}
+	if n := len(siblings); n > 0 && len(o.lines.tail) > 0 {
+		file, err := f.copyOf(o.lines.read(), siblings[n-1])
+		if err != nil {
+			return nil, err
+		}
+		if file != nil {
+			return f.move(o, file)
+		}
+	}
+	f.say("%s was truncated: it is read from its start", o.Name())
+	again, err := f.at(o.File, nil, 0)
+	if err != nil {
+		return nil, err
+	}
+	o.tracked, o.lines = again.tracked, again.lines
+	return o.Stat()
+}
+
+// move has o go on in a copy of its file.
+func (f *follower) move(o *opened, file *os.File) (fs.FileInfo, error) {
+	info, err := file.Stat()
+	if err == nil {
+		_, err = file.Seek(o.lines.position(), io.SeekStart)
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("follow: %w", err)
+	}
+	t := &tracked{ID: o.tracked.ID, Offset: o.lines.offset} // the sender has the other one
+	t.Device, t.Inode = fileID(info)
+	o.Close()
+	o.File, o.tracked, o.lines.in = file, t, file
+	return info, nil
 }
 
 // yieldRest yields what stands behind the last newline when it is a whole
@@ -253,7 +313,7 @@ func (f *follower) after(ctx context.Context, at time.Time, read *tracked) (*ope
 	}
 	for _, s := range siblings {
 		if s.ModTime().After(at) && (read == nil || !read.is(s)) {
-			return f.open(filepath.Join(filepath.Dir(f.path), s.Name()), nil)
+			return f.open(filepath.Join(filepath.Dir(f.path), s.Name()))
 		}
 	}
 	return f.fresh(ctx)
