@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sluicelog/sluice"
@@ -86,13 +87,16 @@ func TestBackupAndRestore(t *testing.T) {
 }
 
 // watched is a context that does something whenever it is asked for its end, which
-// a backup does in each of its steps.
+// a backup does in each of its steps, and its queries by themselves.
 type watched struct {
 	context.Context
+	mu *sync.Mutex // held while do runs
 	do func()
 }
 
 func (w watched) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.do()
 	return w.Context.Err()
 }
@@ -103,7 +107,8 @@ func TestBackupKeepsToItsFolder(t *testing.T) {
 	data, parent := filepath.Join(t.TempDir(), "data"), t.TempDir()
 	stopped(t, startServer(t, data, http.DefaultClient))
 	looks, found := 0, map[string]bool{}
-	ctx := watched{t.Context(), func() {
+	var mu sync.Mutex
+	ctx := watched{t.Context(), &mu, func() {
 		entries, err := os.ReadDir(parent)
 		if err != nil {
 			t.Error(err)
@@ -116,6 +121,8 @@ func TestBackupKeepsToItsFolder(t *testing.T) {
 	if err := makeBackup(ctx, backupOptions{Data: data, To: to}, &Env{Stdout: io.Discard}); err != nil {
 		t.Fatal(err)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(found) != 1 || !found["backup"] || looks < 3 {
 		t.Errorf("looked %d times: got %v, want the backup alone", looks, found)
 	}
@@ -149,13 +156,16 @@ func backupAt(t *testing.T, data, to string, step int, do func(cancel func())) (
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	look := watched{ctx, func() {
+	var mu sync.Mutex
+	look := watched{ctx, &mu, func() {
 		if step--; step == 0 {
 			did = true
 			do(cancel)
 		}
 	}}
 	err = makeBackup(look, backupOptions{Data: data, To: to, WithKey: true}, &Env{Stdout: io.Discard})
+	mu.Lock()
+	defer mu.Unlock()
 	return did, err
 }
 
@@ -173,27 +183,28 @@ func TestBackupWhileTheKeyIsRotated(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	steps := 0
-	for did := true; did; steps++ {
+	const stride = 6 // looks at all steps take long
+	step := 1
+	for did := true; did; step += stride {
 		var err error
-		if did, err = backupAt(t, data, to, steps+1, rotate); err != nil {
-			t.Fatalf("rotated at step %d: %v", steps+1, err)
+		if did, err = backupAt(t, data, to, step, rotate); err != nil {
+			t.Fatalf("rotated at step %d: %v", step, err)
 		}
 		keys, err := filepath.Glob(filepath.Join(to, "sluice*.key"))
 		if err != nil || len(keys) != 1 {
 			t.Fatalf("key files: got %q, error %v, want one", keys, err)
 		}
 		if _, err := secret.OpenKeyFile(keys[0]); err != nil {
-			t.Errorf("rotated at step %d: the copy of the key file: %v", steps+1, err)
+			t.Errorf("rotated at step %d: the copy of the key file: %v", step, err)
 		}
 	}
-	if steps < 5 {
-		t.Errorf("a backup has %d steps, want more", steps)
+	if step < 2*stride {
+		t.Errorf("a backup has less than %d steps, want more", step)
 	}
-	for step := range steps - 1 {
+	for step -= stride; step > 0; step -= stride {
 		rotate(nil)
-		if _, err := backupAt(t, data, to, step+1, func(cancel func()) { cancel() }); err == nil {
-			t.Logf("cut off at step %d: it was complete", step+1)
+		if _, err := backupAt(t, data, to, step, func(cancel func()) { cancel() }); err == nil {
+			t.Logf("cut off at step %d: it was complete", step)
 		}
 		wantRun(t, "is whole", "restore", "--from", to, "--check")
 	}
