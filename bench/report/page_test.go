@@ -27,9 +27,9 @@ func kept() []Kept {
 	ratio := func(get func(*Result) float64) func(base, test *Result) float64 {
 		return func(base, test *Result) float64 { return get(test) / get(base) }
 	}
-	flat.Judge([]Measure{{"acked / floor", ">= 1", ratio(func(r *Result) float64 { return r.Acked }), AtLeast(1)},
-		{"delivered / floor", ">= 1.1", ratio(func(r *Result) float64 { return r.Delivered }), AtLeast(1.1)},
-		{"just told", "", func(_, _ *Result) float64 { return 3 }, nil}})
+	flat.Judge([]Measure{{Name: "acked / floor", Target: ">= 1", Value: ratio(func(r *Result) float64 { return r.Acked }), Reached: AtLeast(1)},
+		{Name: "delivered / floor", Target: ">= 1.1", Value: ratio(func(r *Result) float64 { return r.Delivered }), Reached: AtLeast(1.1)},
+		{Name: "just told", Value: func(_, _ *Result) float64 { return 3 }}})
 	soak := Scenario{Name: "soak", Title: "half an hour", TestName: "sluice",
 		Rounds: []Round{{Test: &Result{Extra: map[string]float64{"pages ms": 4}, Series: map[string][]Point{}}}}}
 	for n := range 1000 {

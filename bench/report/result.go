@@ -49,6 +49,20 @@ type Measure struct {
 	Value func(base, test *Result) float64
 	// Reached judges the median of the values; nil without a target.
 	Reached func(value float64) bool
+	// Each round has to reach it, not the median of all: for what may never happen.
+	Each bool
+	// Extra is the member of a test's Extra that the value is, "" for none. When a
+	// round lacks it, it is not reached: nothing is less than any limit.
+	Extra string
+}
+
+// missing reports whether a round was to measure it and did not.
+func (m *Measure) missing(r *Round) bool {
+	if m.Extra == "" {
+		return false
+	}
+	_, ok := r.Test.Extra[m.Extra]
+	return !ok
 }
 
 // A Round is one run of each variant, one after the other; Base is nil in a
@@ -84,19 +98,33 @@ type Outcome struct {
 // Judge computes the outcomes from the rounds that have both runs.
 func (s *Scenario) Judge(measures []Measure) {
 	s.Outcomes = nil
-	for _, m := range measures {
-		o := Outcome{Name: m.Name, Target: m.Target}
-		for _, r := range s.Rounds {
-			if r.Test != nil && (r.Base != nil || s.BaseName == "") {
-				o.Values = append(o.Values, m.Value(r.Base, r.Test))
-			}
-		}
-		if len(o.Values) > 0 {
-			o.Median = Median(o.Values)
-			o.Reached = m.Reached == nil || m.Reached(o.Median)
+	for i := range measures {
+		if o, ok := s.outcome(&measures[i]); ok {
 			s.Outcomes = append(s.Outcomes, o)
 		}
 	}
+}
+
+// outcome is what became of a measure; ok is false when no round has both runs.
+func (s *Scenario) outcome(m *Measure) (o Outcome, ok bool) {
+	o = Outcome{Name: m.Name, Target: m.Target, Reached: true}
+	for i := range s.Rounds {
+		r := &s.Rounds[i]
+		if r.Test == nil || r.Base == nil && s.BaseName != "" {
+			continue
+		}
+		ok = true
+		if m.missing(r) {
+			o.Reached = false
+			continue
+		}
+		v := m.Value(r.Base, r.Test)
+		o.Values = append(o.Values, v)
+		o.Reached = o.Reached && (m.Reached == nil || !m.Each || m.Reached(v))
+	}
+	o.Median = Median(o.Values)
+	o.Reached = o.Reached && (m.Reached == nil || m.Reached(o.Median))
+	return o, ok
 }
 
 // Median returns the middle of values, the mean of the two in the middle of an

@@ -65,8 +65,11 @@ func (s *Scenario) Write(w io.Writer) error {
 		if o.Target == "" {
 			o.Target, verdict = "-", ""
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t(%s to %s)\t%s\n", o.Name, o.Target, Number(o.Median),
-			Number(slices.Min(o.Values)), Number(slices.Max(o.Values)), verdict)
+		seen := "-\t"
+		if len(o.Values) > 0 {
+			seen = fmt.Sprintf("%s\t(%s to %s)", Number(o.Median), Number(slices.Min(o.Values)), Number(slices.Max(o.Values)))
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", o.Name, o.Target, seen, verdict)
 	}
 	return t.Flush()
 }

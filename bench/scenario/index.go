@@ -62,7 +62,7 @@ func searching() Scenario {
 }
 
 func extraMeasure(name, target string, reached func(float64) bool) report.Measure {
-	return report.Measure{Name: name, Target: target, Reached: reached,
+	return report.Measure{Name: name, Target: target, Reached: reached, Extra: name,
 		Value: func(_, test *report.Result) float64 { return test.Extra[name] }}
 }
 

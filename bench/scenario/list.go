@@ -119,7 +119,7 @@ func fiveTenants() Scenario {
 
 func zipfTenants() Scenario {
 	return manyTenants("tenants-zipf", "10,000 streams of 10,000 tenants, all busy by Zipf's law", corpus.ZipfTenants,
-		ratio("acked / one stream", 0.4, rateAcked), drained(2), memory(300))
+		ratio("acked / one stream", 0.4, rateAcked), ratio("delivered / one stream", 0.4, rateDelivered), drained(2), memory(300))
 }
 
 func paused() Scenario {
@@ -128,7 +128,7 @@ func paused() Scenario {
 		Base: &Variant{Name: "sluice, 1 stream", Server: Sluice, Destinations: healthy(1, 1), Load: plain(16, 100)},
 		Test: &Variant{Name: "sluice, 50 paused", Server: Sluice, Destinations: healthy(all, 1), Load: plain(16, 100), Steps: pauseAndResume},
 		Measures: []report.Measure{
-			ratio("acked / without paused streams", 0.95, rateAcked),
+			ratio("acked / without paused streams", 0.95, rateAcked), ratio("delivered / without paused streams", 0.95, rateDelivered),
 			{Name: "acked while catching up / before", Target: ">= 0.7", Reached: report.AtLeast(0.7),
 				Value: func(_, test *report.Result) float64 { return over(test.Extra[resumedAcked], test.Acked) }},
 			drained(10), memory(indexed)}}
@@ -165,8 +165,7 @@ func restart() Scenario {
 	config := plain(16, 100)
 	config.Corpus.Kind = corpus.Varied
 	test := func(name string) report.Measure {
-		return report.Measure{Name: name, Target: "< 2", Reached: func(v float64) bool { return v < 2 },
-			Value: func(_, test *report.Result) float64 { return test.Extra[name] }}
+		return extraMeasure(name, "< 2", func(v float64) bool { return v < 2 })
 	}
 	return Scenario{Name: "restart", Title: "ready after kill -9", Size: func(env *Env) string { return fmt.Sprintf("%g GiB, %v", env.LogGiB, env.Load) },
 		Test:     &Variant{Name: Sluice, Server: Sluice, Destinations: healthy(1, 1), Load: config, Unordered: true, Steps: killAndRestart},
@@ -175,8 +174,7 @@ func restart() Scenario {
 
 // onDisk wants so few bytes on the disk for a byte received.
 func onDisk(target string, most float64) report.Measure {
-	return report.Measure{Name: diskRatio, Target: target, Reached: report.AtMost(most),
-		Value: func(_, test *report.Result) float64 { return test.Extra[diskRatio] }}
+	return extraMeasure(diskRatio, target, report.AtMost(most))
 }
 
 func disk() Scenario {

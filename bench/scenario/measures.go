@@ -56,8 +56,8 @@ func show(name string, value func(base, test *report.Result) float64) report.Mea
 	return report.Measure{Name: name, Value: value}
 }
 
-// none wants nothing of what get counts.
+// none wants nothing of what get counts, in any round.
 func none(name string, get func(*report.Result) uint64) report.Measure {
-	return report.Measure{Name: name, Target: "0", Reached: report.AtMost(0),
+	return report.Measure{Name: name, Target: "0", Reached: report.AtMost(0), Each: true,
 		Value: func(_, test *report.Result) float64 { return float64(get(test)) }}
 }

@@ -188,6 +188,12 @@ func (w *soaker) ask(ctx context.Context, n int) error {
 	return nil
 }
 
+// Metrics that are looked at.
+const (
+	goroutines = "go_goroutines"
+	logBytes   = "sluice_log_disk_bytes"
+)
+
 // look notes what the server takes of the machine.
 func (w *soaker) look(ctx context.Context, at time.Duration) error {
 	used, err := w.server.Process().Usage()
@@ -202,10 +208,15 @@ func (w *soaker) look(ctx context.Context, at time.Duration) error {
 	if err != nil {
 		return err
 	}
+	for _, name := range []string{goroutines, logBytes} {
+		if metrics[name] == 0 { // what is not measured does not grow
+			return fmt.Errorf("there is no metric %s", name)
+		}
+	}
 	w.point(report.SeriesRSS, at, float64(used.RSS)/(1<<20))
 	w.point(report.SeriesFiles, at, float64(files))
-	w.point(report.SeriesGoroutines, at, metrics["go_goroutines"])
-	w.point(report.SeriesLog, at, metrics["sluice_log_disk_bytes"]/(1<<20))
+	w.point(report.SeriesGoroutines, at, metrics[goroutines])
+	w.point(report.SeriesLog, at, metrics[logBytes]/(1<<20))
 	return nil
 }
 
