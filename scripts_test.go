@@ -39,3 +39,14 @@ func TestVuln(t *testing.T) {
 		}
 	}
 }
+
+// TestFuzzWantsTargets: a run of fuzzing that found no target has proved nothing.
+func TestFuzzWantsTargets(t *testing.T) {
+	for _, narrowed := range [][]string{{"PKGS=./absent"}, {"PKGS=./quota", "TARGETS=Nothing"}} {
+		cmd := exec.CommandContext(t.Context(), "scripts/fuzz")
+		cmd.Env = append(append(os.Environ(), "FUZZTIME=1s"), narrowed...)
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "there is no fuzz target") {
+			t.Errorf("%q: got %q and %v, want an error", narrowed, out, err)
+		}
+	}
+}
