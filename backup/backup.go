@@ -284,7 +284,11 @@ func Read(dir string) (Manifest, error) {
 		return m, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	if err := json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&m); err != nil {
+	// A member that is not known is one whose name is damaged: without it a list may
+	// look whole and name nothing.
+	list := json.NewDecoder(io.LimitReader(f, maxManifest))
+	list.DisallowUnknownFields()
+	if err := list.Decode(&m); err != nil {
 		return m, fmt.Errorf("%w: read the list of files in %s: %w", ErrDamaged, dir, err)
 	}
 	if m.Format != format {
@@ -364,8 +368,12 @@ func verify(ctx context.Context, dir string, f File) error {
 	}
 	defer func() { _ = in.Close() }() // it was only read
 	hash := sha256.New()
-	if _, err := io.Copy(hash, &reader{ctx, io.LimitReader(in, f.Bytes)}); err != nil {
+	n, err := io.Copy(hash, &reader{ctx, io.LimitReader(in, f.Bytes)})
+	if err != nil {
 		return fmt.Errorf("read %s: %w", f.Name, err)
+	}
+	if n != f.Bytes {
+		return fmt.Errorf("%w: %s has %d bytes instead of %d", ErrDamaged, f.Name, n, f.Bytes)
 	}
 	return f.same(hex.EncodeToString(hash.Sum(nil)))
 }
