@@ -228,7 +228,9 @@ func (g *gathering) event(b *eventlog.Block, at int, total uint64) error {
 	seq := b.First + uint64(at)
 	known := l.beyond[seq] || l.suspected(seq) >= 0
 	if !known {
-		if !w.allows(g.lim, g.bytes, int(b.Entries[at].Len)) || len(w.items)-len(w.events) >= maxBeyond || g.pastCut(seq) {
+		// Where something was delivered beyond the head, all that is sent may be.
+		beyond := len(w.items) > len(w.events) && len(w.items) > maxBeyond
+		if !w.allows(g.lim, g.bytes, int(b.Entries[at].Len)) || beyond || g.pastCut(seq) {
 			w.more = true
 			return nil
 		}
