@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/destination"
@@ -107,7 +108,8 @@ func (c *Config) check() error {
 			return err
 		}
 	}
-	if c.Endpoint = strings.TrimRight(c.Endpoint, "/"); c.Endpoint == DefaultEndpoint {
+	end := func(r rune) bool { return r == '/' || unicode.IsSpace(r) }
+	if c.Endpoint = strings.TrimRightFunc(c.Endpoint, end); c.Endpoint == DefaultEndpoint {
 		c.Endpoint = ""
 	}
 	if c.TokenURL == DefaultTokenURL {

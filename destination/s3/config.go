@@ -82,8 +82,8 @@ func parseConfig(raw json.RawMessage) (Config, error) {
 	for _, s := range []*string{&c.Bucket, &c.Region, &c.AccessKeyID, &c.Prefix, &c.Endpoint} {
 		*s = strings.TrimSpace(*s)
 	}
-	c.Prefix = strings.Trim(c.Prefix, "/")
-	c.Endpoint = strings.TrimRight(c.Endpoint, "/")
+	end := func(r rune) bool { return r == '/' || unicode.IsSpace(r) }
+	c.Prefix, c.Endpoint = strings.TrimFunc(c.Prefix, end), strings.TrimRightFunc(c.Endpoint, end)
 	if c.Endpoint != "" && !f.Has("force_path_style") {
 		c.ForcePathStyle = true
 	}
