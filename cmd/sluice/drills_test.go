@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -47,6 +48,9 @@ func TestDrills(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			out := carryOut(t, setup, drills[name])
+			if got, want := failedIn(out), fails()[name]; !slices.Equal(got, want) {
+				t.Errorf("commands that fail: got %q, want %q in\n%s", got, want, out)
+			}
 			rest := out
 			for _, expr := range want {
 				at := regexp.MustCompile(expr).FindStringIndex(rest)
@@ -62,6 +66,23 @@ func TestDrills(t *testing.T) {
 			t.Errorf("nobody knows what is seen in the drill %q", name)
 		}
 	}
+}
+
+// fails are the commands of the drills that are to fail, in their order.
+func fails() map[string][]string {
+	return map[string][]string{
+		"A segment of the log is damaged": {"sluice log verify --data drill"},
+		"The key file is lost":            {"sluice serve"},
+		damagedControl:                    {"sluice serve"},
+	}
+}
+
+// failedIn returns the commands that have failed.
+func failedIn(out string) (list []string) {
+	for _, m := range regexp.MustCompile(`(?m)^FAILED: (.*)$`).FindAllStringSubmatch(out, -1) {
+		list = append(list, m[1])
+	}
+	return list
 }
 
 // readDrills returns the commands in front of the first heading of a page, and
@@ -91,7 +112,8 @@ func readDrills(t *testing.T, path string) (setup string, drills map[string]stri
 }
 
 // carryOut runs commands in a shell in a folder of their own, with this program and
-// an address that nobody else uses, and returns all that is shown.
+// an address that nobody else uses, and returns all that is shown, and which of them
+// have failed.
 func carryOut(t *testing.T, setup, commands string) string {
 	t.Helper()
 	executable, err := os.Executable()
@@ -104,7 +126,7 @@ func carryOut(t *testing.T, setup, commands string) string {
 		t.Fatal(err)
 	}
 	script := strings.ReplaceAll(setup+commands, "127.0.0.1:8097", freeAddress(t))
-	cmd := exec.CommandContext(t.Context(), "bash", "-c", "trap 'kill -9 $(jobs -p) 2>/dev/null' EXIT\n"+script+"echo END\n")
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", "set -E\ntrap 'trap - ERR; kill -9 $(jobs -p) 2>/dev/null' EXIT\ntrap 'echo \"FAILED: $BASH_COMMAND\"' ERR\n"+script+"echo END\n")
 	cmd.Dir = t.TempDir()
 	cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}
 	out, err := cmd.CombinedOutput()
