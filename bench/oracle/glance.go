@@ -67,7 +67,7 @@ func (o *oracle) look(ctx context.Context, list []watched) ([]view, error) {
 		w := &list[i]
 		for _, v := range views {
 			if v.ID == w.id {
-				o.plausible(w, v.Ledger, before[w.spec.Tenant].acked, after[w.spec.Tenant].issued+own+maxOwnUnderWay)
+				o.plausible(w, &v, before[w.spec.Tenant].acked, after[w.spec.Tenant].issued+own+maxOwnUnderWay)
 			}
 		}
 	}
@@ -76,7 +76,9 @@ func (o *oracle) look(ctx context.Context, list []watched) ([]view, error) {
 
 // plausible compares a ledger with bounds of what was accepted, and with what has
 // arrived by now.
-func (o *oracle) plausible(w *watched, l ledger, least, most int) {
+func (o *oracle) plausible(w *watched, v *view, least, most int) {
+	l := v.Ledger
+	o.addUp(w.spec, v)
 	if !l.balanced() || l.Expired != 0 {
 		o.findings.add("%s: the ledger is wrong in life %d: %v", w.spec.Name, o.restarts, l)
 		return
@@ -90,6 +92,13 @@ func (o *oracle) plausible(w *watched, l ledger, least, most int) {
 	}
 	if got := int(l.Accepted); w.whole && (got < least || got > most) {
 		o.findings.add("%s: %d accepted in life %d, want %d to %d", w.spec.Name, got, o.restarts, least, most)
+	}
+}
+
+// addUp looks whether the accounts of a stream's partitions add up to its own.
+func (o *oracle) addUp(sp *spec, v *view) {
+	if sum, err := v.parts(); err != nil || sum != v.Ledger {
+		o.findings.add("%s: the ledger is not the sum of its partitions in life %d: %v, which make %v (%v)", sp.Name, o.restarts, v.Ledger, sum, err)
 	}
 }
 

@@ -30,6 +30,7 @@ func (o *oracle) judge(ctx context.Context) {
 			continue
 		}
 		s.final = v.Ledger
+		o.addUp(&s.spec, &v)
 		o.judgeStream(ctx, s, entries, own)
 	}
 }

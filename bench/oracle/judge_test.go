@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -87,5 +88,22 @@ func TestOrderIsJudged(t *testing.T) {
 	s.receiver.count(list[0], true, false)
 	if got, _ := o.findings.list(); len(got) != 1 || !strings.Contains(got[0], "came first after") {
 		t.Errorf("findings: got %q, want the wrong order", got)
+	}
+}
+
+func TestPartitionsAreJudged(t *testing.T) {
+	whole := ledger{Accepted: 5, Delivered: 4, Filtered: 1}
+	for _, c := range []struct{ name, lanes, want string }{
+		{"right", `[{"partition":"audit","ledger":{"accepted":3,"delivered":3}},{"partition":"git","ledger":{"accepted":2,"delivered":1,"filtered":1}}]`, ""},
+		{"a partition is left out", `[{"partition":"audit","ledger":{"accepted":3,"delivered":3}}]`, "not the sum"},
+		{"partitions that do not add up", `[{"partition":"audit","ledger":{"accepted":3,"delivered":2}},{"partition":"git","ledger":{"accepted":2,"delivered":2,"filtered":1}}]`, "audit: accepted 3"},
+		{"no list", `7`, "not the sum"},
+	} {
+		o := &oracle{findings: &findings{}}
+		o.addUp(&spec{Name: "s"}, &view{Ledger: whole, Lanes: json.RawMessage(c.lanes)})
+		list, _ := o.findings.list()
+		if got := strings.Join(list, ""); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
 	}
 }

@@ -13,7 +13,8 @@ import (
 
 var (
 	cyclesFlag = flag.Int("cycles", 50, "how often the server is killed under load")
-	restsFlag  = flag.Int("rests", 0, "after how many cycles everything is judged exactly, as in the end; 0 is for the end alone")
+	restsFlag  = flag.Int("rests", 25, "after how many cycles everything is judged exactly, as in the end; 0 is for the end alone")
+	soonFlag   = flag.Bool("soon", true, "streams are told to be well after a second, not after a minute, for which each exact judgement waits")
 	eventsFlag = flag.Int("events", 1000, "events acknowledged in each cycle, at least")
 	binaryFlag = flag.String("binary", "", "the server to judge; built when it is not given")
 	seedFlag   = flag.Uint64("seed", 0, "seed of all that is random; 0 takes a new one")
@@ -76,7 +77,7 @@ func record(result Result, err error, seed uint64) fault.Record {
 		Drill: "Kills",
 		What: "The server is killed with SIGKILL at random moments under load, at its start too, while streams are created, changed, paused, resumed and deleted and receivers, HTTP endpoints and a bucket, refuse, hang, answer late and die. " +
 			"What producers were told, what receivers got and what each stream's account says is compared, event by event.",
-		Command: fmt.Sprintf("go test ./bench/oracle -run TestOracleKillCycles -args -cycles %d -seed %d", result.Cycles, seed),
+		Command: fmt.Sprintf("go test ./bench/oracle -run TestOracleKillCycles -args -soon=%v -rests %d -cycles %d -seed %d", *soonFlag, *restsFlag, result.Cycles, seed),
 		Seeds:   strconv.FormatUint(seed, 10),
 		Faults:  []fault.Count{{Name: "kills under load", Count: int64(result.Cycles)}, {Name: "starts", Count: int64(result.Restarts)}},
 		Judged: []fault.Count{{Name: "acknowledged events", Count: int64(result.Acknowledged)}, {Name: "streams", Count: int64(result.Streams)}, {Name: "objects in a bucket", Count: int64(result.Objects)}, {Name: "events found", Count: int64(result.Searched)}, {Name: "exact comparisons of all accounts", Count: int64(result.Rests)},
@@ -91,5 +92,9 @@ func build(t *testing.T) string {
 	if *binaryFlag != "" {
 		return *binaryFlag
 	}
-	return mutant.Test(t, []mutant.Edit{SmallChunks()})
+	edits := []mutant.Edit{SmallChunks()}
+	if *soonFlag {
+		edits = append(edits, SoonWell())
+	}
+	return mutant.Test(t, edits)
 }

@@ -17,6 +17,12 @@ func SmallChunks() mutant.Edit {
 	return mutant.Edit{File: "index/head.go", Old: "ChunkEvents = 128 << 10", New: "ChunkEvents = 500"}
 }
 
+// SoonWell has a stream told to be well when it has been so for a second, not for a
+// minute: who waits until all is settled waits for that. Nothing else is changed.
+func SoonWell() mutant.Edit {
+	return mutant.Edit{File: "control/health.go", Old: "recoveredAfter = time.Minute", New: "recoveredAfter = time.Second"}
+}
+
 // Found reads all that the search finds, the oldest first, and returns what is
 // wrong with the pages: positions and times of acceptance that go back, events that
 // are found and not there. It lets each have every event.

@@ -112,6 +112,9 @@ func (s *subject) fail() error {
 func (s *subject) stop() error {
 	err := s.Stop()
 	s.client.CloseIdleConnections()
+	if ok, _ := s.InOrder(); !ok && err == nil {
+		err = errors.New("the server did not end in order when it was stopped")
+	}
 	return err
 }
 
@@ -198,6 +201,30 @@ type view struct {
 	Health struct {
 		State string `json:"state"`
 	} `json:"health"`
+}
+
+// parts returns the sum of the accounts of the stream's partitions. An account of one
+// that does not add up is told.
+func (v *view) parts() (sum ledger, err error) {
+	var lanes []struct {
+		Partition string `json:"partition"`
+		Ledger    ledger `json:"ledger"`
+	}
+	if err := json.Unmarshal(v.Lanes, &lanes); err != nil {
+		return sum, err
+	}
+	for _, l := range lanes {
+		if !l.Ledger.balanced() && err == nil {
+			err = fmt.Errorf("%s: %v", l.Partition, l.Ledger)
+		}
+		sum.Accepted += l.Ledger.Accepted
+		sum.Delivered += l.Ledger.Delivered
+		sum.Filtered += l.Ledger.Filtered
+		sum.Pending += l.Ledger.Pending
+		sum.Quarantined += l.Ledger.Quarantined
+		sum.Expired += l.Ledger.Expired
+	}
+	return sum, err
 }
 
 func (s *subject) stream(ctx context.Context, id int64) (view, error) {

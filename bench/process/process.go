@@ -140,6 +140,9 @@ func (p *Process) drain() {
 	p.cmd.Wait()
 }
 
+// State says how the child, which was waited for, has ended.
+func (p *Process) State() *os.ProcessState { return p.cmd.ProcessState }
+
 // Usage reads what the running child has used, to 10 ms and one page.
 func (p *Process) Usage() (Usage, error) {
 	dir := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)

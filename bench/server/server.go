@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/sluicelog/sluice/bench/process"
@@ -37,6 +38,7 @@ type Server struct {
 	log     *os.File
 	began   int64            // where the log of this life begins
 	process *process.Process // nil when it does not run
+	last    *process.Process // that a method here has ended last
 }
 
 // New returns a server that does not run yet.
@@ -127,9 +129,17 @@ func (s *Server) end(how func(*process.Process) error) error {
 		return nil
 	}
 	err := how(s.process)
-	s.process = nil
+	s.process, s.last = nil, s.process
 	s.Admin.Close() // its connections lead nowhere
 	return err
+}
+
+// InOrder reports whether the last life, which Stop has ended, did so as it should,
+// with a status of 0. killed is true when it was ended by SIGKILL.
+func (s *Server) InOrder() (ok, killed bool) {
+	state := s.last.State()
+	status, _ := state.Sys().(syscall.WaitStatus)
+	return state.Success(), status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
 // OpenFiles counts the files and connections that the process has open.
