@@ -84,8 +84,9 @@ const maxFindings = 50
 // the start of a run; Began and Seconds are set here.
 //
 // A test that failed and whose record has no findings gets one that says so: no
-// failure is told as "none". A record that cannot be written fails the test, and
-// so does one of a drill that [Drills] does not list.
+// failure is told as "none". A drill that broke nothing, or compared nothing, fails:
+// it has proved nothing. A record that cannot be written fails the test, and so does
+// one of a drill that [Drills] does not list.
 func Keep(t testing.TB, of func() Record) {
 	t.Helper()
 	began := time.Now()
@@ -101,6 +102,9 @@ const failed = "the drill failed: see its output"
 
 func (r Record) keep(t testing.TB) {
 	t.Helper()
+	if r.idle() {
+		t.Errorf("%s: faults %v, judged %v: want some of both", r.Drill, r.Faults, r.Judged)
+	}
 	if t.Failed() && len(r.Findings) == 0 {
 		r.Findings = []string{failed}
 	}
@@ -120,6 +124,13 @@ func (r Record) keep(t testing.TB) {
 	if err := r.write(dir); err != nil {
 		t.Errorf("keep the record of %s: %v", r.Drill, err)
 	}
+}
+
+// idle reports whether a drill that was played to its end broke nothing, or compared
+// nothing.
+func (r *Record) idle() bool {
+	some := func(c Count) bool { return c.Count > 0 }
+	return len(r.Findings) == 0 && r.Skipped == "" && !(slices.ContainsFunc(r.Faults, some) && slices.ContainsFunc(r.Judged, some))
 }
 
 // write puts the record into the folder.

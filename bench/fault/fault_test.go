@@ -117,6 +117,24 @@ func TestADrillThatIsNotListedFails(t *testing.T) {
 	}
 }
 
+func TestADrillThatDidNothingFails(t *testing.T) {
+	for name, change := range map[string]func(*Record){
+		"no fault":        func(r *Record) { r.Faults = []Count{{"cuts", 0}} },
+		"nothing judged":  func(r *Record) { r.Judged = nil },
+		"neither of both": func(r *Record) { r.Faults, r.Judged = nil, nil },
+	} {
+		kept := record()
+		change(&kept)
+		if r := plays(func(t *run) { Keep(t, func() Record { return kept }) }); !r.failed {
+			t.Errorf("%s: a drill that proves nothing passed", name)
+		}
+		kept.Skipped = "no root"
+		if r := plays(func(t *run) { Keep(t, func() Record { return kept }) }); r.failed {
+			t.Errorf("%s: a drill that cannot be played here failed: %q", name, r.said)
+		}
+	}
+}
+
 // TestEveryDrillIsKept looks for the names of the list in the tests of the tree.
 func TestEveryDrillIsKept(t *testing.T) {
 	missing := Drills()

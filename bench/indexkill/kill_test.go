@@ -84,6 +84,11 @@ func TestKill(t *testing.T) {
 		k.live(n+1, ways[n%len(ways)])
 	}
 	k.live(rounds+1, life{name: "to be compared", on: "same", times: 1})
+	for what, n := range map[string]int{"comparisons": k.said["same"], "events compared": k.rows, "chunks stored": k.said["sealed"], "indexes made anew": k.said["renewing"], "indexes adopted": k.said["adopted"]} {
+		if n == 0 {
+			t.Errorf("%s: got none in %d lives", what, rounds)
+		}
+	}
 	t.Logf("seed %d: %d kills, in the middle of %v; %d comparisons of %d events in all; %d seals, %d expiries, %d indexes made anew",
 		k.seed, rounds, k.amid, k.said["same"], k.rows, k.said["sealed"], k.said["dropped"], k.said["renewing"])
 }
