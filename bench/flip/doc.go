@@ -17,6 +17,8 @@
 //   - In a snapshot it is found when the snapshot is to be restored, and the one
 //     before is taken.
 //   - In the key file it keeps the server from starting, or means nothing.
+//   - In what only helps while a server runs (locks, SQLite's shared memory, the
+//     reserve of space, an object that a kill has left) it costs nothing.
 //
 // The data are those of a real server, which was stopped once and killed once.
 // Thousands of flips are judged through the engines, a few milliseconds each, on

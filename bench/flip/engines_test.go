@@ -140,7 +140,7 @@ func (s *sample) playGroup(ctx context.Context, o *order, group []string, c *tal
 
 // try flips the bit in a copy and judges.
 func (f *flip) try(ctx context.Context, dir string) error {
-	beginnings := map[string][]string{logKind: {"log/"}, indexKind: {"index/"}, keyKind: {keyFile}}[f.kind]
+	beginnings := map[string][]string{logKind: {"log/"}, indexKind: {"index/"}, keyKind: {keyFile}, besideKind: {""}}[f.kind]
 	if beginnings == nil {
 		beginnings = []string{controlFile, "snapshots/"}
 	}
@@ -159,6 +159,8 @@ func (f *flip) try(ctx context.Context, dir string) error {
 		return judgeSnapshot(ctx, f, dir)
 	case keyKind:
 		return judgeKeys(f, dir)
+	case besideKind:
+		return judgeBeside(ctx, f, dir)
 	}
 	return judgeControl(ctx, f, dir)
 }

@@ -51,6 +51,11 @@ func TestFlips(t *testing.T) {
 	for _, f := range c.Findings {
 		t.Error(f)
 	}
+	for _, kind := range kinds() {
+		if c.Flips[kind] == 0 && *seedsFlag >= len(turns()) {
+			t.Errorf("no bit was flipped in %s", kind)
+		}
+	}
 	if !t.Failed() {
 		o.findsMissingChecksum(t)
 	}

@@ -34,6 +34,27 @@ func judgeLog(ctx context.Context, f *flip, dir string) error {
 	return nil
 }
 
+// judgeBeside opens the log and the control state beside a damaged file that is of no
+// use: nothing is refused, and all is as it was.
+func judgeBeside(ctx context.Context, f *flip, dir string) error {
+	if err := judgeControl(ctx, f, dir); err != nil {
+		return fmt.Errorf("control state: %v", err) // also when it is the damage that is found
+	}
+	o, err := f.state.openLog(ctx, dir)
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	j := logJudge{flip: f, openLog: o}
+	for name, p := range f.state.parts {
+		lost, reading := j.read(ctx, name, p)
+		if damage := o.log.Damage(name); len(lost)+len(damage) > 0 {
+			reading = errors.Join(reading, fmt.Errorf("%d events of %s are lost, and named is %v", len(lost), name, damage))
+		}
+		err = errors.Join(err, reading)
+	}
+	return errors.Join(err, o.close())
+}
+
 type logJudge struct {
 	*flip
 	*openLog

@@ -30,6 +30,9 @@ func TestMissingChecksAreFound(t *testing.T) {
 		{"an index that its header keeps from being written is not made anew", indexKind, []mutant.Edit{
 			{File: "sqlite/index_file.go", Old: "headerError(f.engine.path(f.partition, f.generation), indexError(err), index.ErrDamaged)", New: "indexError(err)"},
 		}},
+		{"the lock of the control state is read as more than a note", besideKind, []mutant.Edit{
+			{File: "sqlite/lock.go", Old: "	_ = f.Truncate(0)\n", New: "	if was := holder(f); was != \"another process\" && !strings.HasPrefix(was, \"process \") {\n		return nil, errors.Join(errors.New(was), f.Close())\n	}\n	_ = f.Truncate(0)\n"},
+		}},
 		{"sealing keys are not compared with their ids", keyKind, []mutant.Edit{
 			{File: "secret/keyfile.go", Old: "!ok || twice || k.id != fields[1] {", New: "!ok || twice {"},
 			{File: "secret/keyfile.go", Old: "			keys[k.id] = k\n", New: "			k.id = fields[1]\n			keys[k.id] = k\n"},

@@ -19,16 +19,19 @@ const (
 	walKind      = "control.db-wal"
 	snapshotKind = "snapshot"
 	keyKind      = "key file"
+	// besideKind are files that only help while a server runs: locks, SQLite's shared
+	// memory, what takes space for a full disk, what a kill has left of an object.
+	besideKind = "files of no use after a stop"
 )
 
 // kinds are all kinds, the log first.
 func kinds() []string {
-	return []string{logKind, indexKind, controlKind, walKind, snapshotKind, keyKind}
+	return []string{logKind, indexKind, controlKind, walKind, snapshotKind, keyKind, besideKind}
 }
 
 // turns is how often the kinds come, one seed after another.
 func turns() []string {
-	return []string{logKind, controlKind, logKind, indexKind, logKind, walKind, logKind, keyKind, logKind, snapshotKind, logKind, controlKind}
+	return []string{logKind, controlKind, logKind, indexKind, logKind, walKind, logKind, keyKind, logKind, snapshotKind, logKind, controlKind, logKind, besideKind}
 }
 
 // A flip is one bit of one file.
@@ -66,8 +69,16 @@ func (s *sample) choose(seed uint64) (flip, error) {
 		err = f.inPages(rnd, "snapshots/*.db")
 	case keyKind:
 		err = f.inKeys(rnd)
+	case besideKind:
+		err = f.inPages(rnd, besides()...)
 	}
 	return f, err
+}
+
+// besides are the files of besideKind. Those that an index has beside it are made
+// anew by the drill itself.
+func besides() []string {
+	return []string{controlFile + "-shm", controlFile + ".lock", "log/lock", "reserve", "spool/*"}
 }
 
 // Regions of the log.
@@ -150,11 +161,13 @@ func (f *flip) inPages(rnd *rand.Rand, patterns ...string) error {
 		if size := info.Size(); size > 0 {
 			f.file = strings.TrimPrefix(files[i], f.state.dir+"/")
 			f.offset, f.region = rnd.Int64N(size), "anywhere"
-			switch rnd.IntN(3) {
+			switch rnd.IntN(4) {
 			case 0:
 				f.offset, f.region = min(f.offset/page*page+rnd.Int64N(120), size-1), "head of a page"
 			case 1:
 				f.offset, f.region = min(rnd.Int64N(200), size-1), "head"
+			case 2: // where control.db says that there is a write-ahead log
+				f.offset, f.region = size-1-rnd.Int64N(min(size, 64)), "end"
 			}
 			return nil
 		}

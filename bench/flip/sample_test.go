@@ -1,6 +1,7 @@
 package flip
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -110,6 +111,9 @@ func (s *source) make(ctx context.Context) (err error) {
 		{"post more", func(ctx context.Context) error { return w.post(ctx, 6) }},
 		{"kill", func(context.Context) error { return srv.Kill() }},
 		{"move", func(context.Context) error { return os.Rename(data, filepath.Join(s.dir, killed)) }},
+		{"leave an object", func(context.Context) error { // as a kill does whose object was under way
+			return os.WriteFile(filepath.Join(s.dir, killed, "spool", "object-7"), bytes.Repeat([]byte("left"), 1000), 0o600)
+		}},
 		{"note the address", func(context.Context) error {
 			return os.WriteFile(filepath.Join(s.dir, "receiver"), []byte(s.receiver.address), 0o600)
 		}},
