@@ -240,6 +240,7 @@ func (o *object) flush() error {
 func (o *object) remove() {
 	_ = o.file.Close() // what was written is no longer wanted
 	_ = os.Remove(o.file.Name())
+	failpoint.Here(failpoint.ObjectErased)
 	o.spool.used.Add(-o.size)
 }
 

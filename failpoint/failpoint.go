@@ -29,8 +29,10 @@ const (
 	FooterWritten                 // the footer is written; unused space lies behind it
 	FooterCut                     // the space is given back; nothing is synced
 	FooterSynced                  // the footer is synced
-	SegmentUnlinked               // retention removed a file; the folder is not synced
+	SegmentTrimming               // retention is about to remove a file
+	SegmentUnlinked               // it is removed; the folder is not synced
 	SegmentForgotten              // the folder is synced; nobody has counted what expired
+	SegmentDiscarded              // a file that never held a block is removed; the next one is not made
 	EndSynced                     // a start has synced the newest file; nothing of it was read
 	RestCut                       // a start has given back the space behind a footer; nothing is synced
 	RestSynced                    // it is synced
@@ -50,6 +52,7 @@ const (
 	CopyWritten      // a copy is written and not synced
 	SnapshotCopied   // a snapshot is whole under another name
 	SnapshotNamed    // it has its name; the folder is not synced
+	SnapshotDropped  // an older one of the same hour is removed; others may be left
 	ReplacementMade  // what is to take the control state's place is whole under another name
 	ReplacedAside    // a file of the old one is renamed
 	ReplacedGone     // all are, durably: there is no control state
@@ -77,6 +80,7 @@ const (
 	QuarantineErased // the copy is gone
 	ObjectBuilding   // an object was begun in the spool
 	ObjectBuilt      // it is whole; there is no plan
+	ObjectErased     // its file is gone; it is stored, or given up
 	UploadBeginning  // the plan is durable; the object is about to be stored
 	UploadAnswered   // there is an answer; nothing was concluded from it
 	NoticeTold       // an event about a stream is in the log and still in the lane's outbox
@@ -84,7 +88,8 @@ const (
 	StreamErased     // they are gone; the stream's own record says that it is being deleted
 
 	// The key file.
-	KeysWritten  // the new file has another name and is not synced
+	KeysWriting  // the new file is there under another name, and empty
+	KeysWritten  // it is written and not synced
 	KeysSynced   // it is synced
 	KeysLinked   // a first key file has both names
 	KeysPlaced   // it is in place; the folder is not synced
@@ -120,6 +125,8 @@ const (
 	StateCreated       // the control state's file is there and empty
 	StatePrepared      // it has its tables
 	AdministratorGiven // the first start has made its administrator
+	ReserveWriting     // the file that takes space for a full disk is there, and empty
+	ReserveWritten     // it is whole
 
 	// The search index.
 	IndexWriting  // a change is written and not committed
@@ -127,6 +134,7 @@ const (
 	IndexRenewed  // an empty index stands beside the damaged one
 	IndexSwitched // the new one is the index; the old one is there
 	IndexErased   // the old one is gone
+	IndexUnlinked // a file of an index that is of no use is gone; those beside it are there
 
 	count
 )
@@ -153,13 +161,13 @@ func names() *[count]string {
 		BlockWriting: "block.writing", BlockWritten: "block.written", BlockZeroed: "block.zeroed", BlockSynced: "block.synced",
 		SegmentCreated: "segment.created", SegmentAllocated: "segment.allocated", SegmentNamed: "segment.named",
 		FooterWriting: "footer.writing", FooterWritten: "footer.written", FooterCut: "footer.cut", FooterSynced: "footer.synced",
-		SegmentUnlinked: "segment.unlinked", SegmentForgotten: "segment.forgotten",
+		SegmentTrimming: "segment.trimming", SegmentUnlinked: "segment.unlinked", SegmentForgotten: "segment.forgotten", SegmentDiscarded: "segment.discarded",
 		EndSynced: "end.synced", RestCut: "rest.cut", RestSynced: "rest.synced",
 		AnchorWriting: "anchor.writing", AnchorWritten: "anchor.written",
 		CommitBeginning: "commit.beginning", CommitWriting: "commit.writing", CommitWritten: "commit.written",
 		MarkWriting: "mark.writing", MarkWritten: "mark.written",
 		SchemaWriting: "schema.writing", SchemaWritten: "schema.written",
-		CopyWritten: "copy.written", SnapshotCopied: "snapshot.copied", SnapshotNamed: "snapshot.named",
+		CopyWritten: "copy.written", SnapshotCopied: "snapshot.copied", SnapshotNamed: "snapshot.named", SnapshotDropped: "snapshot.dropped",
 		ReplacementMade: "replacement.made", ReplacedAside: "replaced.aside", ReplacedGone: "replaced.gone", ReplacementNamed: "replacement.named",
 		FileCopied: "file.copied", FileSynced: "file.synced", FileNamed: "file.named",
 		ManifestWritten: "manifest.written", ManifestNamed: "manifest.named", BackupSwept: "backup.swept", RestoreFilled: "restore.filled",
@@ -167,10 +175,10 @@ func names() *[count]string {
 		CursorWriting: "cursor.writing", CursorWritten: "cursor.written", TailWriting: "tail.writing", TailWritten: "tail.written",
 		QuarantineCopied: "quarantine.copied", QuarantineListed: "quarantine.listed",
 		QuarantineLeft: "quarantine.left", QuarantineErased: "quarantine.erased",
-		ObjectBuilding: "object.building", ObjectBuilt: "object.built",
+		ObjectBuilding: "object.building", ObjectBuilt: "object.built", ObjectErased: "object.erased",
 		UploadBeginning: "upload.beginning", UploadAnswered: "upload.answered",
 		NoticeTold: "notice.told", StreamErasing: "stream.erasing", StreamErased: "stream.erased",
-		KeysWritten: "keys.written", KeysSynced: "keys.synced", KeysLinked: "keys.linked", KeysPlaced: "keys.placed", KeysNamed: "keys.named",
+		KeysWriting: "keys.writing", KeysWritten: "keys.written", KeysSynced: "keys.synced", KeysLinked: "keys.linked", KeysPlaced: "keys.placed", KeysNamed: "keys.named",
 		RotationTold: "rotation.told", RotationDone: "rotation.done", ResealDone: "reseal.done", PruneTold: "prune.told",
 		OutboxTold: "outbox.told", OutboxSettled: "outbox.settled", RecordBuried: "record.buried",
 		NamespaceNumbered: "namespace.numbered", NamespaceLearned: "namespace.learned", LearnerWritten: "learner.written",
@@ -179,7 +187,8 @@ func names() *[count]string {
 		StreamClaimed: "stream.claimed", StreamCreated: "stream.created", StreamRenaming: "stream.renaming", StreamRenamed: "stream.renamed",
 		DeletionStored: "deletion.stored", DeletionDelivered: "deletion.delivered", DeletionTold: "deletion.told", DeletionReleased: "deletion.released",
 		IdentityGiven: "identity.given", StateCreated: "state.created", StatePrepared: "state.prepared", AdministratorGiven: "administrator.given",
+		ReserveWriting: "reserve.writing", ReserveWritten: "reserve.written",
 		IndexWriting: "index.writing", IndexWritten: "index.written", IndexRenewed: "index.renewed",
-		IndexSwitched: "index.switched", IndexErased: "index.erased",
+		IndexSwitched: "index.switched", IndexErased: "index.erased", IndexUnlinked: "index.unlinked",
 	}
 }

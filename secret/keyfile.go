@@ -236,6 +236,7 @@ func writeFile(path string, b []byte, place func(from, to string) error) (err er
 			err = errors.Join(err, ignoreAbsent(os.Remove(f.Name())))
 		}
 	}()
+	failpoint.Here(failpoint.KeysWriting)
 	_, err = f.Write(b)
 	failpoint.Here(failpoint.KeysWritten)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {

@@ -167,6 +167,7 @@ func (p *partition) discard() error {
 		if err := errors.Join(f.handle.Close(), p.engine.opts.FS.Remove(f.path)); err != nil {
 			return fmt.Errorf("remove empty file: %w", err)
 		}
+		failpoint.Here(failpoint.SegmentDiscarded)
 		p.spare = p.spare[1:]
 		p.mu.Lock()
 		p.bytes -= f.space
@@ -339,6 +340,7 @@ func (p *partition) Trim(ctx context.Context, seq uint64) error {
 		}
 		// Each removal is made durable by itself: a power cut must not leave a
 		// hole in the middle. What somebody else removed is as good as trimmed.
+		failpoint.Here(failpoint.SegmentTrimming)
 		if err := p.engine.opts.FS.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove file: %w", err)
 		}

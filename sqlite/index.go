@@ -141,6 +141,7 @@ func (x *Index) remove(partition string, generations ...uint64) error {
 			if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 				errs = append(errs, err)
 			}
+			failpoint.Here(failpoint.IndexUnlinked)
 		}
 	}
 	return errors.Join(errs...)

@@ -111,6 +111,17 @@ func leaveTail(w *world) {
 	}
 }
 
+// leaveEmpty leaves a file of the log that never held a block, as a crash does that
+// comes before the first one.
+func leaveEmpty(w *world) {
+	w.begin()
+	w.settle()
+	w.stop()
+	if err := os.WriteFile(filepath.Join(w.Data, "log", "audit", "00000000000099999999.seg"), nil, 0o600); err != nil {
+		w.Fatal(err)
+	}
+}
+
 // damageControl stops the server, which leaves a snapshot, and makes a page of
 // control.db one that cannot be read.
 func damageControl(w *world) {

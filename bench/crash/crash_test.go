@@ -22,12 +22,12 @@ var (
 	playFlag     = flag.String("play", "", "only this play")
 	seedFlag     = flag.Uint64("seed", 0, "seed of what is chosen; 0 takes a new one")
 	binaryFlag   = flag.String("binary", "", "the server to judge, built with the tag failpoint; built when it is not given")
-	cyclesFlag   = flag.Int("cycles", 0, "deaths under the load of the oracle")
+	cyclesFlag   = flag.Int("cycles", 2, "deaths under the load of the oracle")
 	workersFlag  = flag.Int("workers", 4, "servers at a time")
 )
 
 // bounded is how many deaths there are without -all; each play has one.
-const bounded = 18
+const bounded = 19
 
 // latest bounds the arrivals that are not the first; most are much earlier.
 const latest = 12
@@ -57,6 +57,9 @@ func (d *deed) String() string { return fmt.Sprintf("%s:%d, %s", d.point, d.arri
 func TestCrashPoints(t *testing.T) {
 	seed := fault.Seed(t, *seedFlag)
 	list := choose(rand.New(rand.NewPCG(seed, 0)))
+	if len(list) == 0 {
+		t.Fatalf("no play %q comes by a point %q", *playFlag, *pointFlag)
+	}
 	binary := *binaryFlag
 	if binary == "" {
 		binary = build(t)

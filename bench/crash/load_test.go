@@ -16,7 +16,8 @@ func underLoad() []Point {
 		BlockWriting, BlockWritten, BlockZeroed, BlockSynced, SegmentCreated, SegmentAllocated, SegmentNamed,
 		FooterWriting, FooterWritten, FooterCut, FooterSynced, AnchorWriting, AnchorWritten, CommitBeginning, CommitWriting, CommitWritten,
 		SendBeginning, SendAnswered, CursorWriting, CursorWritten, TailWriting, TailWritten, QuarantineCopied, QuarantineListed,
-		ObjectBuilding, ObjectBuilt, UploadBeginning, UploadAnswered,
+		ObjectBuilding, ObjectBuilt, UploadBeginning, UploadAnswered, ObjectErased,
+		KeysWriting, KeysWritten, KeysSynced, KeysPlaced, KeysNamed, RotationTold, RotationDone, ResealDone, PruneTold,
 		StreamErasing, StreamErased, OutboxTold, OutboxSettled, RecordBuried, NamespaceNumbered, NamespaceLearned, LearnerWritten,
 		StreamClaimed, StreamCreated, DeletionStored, DeletionDelivered, DeletionTold, DeletionReleased, IndexWriting, IndexWritten,
 	}
@@ -26,9 +27,7 @@ func underLoad() []Point {
 // creates, changes, pauses and deletes streams, and has receivers refuse, hang and
 // die. A point that is not met in its cycle ends with a kill.
 func TestCrashUnderLoad(t *testing.T) {
-	if *cyclesFlag == 0 {
-		t.Skip("the oracle kills at random moments in every test; with -cycles it does so at points")
-	}
+	t.Parallel()
 	seed := fault.Seed(t, *seedFlag)
 	var result oracle.Result
 	var err error
@@ -44,21 +43,27 @@ func TestCrashUnderLoad(t *testing.T) {
 	})
 	binary := *binaryFlag
 	if binary == "" {
-		binary = build(t)
+		binary = build(t, oracle.SoonWell())
 	}
 	random := rand.New(rand.NewPCG(seed, 1))
 	points := underLoad()
 	result, err = oracle.Run(t.Context(), oracle.Config{
 		Binary: binary, Dir: t.TempDir(), Cycles: *cyclesFlag, Acknowledged: 400, Seed: seed, Report: t.Output(),
-		Death: func(int) string {
+		Death: func(cycle int) string {
 			p := points[random.IntN(len(points))].String()
-			if *pointFlag != "" {
+			switch {
+			case *pointFlag != "":
 				p = *pointFlag
+			case cycle == 0:
+				p = BlockSynced.String() // which certainly comes
 			}
 			return fmt.Sprintf("%s:%d", p, 1+random.IntN(1<<random.IntN(6)))
 		},
 	})
 	for _, f := range result.With(err) {
 		t.Error(f)
+	}
+	if result.Deaths == 0 && err == nil {
+		t.Errorf("the server died at no point in %d cycles: it may know none", result.Cycles)
 	}
 }

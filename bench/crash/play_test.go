@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/client"
@@ -33,7 +34,7 @@ type play struct {
 func plays() []play {
 	return []play{
 		{name: "first start", run: func(*world) {}, points: []Point{
-			KeysWritten, KeysSynced, KeysLinked, KeysPlaced, KeysNamed, IdentityGiven, StateCreated, StatePrepared, AdministratorGiven,
+			KeysWriting, KeysWritten, KeysSynced, KeysLinked, KeysPlaced, KeysNamed, IdentityGiven, ReserveWriting, ReserveWritten, StateCreated, StatePrepared, AdministratorGiven,
 			TokenClaimed, TokenCreated, StreamClaimed, StreamCreated, SchemaWriting, SchemaWritten,
 		}},
 		{name: "events", run: postAll, points: []Point{
@@ -42,12 +43,12 @@ func plays() []play {
 			OutboxTold, OutboxSettled, NamespaceNumbered, NamespaceLearned, LearnerWritten,
 		}},
 		{name: "files", flags: []string{"--retention-bytes-audit", "8MiB"}, run: fillFiles, points: []Point{
-			SegmentCreated, SegmentAllocated, SegmentNamed, FooterWriting, FooterWritten, FooterCut, FooterSynced, SegmentUnlinked, SegmentForgotten,
+			SegmentCreated, SegmentAllocated, SegmentNamed, FooterWriting, FooterWritten, FooterCut, FooterSynced, SegmentTrimming, SegmentUnlinked, SegmentForgotten,
 		}},
 		{name: "refusals", run: refuse, warns: []string{"event quarantined"}, points: []Point{QuarantineCopied, QuarantineListed, QuarantineLeft, QuarantineErased}},
-		{name: "bucket", run: fillBucket, points: []Point{ObjectBuilding, ObjectBuilt, UploadBeginning, UploadAnswered}},
+		{name: "bucket", run: fillBucket, points: []Point{ObjectBuilding, ObjectBuilt, UploadBeginning, UploadAnswered, ObjectErased}},
 		{name: "keys", before: (*world).begin, run: turnKeys, points: []Point{
-			KeysWritten, KeysSynced, KeysPlaced, KeysNamed, RotationTold, RotationDone, ResealDone, PruneTold,
+			KeysWriting, KeysWritten, KeysSynced, KeysPlaced, KeysNamed, RotationTold, RotationDone, ResealDone, PruneTold,
 		}},
 		{name: "people", before: (*world).begin, run: people, points: []Point{
 			UserClaimed, UserCreated, SessionCreated, SessionEnded, TokenClaimed, TokenCreated, TokenRevoked, RecordBuried,
@@ -57,18 +58,19 @@ func plays() []play {
 			DeletionTold, DeletionReleased, OutboxTold, OutboxSettled, RecordBuried,
 		}},
 		{name: "index", run: fillIndex, points: []Point{IndexWriting, IndexWritten}},
-		{name: "damaged index", before: damageIndex, run: findAll, warns: []string{"search index is made anew"}, points: []Point{IndexRenewed, IndexSwitched, IndexErased}},
-		{name: "snapshot", run: postAll, after: wholeSnapshots, points: []Point{CopyWritten, SnapshotCopied, SnapshotNamed}},
+		{name: "damaged index", before: damageIndex, run: findAll, warns: []string{"search index is made anew"}, points: []Point{IndexRenewed, IndexSwitched, IndexErased, IndexUnlinked}},
+		{name: "snapshot", run: snapshots, after: wholeSnapshots, points: []Point{CopyWritten, SnapshotCopied, SnapshotNamed, SnapshotDropped}},
 		{name: "upgrade", before: goBack, run: postAll, points: []Point{SchemaWriting, SchemaWritten}},
 		{name: "left tail", before: leaveTail, run: postAll, points: []Point{EndSynced, RestCut, RestSynced}},
+		{name: "left empty file", before: leaveEmpty, run: fillOne, points: []Point{SegmentDiscarded}},
 		{name: "restore control state", before: damageControl, run: restoreControl, command: true, points: []Point{
-			ReplacementMade, ReplacedAside, ReplacedGone, ReplacementNamed,
+			CommitBeginning, CommitWriting, CommitWritten, ReplacementMade, ReplacedAside, ReplacedGone, ReplacementNamed,
 		}},
 		{name: "backup", before: (*world).begin, run: backUp, command: true, points: []Point{
 			CopyWritten, FileCopied, FileSynced, FileNamed, ManifestWritten, ManifestNamed, BackupSwept,
 		}},
 		{name: "restore", before: haveBackup, run: restoreBackup, command: true, points: []Point{
-			FileCopied, FileSynced, FileNamed, RestoreFilled, ReplacementMade, ReplacementNamed,
+			FileCopied, FileSynced, FileNamed, RestoreFilled, CommitBeginning, CommitWriting, CommitWritten, ReplacementMade, ReplacementNamed,
 		}},
 		{name: "gap", before: loseEvents, run: tellGap, warns: []string{"log is damaged", "events expired before delivery"}, points: []Point{NoticeTold}},
 	}
@@ -94,6 +96,33 @@ func fillFiles(w *world) {
 		}
 		return nil
 	})
+}
+
+// fillOne posts more than one file holds.
+func fillOne(w *world) {
+	for range 4 {
+		w.post(post{count: 60, size: 24 << 10, audit: true})
+	}
+}
+
+// snapshots has a second snapshot made in the hour of the first, which goes then;
+// once more if the hour has changed between them.
+func snapshots(w *world) {
+	postAll(w)
+	for range 2 {
+		w.await("a snapshot", func(context.Context) error {
+			if all, err := filepath.Glob(filepath.Join(w.Data, "snapshots", "*.db")); err != nil || len(all) == 0 {
+				return notYetf("there is none (%v)", err)
+			}
+			return nil
+		})
+		time.Sleep(1100 * time.Millisecond) // names tell the second
+		w.stop()
+		w.start()
+		if w.died {
+			return
+		}
+	}
 }
 
 // refuse has events quarantined; one of them is redelivered and one given up.

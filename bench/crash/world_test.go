@@ -104,6 +104,13 @@ func (w *world) stop() {
 	if err := w.Stop(); err != nil {
 		w.Error(err)
 	}
+	switch ok, killed := w.InOrder(); {
+	case ok:
+	case killed && w.armed && !w.died:
+		w.died = true
+	default:
+		w.Error("the server did not end in order when it was stopped")
+	}
 }
 
 // do tries until there is an answer: a server that has died is started again.

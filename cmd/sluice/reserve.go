@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/sluicelog/sluice/failpoint"
 )
 
 const (
@@ -100,10 +102,12 @@ func (r *reserve) keep() error {
 	if err != nil {
 		return err
 	}
+	failpoint.Here(failpoint.ReserveWriting)
 	// Bytes that no file system makes smaller.
 	_, err = io.CopyN(f, rand.NewChaCha8([32]byte{}), reserveSize)
 	if err = errors.Join(err, f.Close()); err != nil {
 		err = errors.Join(err, os.Remove(r.path))
 	}
+	failpoint.Here(failpoint.ReserveWritten)
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicelog/sluice/failpoint"
 	"github.com/sluicelog/sluice/rest"
 	"github.com/sluicelog/sluice/sqlite"
 	"github.com/sluicelog/sluice/store"
@@ -154,6 +155,7 @@ func (s *snapshots) take(ctx context.Context) error {
 	all, listing := listSnapshots(s.data)
 	for _, old := range surplus(all) {
 		listing = errors.Join(listing, os.Remove(old.path))
+		failpoint.Here(failpoint.SnapshotDropped)
 	}
 	if listing != nil {
 		s.lg.WarnContext(ctx, "old snapshots of control state not removed", "err", listing)
