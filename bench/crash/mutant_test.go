@@ -24,9 +24,9 @@ func TestBrokenServersAreFound(t *testing.T) {
 		{"a stream keeps the names that it had", "streams", "stream.renamed",
 			mutant.Edit{File: "control/record.go", Old: "(rule != ruleName || r.nameClaim() == value)", New: "(rule != ruleName || value != \"\")"}},
 		{"a restored control state is in place before the log is", "restore", "file.named",
-			mutant.Edit{File: "cmd/sluice/restore.go", Old: "\t\t\tcontrol = f.Name\n", New: "\t\t\tcontrol = f.Name\n\t\t\tif err := backup.Extract(ctx, o.From, f, filepath.Join(o.Data, controlFile)); err != nil {\n\t\t\t\treturn err\n\t\t\t}\n"}},
+			mutant.Edit{File: "cmd/sluice/restore.go", Old: "\t\t\tstate = f.Name\n", New: "\t\t\tstate = f.Name\n\t\t\tif err := backup.Extract(ctx, o.From, f, filepath.Join(o.Data, controlFile)); err != nil {\n\t\t\t\treturn nil, err\n\t\t\t}\n"}},
 		{"the list of a backup is written before its files", "backup", "file.copied",
-			mutant.Edit{File: "backup/backup.go", Old: "\tfor _, src := range sources {\n", New: "\tfor _, src := range sources {\n\t\tm.Files = append(m.Files, File{Name: src.Name, Bytes: src.Bytes})\n\t\t_ = writeManifest(dir, &m)\n\t\tm.Files = m.Files[:len(m.Files)-1]\n"}},
+			mutant.Edit{File: "backup/backup.go", Old: "\tfor _, src := range sources {\n", New: "\tfor _, src := range sources {\n\t\tm.Files = append(m.Files, File{Name: src.Name, Bytes: src.Bytes})\n\t\t_ = writeManifest(f.dir, &m)\n\t\tm.Files = m.Files[:len(m.Files)-1]\n"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			mutant.Found(t, os.Args[0], "TestCrashPoints", "_test.go:", "-binary", build(t, c.edit), "-play", c.play, "-point", c.point)
