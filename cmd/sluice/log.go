@@ -35,6 +35,8 @@ type storedLog struct {
 const (
 	maxRereads  = 10
 	rereadPause = 10 * time.Millisecond
+	// endTries is how often a partition is walked again for what is wrong at its end.
+	endTries = 3
 )
 
 // block reads and verifies a block. What cannot be read for good is damage; err is
@@ -204,8 +206,8 @@ func logVerify(ctx context.Context, o logOptions, env *Env) error {
 	var all []verdict
 	ok := true
 	for _, name := range names {
-		v := verdict{Partition: name, Damage: []finding{}, Gaps: []finding{}, Anchor: "none", anchor: l.anchors[name]}
-		if err := l.verify(ctx, &v, env); err != nil {
+		v, err := l.settled(ctx, name, env)
+		if err != nil {
 			return err
 		}
 		ok = ok && v.OK
@@ -239,6 +241,24 @@ func printVerdicts(w io.Writer, notes []string, all []verdict) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// settled verifies a partition, and again when all that is wrong lies at its end: beside
+// a server that is what was written while it was read.
+func (l *storedLog) settled(ctx context.Context, name string, env *Env) (v verdict, err error) {
+	for try := 0; ; try++ {
+		v = verdict{Partition: name, Damage: []finding{}, Gaps: []finding{}, Anchor: "none", anchor: l.anchors[name]}
+		err = l.verify(ctx, &v, env)
+		if err != nil || v.OK || try == endTries || !v.atEnd() {
+			return v, err
+		}
+		time.Sleep(rereadPause)
+	}
+}
+
+// atEnd reports whether all damage lies behind the last good block.
+func (v *verdict) atEnd() bool {
+	return !slices.ContainsFunc(v.Damage, func(d finding) bool { return d.First != 0 && d.First <= v.Last })
 }
 
 // verify walks one partition.
@@ -355,39 +375,76 @@ func logCat(ctx context.Context, o logOptions, env *Env) error {
 }
 
 // cat prints the events of a partition, and on standard error which cannot be read. It
-// returns how many ranges of these there are.
+// returns how many ranges of these there are. What is wrong at the end is looked at
+// again, as by settled.
 func (l *storedLog) cat(ctx context.Context, name string, o *logOptions, out *bufio.Writer, env *Env) (lost int, err error) {
-	tell := func(d eventlog.Damage) error {
-		if d.Last != 0 && !o.wants(d.First, d.Last) {
-			return nil
+	c := catting{storedLog: l, name: name, options: o, out: out, stderr: env.Stderr}
+	for try := 0; ; try++ {
+		c.end = nil
+		if err := l.engine.Walk(ctx, name, c.piece); err != nil {
+			return c.lost, err
 		}
-		if d.Last != 0 {
-			lost++
+		if len(c.end) == 0 || try == endTries {
+			return c.lost, c.tell()
 		}
-		_, err := fmt.Fprintf(env.Stderr, "%s: %s\n", name, d)
-		return err
+		time.Sleep(rereadPause)
 	}
-	err = l.engine.Walk(ctx, name, func(p segment.Piece) error {
-		if p.Damage != nil {
-			return tell(*p.Damage)
-		}
-		h := p.Header
-		if !o.wants(h.First, h.Last()) || h.Accepted.Before(o.From.Time) || !o.To.Time.IsZero() && h.Accepted.After(o.To.Time) {
-			return nil
-		}
-		_, b, damage, err := l.block(&p)
-		if err != nil {
+}
+
+// catting is the state of cat in a partition.
+type catting struct {
+	*storedLog
+	name    string
+	options *logOptions
+	out     *bufio.Writer
+	stderr  io.Writer
+	last    uint64            // number that was passed
+	end     []eventlog.Damage // behind it
+	lost    int               // ranges that were told
+}
+
+// tell says what cannot be read, of what lies behind the last good block.
+func (c *catting) tell() error {
+	for _, d := range c.end {
+		c.lost++
+		if _, err := fmt.Fprintf(c.stderr, "%s: %s\n", c.name, d); err != nil {
 			return err
 		}
-		if damage == nil {
-			damage = b.Load()
+	}
+	c.end = nil
+	return nil
+}
+
+func (c *catting) piece(p segment.Piece) error {
+	h, o := p.Header, c.options
+	if d := p.Damage; d != nil {
+		if d.Last > c.last && o.wants(d.First, d.Last) {
+			c.end = append(c.end, *d)
 		}
-		if damage != nil {
-			return tell(eventlog.Damage{First: h.First, Last: h.Last(), Where: fmt.Sprintf("%s at byte %d", p.File, p.Offset), Cause: damage.Error()})
-		}
-		return catBlock(name, b, o, out)
-	})
-	return lost, err
+		return nil
+	}
+	if h.Last() <= c.last {
+		return nil // in another walk
+	}
+	if !o.wants(h.First, h.Last()) || h.Accepted.Before(o.From.Time) || !o.To.Time.IsZero() && h.Accepted.After(o.To.Time) {
+		return nil
+	}
+	_, b, damage, err := c.block(&p)
+	if err != nil {
+		return err
+	}
+	if damage == nil {
+		damage = b.Load()
+	}
+	if damage != nil {
+		c.end = append(c.end, eventlog.Damage{First: h.First, Last: h.Last(), Where: fmt.Sprintf("%s at byte %d", p.File, p.Offset), Cause: damage.Error()})
+		return nil
+	}
+	if err := c.tell(); err != nil {
+		return err
+	}
+	c.last = h.Last()
+	return catBlock(c.name, b, o, c.out)
 }
 
 func catBlock(name string, b *eventlog.Block, o *logOptions, out *bufio.Writer) error {

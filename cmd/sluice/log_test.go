@@ -19,6 +19,7 @@ import (
 type troubled struct {
 	segment.FS
 	offset, size int64
+	last         int64                // where the newest block is
 	read         func(b []byte) error // after a read of the place
 }
 
@@ -76,6 +77,7 @@ func storedBlocks(t *testing.T, disk *troubled) *storedLog {
 		if blocks++; blocks == 3 { // its second half, which is read with the body alone
 			disk.offset, disk.size = p.Offset+p.Size/2, p.Size/2
 		}
+		disk.last = p.Offset
 		return nil
 	})
 	if err != nil || blocks != 5 {
@@ -99,6 +101,43 @@ func TestVerifyWaitsForTheNewestBlock(t *testing.T) {
 		v := verdict{Partition: string(sluice.Audit)}
 		if err := l.verify(t.Context(), &v, &Env{}); err != nil || len(v.Damage) > 0 || v.Events != 500 || reads < 4 {
 			t.Errorf("verify: got %+v after %d reads, error %v; want all 500 events", v, reads, err)
+		}
+	})
+}
+
+// A block that comes between two reads of the end of the log is no damage either.
+func TestVerifyLooksAgainAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &troubled{read: func([]byte) error { return nil }}
+		l := storedBlocks(t, disk)
+		disk.offset, disk.size = disk.last, 1
+		late := func() {
+			reads := 0
+			disk.read = func(b []byte) error {
+				if reads++; reads == 1 {
+					clear(b)
+				}
+				return nil
+			}
+		}
+		late()
+		once := verdict{Partition: string(sluice.Audit)}
+		if err := l.verify(t.Context(), &once, &Env{}); err != nil || len(once.Damage) != 1 || !once.atEnd() {
+			t.Errorf("verify once: got %+v, error %v, want damage at the end", once, err)
+		}
+		late()
+		if v, err := l.settled(t.Context(), string(sluice.Audit), &Env{}); err != nil || !v.OK || v.Events != 500 {
+			t.Errorf("verify: got %+v, error %v; want all 500 events", v, err)
+		}
+		late()
+		var out, stderr bytes.Buffer
+		w := bufio.NewWriter(&out)
+		lost, err := l.cat(t.Context(), string(sluice.Audit), &logOptions{}, w, &Env{Stderr: &stderr})
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(out.String(), "\n"); err != nil || lost != 0 || n != 500 || stderr.Len() > 0 {
+			t.Errorf("cat: got %d events, %d ranges lost, error %v and %q; want all 500", n, lost, err, stderr.String())
 		}
 	})
 }
