@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/destination"
+	"github.com/sluicelog/sluice/destination/destinationtest"
 )
 
 func checkConfig(config string, secrets destination.Secrets) (string, error) {
@@ -195,21 +196,8 @@ func TestHosts(t *testing.T) {
 }
 
 func FuzzCheck(f *testing.F) {
-	f.Add(`{"url":"https://a.test/x?y=z","headers":[{"name":"X-A","value":"1"}],"format":"event","concurrency":4}`)
-	f.Add(`{"url":"http://[::1]:80","format":"ndjson","ssl_verify":false}`)
-	f.Fuzz(func(t *testing.T, config string) {
-		canonical, err := checkConfig(config, nil)
-		if err != nil {
-			if _, ok := errors.AsType[*sluice.Error](err); !ok {
-				t.Errorf("Check of %q: got %T, want a *sluice.Error", config, err)
-			}
-			return
-		}
-		if again, err := checkConfig(canonical, nil); err != nil || again != canonical {
-			t.Errorf("Check of %q: got %q, %v, want %q", canonical, again, err, canonical)
-		}
-		if _, err := (Kind{}).Open(json.RawMessage(canonical), nil, destination.Env{Dialer: destination.NewDialer(destination.DialerConfig{})}); err != nil {
-			t.Errorf("Open of %q: got %v, want nil", canonical, err)
-		}
-	})
+	destinationtest.FuzzCheck(f, Kind{}, nil,
+		`{"url":"https://a.test/x?y=z","headers":[{"name":"X-A","value":"1"}],"format":"event","concurrency":4}`,
+		`{"url":"http://[::1]:80","format":"ndjson","ssl_verify":false}`,
+	)
 }
