@@ -227,6 +227,7 @@ func environment(ctx context.Context, o *options, dir string, log io.Writer) (*s
 	}
 	env.Sluice = filepath.Join(dir, "sluice")
 	build := exec.CommandContext(ctx, "go", "build", "-o", env.Sluice, "github.com/sluicelog/sluice/cmd/sluice")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
 	if text, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build sluice: %w\n%s", err, text)
 	}
