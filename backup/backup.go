@@ -18,9 +18,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,12 +94,15 @@ type Result struct {
 	Removed     int   // files that the original no longer has
 	// Lost are the bytes that could not be read, by name of the file.
 	Lost map[string]int64
+	Kept []File // of the backup before, missed by the original
 }
 
 // Write makes the folder a backup of the sources, which are copied in their order,
 // unless the backup that is there has them. m says all but the files. A closed source
-// that is gone is left out: retention removed it.
-func (f *Folder) Write(ctx context.Context, m Manifest, sources []Source) (res Result, err error) {
+// that is gone is left out: retention removed it. A file of that backup which is no
+// source any more leaves it, unless missed, called with its name, says that the original
+// has not removed but lost it: then this is the only one.
+func (f *Folder) Write(ctx context.Context, m Manifest, sources []Source, missed func(name string) bool) (res Result, err error) {
 	before, err := earlier(f.dir, &m)
 	if err != nil {
 		return res, err
@@ -120,6 +125,8 @@ func (f *Folder) Write(ctx context.Context, m Manifest, sources []Source) (res R
 		}
 		m.Files = append(m.Files, file)
 	}
+	res.Kept = kept(f.dir, before, m.Files, missed)
+	m.Files = append(m.Files, res.Kept...)
 	if err := writeManifest(f.dir, &m); err != nil {
 		return res, err
 	}
@@ -152,6 +159,23 @@ func earlier(dir string, next *Manifest) (map[string]File, error) {
 		out[f.Name] = f
 	}
 	return out, nil
+}
+
+// kept returns the files of the backup before that the original misses, by name, as
+// far as they are there.
+func kept(dir string, before map[string]File, now []File, missed func(name string) bool) (list []File) {
+	before = maps.Clone(before)
+	for _, f := range now {
+		delete(before, f.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		f := before[name]
+		info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name)))
+		if err == nil && info.Size() == f.Bytes && missed(name) {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 // add copies a source unless the backup has it. What could not be copied whole is

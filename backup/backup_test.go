@@ -37,7 +37,7 @@ func write(ctx context.Context, dir string, m backup.Manifest, sources []backup.
 		return res, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return f.Write(ctx, m, sources)
+	return f.Write(ctx, m, sources, func(string) bool { return false })
 }
 
 func manifest(log string) backup.Manifest { return backup.Manifest{Log: log, Program: "test"} }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -90,7 +91,7 @@ func makeBackup(ctx context.Context, o backupOptions, env *Env) (err error) {
 	if err != nil {
 		return err
 	}
-	res, err := folder.Write(ctx, m, append(sources, files...))
+	res, err := folder.Write(ctx, m, append(sources, files...), lostBy(files))
 	if err != nil {
 		return err
 	}
@@ -226,15 +227,39 @@ func logSources(ctx context.Context, data, control string, m *backup.Manifest) (
 	return out, nil
 }
 
+// lostBy says of a file of an earlier backup whether the log has lost it: retention
+// removes the oldest of a partition, so what lies behind that is not its doing. Names
+// sort as the numbers of what is in the files.
+func lostBy(files []backup.Source) func(name string) bool {
+	oldest := map[string]string{}
+	for _, f := range files {
+		if first, ok := oldest[path.Dir(f.Name)]; !ok || f.Name < first {
+			oldest[path.Dir(f.Name)] = f.Name
+		}
+	}
+	return func(name string) bool {
+		first, ok := oldest[path.Dir(name)]
+		return ok && name > first
+	}
+}
+
 func printBackup(res *backup.Result, o backupOptions, env *Env) error {
 	if o.JSON {
 		return writeJSON(env.Stdout, map[string]any{
 			"log": res.Manifest.Log, "made_at": res.Manifest.MadeAt, "last_seq": res.Manifest.Last, "files": len(res.Manifest.Files),
 			"bytes": res.Manifest.Bytes(), "copied_files": res.Copied, "copied_bytes": res.CopiedBytes, "removed_files": res.Removed, "lost_bytes": res.Lost,
+			"kept_files": len(res.Kept),
 		})
 	}
 	_, err := fmt.Fprintf(env.Stdout, "The backup in %s is complete: %d files, %s. Copied this time: %d files, %s.\n",
 		o.To, len(res.Manifest.Files), formatBytes(res.Manifest.Bytes()), res.Copied, formatBytes(res.CopiedBytes))
+	if err == nil && len(res.Kept) > 0 {
+		more := ""
+		if n := len(res.Kept) - 1; n > 0 {
+			more = fmt.Sprintf(" and %d more", n)
+		}
+		_, err = fmt.Fprintf(env.Stdout, "Of these the log itself has lost %s%s. They stay in the backup, and sluice restore puts them back.\n", res.Kept[0].Name, more)
+	}
 	if err == nil && !o.WithKey {
 		_, err = fmt.Fprintf(env.Stdout, "The key file is not in it: keep a copy of %s elsewhere. Without it the secrets of streams are lost.\n", o.keyPath())
 	}

@@ -310,6 +310,32 @@ func TestBackupBeginsWithWhatIsWritten(t *testing.T) {
 	wantRun(t, "is complete", "backup", "--data", data, "--to", filepath.Join(t.TempDir(), "backup"))
 }
 
+// What the log has lost stays in the backup, which is the only place that has it; what
+// retention has removed does not.
+func TestBackupKeepsWhatTheLogLost(t *testing.T) {
+	data, to := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup")
+	stopped(t, startServer(t, data, http.DefaultClient))
+	appended(t, data)
+	wantRun(t, "is complete", "backup", "--data", data, "--to", to)
+	files, err := filepath.Glob(filepath.Join(data, logFolder, string(sluice.Git), "*.seg"))
+	if err != nil || len(files) < 4 {
+		t.Fatalf("segments: got %q, error %v; want at least 4", files, err)
+	}
+	if err := errors.Join(os.Remove(files[0]), os.Remove(files[2])); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		wantRun(t, "the log itself has lost log/git/"+filepath.Base(files[2])+".", "backup", "--data", data, "--to", to)
+	}
+	again := filepath.Join(t.TempDir(), "again")
+	wantRun(t, "new identity", "restore", "--from", to, "--data", again, "--key-file", filepath.Join(data, keyName))
+	got, err := filepath.Glob(filepath.Join(again, logFolder, string(sluice.Git), "*.seg"))
+	if err != nil || len(got) != len(files)-1 || filepath.Base(got[0]) != filepath.Base(files[1]) {
+		t.Errorf("restored segments: got %q, error %v; want all but the oldest of %q", got, err, files)
+	}
+	wantRun(t, "", "log", "verify", "--data", again)
+}
+
 // A backup that lacks what the disk could not read is no success.
 func TestBackupTellsWhatIsLost(t *testing.T) {
 	if err := lostPlaces(map[string]int64{}); err != nil {
