@@ -44,6 +44,9 @@ type Options struct {
 	// others pass is quarantined; 1 h and 20 by default.
 	StuckAfter time.Duration
 	StuckTries int
+	// Grace is how long what is being sent when Run's context ends may go on; 0 cuts it
+	// off at once.
+	Grace time.Duration
 	// Spool is a folder of ours for objects that are on their way to a bucket.
 	// Load makes it and removes what is in it. Without one, destinations that keep
 	// objects are held.

@@ -149,7 +149,7 @@ func (h *history) closed() {
 // begin makes a world of the seed's own kind.
 func (h *history) begin(t *testing.T, s uint64) {
 	opts := Options{StuckAfter: 1000 * time.Hour, Protect: 3 * time.Hour, Senders: h.one(1, 2, 16), Memory: h.one(28<<10, 64<<20),
-		QuarantineBytes: h.one(1400, 64<<20, 64<<20)}
+		QuarantineBytes: h.one(1400, 64<<20, 64<<20), Grace: time.Duration(s%2) * 2 * time.Second}
 	h.small = opts.QuarantineBytes == 1400
 	if !h.small && h.r.IntN(2) == 0 {
 		h.retains = true

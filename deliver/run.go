@@ -184,8 +184,8 @@ func (p *part) lanes() []*lane {
 	return all
 }
 
-// Run delivers until ctx ends. Then it finishes the sends under way as far as
-// they stop, writes all records, and returns nil. An error means that records
+// Run delivers until ctx ends. Then it lets the sends under way end, for as long as
+// [Options].Grace, writes all records, and returns nil. An error means that records
 // could not be written or the log not be read; the caller should end.
 func (d *Deliverer) Run(ctx context.Context) error {
 	if err := d.removeOrphans(ctx); err != nil {

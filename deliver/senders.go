@@ -3,6 +3,7 @@ package deliver
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -19,7 +20,7 @@ type senders struct {
 	limit int // of quick ones
 
 	mu      sync.Mutex
-	ctx     func() context.Context // of run; nil before and after
+	ctx     func() context.Context // of turns; nil before run, and once it ends
 	wg      *sync.WaitGroup
 	quickly turns  // up to date and quick the last time
 	behind  behind // read the log by themselves
@@ -30,11 +31,14 @@ type senders struct {
 	slow    int
 }
 
-// run serves lanes until ctx ends and all turns have ended.
+// run serves lanes until ctx ends and all turns have ended. Those that are under way
+// when it is canceled, for no other cause, have the time of grace for it.
 func (s *senders) run(ctx context.Context) {
+	turns, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
 	var wg sync.WaitGroup
 	s.mu.Lock()
-	s.ctx, s.wg = func() context.Context { return ctx }, &wg
+	s.ctx, s.wg = func() context.Context { return turns }, &wg
 	for range s.waiting() {
 		s.start()
 	}
@@ -43,6 +47,11 @@ func (s *senders) run(ctx context.Context) {
 	s.mu.Lock()
 	s.ctx = nil
 	s.mu.Unlock()
+	if s.d.opts.Grace > 0 && errors.Is(context.Cause(ctx), context.Canceled) {
+		defer time.AfterFunc(s.d.opts.Grace, cut).Stop()
+	} else {
+		cut() // also after trouble of our own: what is delivered now may not be written down
+	}
 	wg.Wait()
 }
 
@@ -99,11 +108,11 @@ func (s *senders) serve(ctx context.Context, slow bool) {
 	w := s.works.Get().(*work)
 	defer s.works.Put(w)
 	for {
-		l := s.next(slow)
+		l, ending := s.next(slow)
 		if l == nil {
 			return
 		}
-		if ctx.Err() != nil {
+		if ending {
 			l.mu.Lock() // the queue is emptied; lanes keep their cursors
 			l.rest()
 			l.mu.Unlock()
@@ -133,31 +142,32 @@ func (s *senders) serve(ctx context.Context, slow bool) {
 	}
 }
 
-// next returns the next ready lane for a sender; nil ends the sender.
-func (s *senders) next(slow bool) *lane {
-	l := s.take(slow)
+// next returns the next ready lane for a sender, and whether there are no more turns;
+// nil ends the sender.
+func (s *senders) next(slow bool) (l *lane, ending bool) {
+	l, ending = s.take(slow)
 	if l != nil {
 		// Not under the senders' lock: whoever queues a lane holds the lane's.
 		l.mu.Lock()
 		l.phase, l.again, l.turn = running, false, time.Now()
 		l.mu.Unlock()
 	}
-	return l
+	return l, ending
 }
 
 // take takes the next lane out of its queue, or the sender out of their number.
-func (s *senders) take(slow bool) *lane {
+func (s *senders) take(slow bool) (l *lane, ending bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l := s.pick(slow); l != nil {
-		return l
+		return l, s.ctx == nil
 	}
 	if slow {
 		s.slow--
 	} else {
 		s.quick--
 	}
-	return nil
+	return nil, false
 }
 
 // pick takes the next lane. Every fourth turn that quick senders give goes to a

@@ -143,8 +143,9 @@ type Config struct {
 	LogLevel slog.Level
 	// LogFormat is text or json. Default: text.
 	LogFormat string
-	// ShutdownTimeout is how long a stopping server waits for requests in progress.
-	// Deliveries are cut off, and sent again after the start. Default: 30s.
+	// ShutdownTimeout is how long a stopping server waits for requests in progress, and
+	// then, for at most 2s, for deliveries. Those that are cut off are sent again after
+	// the start. Default: 30s.
 	ShutdownTimeout time.Duration
 }
 

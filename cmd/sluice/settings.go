@@ -66,7 +66,7 @@ func (c *Config) settings() []setting {
 		{name: "stream-limit", value: countValue{&c.StreamLimit}, usage: "most streams of an enterprise or group, and most namespaces of a filter (`NUMBER`), 1 to 1,000"},
 		{name: "log-level", value: levelValue{&c.LogLevel}, usage: "least severity of log lines: `debug|info|warn|error`"},
 		{name: "log-format", value: choiceValue{&c.LogFormat, []string{"text", "json"}}, usage: "`text|json`"},
-		{name: "shutdown-timeout", value: durationValue{&c.ShutdownTimeout}, usage: "`SPAN` to wait for requests in progress when stopping; deliveries are cut off, and sent again after the start"},
+		{name: "shutdown-timeout", value: durationValue{&c.ShutdownTimeout}, usage: "`SPAN` to wait for requests in progress when stopping; deliveries have 2s of it, and are sent again after the start when they are cut off"},
 	}
 }
 

@@ -65,6 +65,10 @@ const (
 	spoolFolder = "spool"
 )
 
+// deliveryGrace is how long deliveries that are under way when the server stops have to
+// end: one destination that hangs must not hold up the start after an upgrade.
+const deliveryGrace = 2 * time.Second
+
 // prepareData makes the data folder, or makes sure that it holds a server's
 // state. It reports whether the state is new.
 func prepareData(cfg *Config) (fresh bool, err error) {
@@ -275,6 +279,7 @@ func openParts(ctx context.Context, cfg *Config, lg *slog.Logger) (_ *parts, err
 			string(sluice.Audit): {Age: cfg.RetentionAudit, Bytes: cfg.RetentionBytesAudit},
 			string(sluice.Git):   {Age: cfg.RetentionGit, Bytes: cfg.RetentionBytesGit},
 		},
+		Grace:  min(cfg.ShutdownTimeout, deliveryGrace),
 		Spool:  filepath.Join(cfg.Data, spoolFolder),
 		Logger: lg,
 	})
