@@ -12,12 +12,13 @@ import (
 // The soft memory limit. The collector runs more often when the process comes near
 // it, and gives memory back. Small installations stay below memoryFloor and the
 // program itself, about 20 MiB. What they have in use beyond that gets memorySpare,
-// and room for four thirds of what the collector has to look through, so that it
-// runs seldom where it is dear: thousands of streams are, blocks of events and the
-// heads of the index are not.
+// and room for what the collector has to look through, up to memoryTwice for twice
+// that, so that it runs seldom where it is dear: thousands of streams are, blocks of
+// events and the heads of the index are not.
 const (
 	memoryFloor  = 120 << 20
 	memorySpare  = 45 << 20
+	memoryTwice  = 80 << 20
 	memoryPeriod = time.Second
 )
 
@@ -26,7 +27,7 @@ const (
 func memoryLimit(live, scanned uint64) int64 {
 	const most = math.MaxInt64 / 4
 	l, s := int64(min(live, most)), int64(min(scanned, most))
-	return max(memoryFloor, l+memorySpare+s+s/3)
+	return max(memoryFloor, l+memorySpare+max(s, min(2*s, memoryTwice)))
 }
 
 // boundMemory keeps the soft limit until ctx ends. An operator's GOMEMLIMIT or

@@ -9,11 +9,13 @@ func TestMemoryLimit(t *testing.T) {
 	const mib = 1 << 20
 	cases := []struct{ live, scanned, want uint64 }{
 		{0, 0, 120},
-		{50, 18, 120},
-		{65, 33, 154},
-		{120, 33, 209},
-		{120, 99, 297},
-		{1000, 999, 2377},
+		{40, 17, 120},
+		{50, 18, 50 + 45 + 36},
+		{65, 33, 65 + 45 + 66},
+		{120, 33, 120 + 45 + 66},
+		{120, 60, 120 + 45 + 80},
+		{120, 99, 120 + 45 + 99},
+		{1000, 999, 1000 + 45 + 999},
 	}
 	for _, c := range cases {
 		if got := memoryLimit(c.live*mib, c.scanned*mib); got != int64(c.want*mib) {
