@@ -65,12 +65,18 @@ type Matcher struct {
 
 // Matcher returns f in the form that answers quickly.
 func (f *Filter) Matcher() *Matcher {
-	m := &Matcher{all: f.Empty(), types: set(f.EventTypes), excluded: set(f.ExcludedEventTypes)}
+	if f.Empty() {
+		return everything
+	}
+	m := &Matcher{types: set(f.EventTypes), excluded: set(f.ExcludedEventTypes)}
 	for _, n := range f.Namespaces {
 		m.namespaces = append(m.namespaces, FoldNamespace(n))
 	}
 	return m
 }
+
+// everything is the matcher of all filters that are empty.
+var everything = &Matcher{all: true}
 
 func set(list []string) map[string]bool {
 	if len(list) == 0 {

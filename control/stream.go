@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,7 +118,30 @@ func (st *stream) keep(r *streamRecord) {
 	kept := *r
 	kept.outbox = outbox{}
 	kept.number(&kept) // a record of an earlier version has no numbers
+	kept.compact()
 	st.rec.Store(&kept)
+}
+
+// compact puts the words of a record that is to be kept into one piece of memory: with
+// thousands of streams the collector looks through all of them, again and again.
+func (r *streamRecord) compact() {
+	r.Sealed, r.Start = slices.Clone(r.Sealed), slices.Clone(r.Start)
+	words := []*string{&r.Namespace, &r.Name, &r.Kind, &r.StartAs, &r.Verification, &r.Copied}
+	for i := range r.Sealed {
+		words = append(words, &r.Sealed[i].name, &r.Sealed[i].value)
+	}
+	for i := range r.Start {
+		words = append(words, &r.Start[i].name)
+	}
+	var all strings.Builder
+	for _, w := range words {
+		all.WriteString(*w)
+	}
+	rest := strings.Clone(all.String())
+	for _, w := range words {
+		n := len(*w)
+		*w, rest = rest[:n], rest[n:]
+	}
 }
 
 func (st *stream) record() *streamRecord { return st.rec.Load() }

@@ -12,7 +12,7 @@ import (
 // was set back, and those that were stored meanwhile do not hide what follows.
 func TestMinutesOfAClockThatJumps(t *testing.T) {
 	js := newJournals(store.NewMemory(), slog.New(slog.DiscardHandler))
-	j := &journal{js: js, prefix: "activity/1/audit/"}
+	j := &journal{js: js, of: &lane{s: &stream{id: 1}, p: &part{name: "audit"}}}
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	deliver := func(after time.Duration, events int) {
 		t.Helper()

@@ -57,8 +57,8 @@ func newJournals(s store.Store, logger *slog.Logger) *journals {
 
 // journal is what one lane did lately.
 type journal struct {
-	js     *journals
-	prefix string // of its keys
+	js *journals
+	of *lane
 
 	mu      sync.Mutex
 	loaded  bool
@@ -73,12 +73,15 @@ type journal struct {
 	success int64     // ms; the last success
 }
 
+// prefix begins the keys of its records.
+func (j *journal) prefix() string { return journalPrefix(j.of) }
+
 func journalPrefix(l *lane) string {
 	return fmt.Sprintf("%s%d/%s/", activityPrefix, l.s.id, l.p.name)
 }
 
 // open returns a journal that is not loaded yet.
-func (js *journals) open(l *lane) *journal { return &journal{js: js, prefix: journalPrefix(l)} }
+func (js *journals) open(l *lane) *journal { return &journal{js: js, of: l} }
 
 // ready loads what is stored, once. Without it the journal begins anew. The
 // journal is locked.
@@ -86,7 +89,7 @@ func (j *journal) ready(ctx context.Context) error {
 	if j.loaded {
 		return nil
 	}
-	rec, err := j.js.store.Get(ctx, j.prefix+"now")
+	rec, err := j.js.store.Get(ctx, j.prefix()+"now")
 	switch {
 	case err == nil:
 		j.version = rec.Version
@@ -103,7 +106,7 @@ func (j *journal) add(a *Attempt) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.ready(context.Background()); err != nil {
-		j.js.logger.Warn("earlier attempts not read", "record", j.prefix, "err", err)
+		j.js.logger.Warn("earlier attempts not read", "record", j.prefix(), "err", err)
 		j.loaded = true // what was is lost; it only informs
 	}
 	end := a.Time.Add(a.Took)
@@ -222,11 +225,11 @@ func (j *journal) minutes(ctx context.Context, since int64) (out []minute, fresh
 		}
 	}
 	// What moves into a day's record meanwhile is taken from recent.
-	for rec, err := range j.js.store.List(ctx, j.prefix) {
+	for rec, err := range j.js.store.List(ctx, j.prefix()) {
 		if err != nil {
 			return nil, 0, err
 		}
-		if day, ok := dayIn(j.prefix, rec.Key); ok && day >= dayOf(since) {
+		if day, ok := dayIn(j.prefix(), rec.Key); ok && day >= dayOf(since) {
 			take(readMinutes(rec.Value))
 		}
 	}
@@ -341,7 +344,7 @@ func (js *journals) save(ctx context.Context, batch []*journal) error {
 		j.mu.Lock()
 		j.dirty = false
 		if !j.gone {
-			changes = append(changes, store.Change{Key: j.prefix + "now", Value: j.encode(), Version: j.version, NewVersion: &versions[len(saved)]})
+			changes = append(changes, store.Change{Key: j.prefix() + "now", Value: j.encode(), Version: j.version, NewVersion: &versions[len(saved)]})
 			saved = append(saved, j)
 		}
 		j.mu.Unlock()
@@ -369,7 +372,7 @@ func (js *journals) save(ctx context.Context, batch []*journal) error {
 // as after a write whose answer was lost.
 func (j *journal) reread(ctx context.Context) {
 	j.version = 0
-	if rec, err := j.js.store.Get(ctx, j.prefix+"now"); err == nil {
+	if rec, err := j.js.store.Get(ctx, j.prefix()+"now"); err == nil {
 		j.version = rec.Version
 	}
 }
@@ -412,10 +415,10 @@ func (j *journal) closeDays(ctx context.Context) error {
 // on goes: it is of a try before, or of a clock that was ahead. With the first of a
 // day, days long past go.
 func (j *journal) appendDay(ctx context.Context, day int64, list []minute) error {
-	key := j.prefix + strconv.FormatInt(day, 10)
+	key := j.prefix() + strconv.FormatInt(day, 10)
 	rec, err := j.js.store.Get(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
-		err = j.js.forget(ctx, j.prefix, day)
+		err = j.js.forget(ctx, j.prefix(), day)
 	}
 	if err != nil {
 		return err

@@ -184,10 +184,11 @@ func (d *Deliverer) unroute(l *lane) {
 	p := l.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.routes[l.s.scope] = slices.DeleteFunc(p.routes[l.s.scope], func(o *lane) bool { return o == l })
-	p.ahead = slices.DeleteFunc(p.ahead, func(o *lane) bool { return o == l })
-	if len(p.routes[l.s.scope]) == 0 {
-		delete(p.routes, l.s.scope)
+	if lanes := p.routes[l.s.scope]; len(lanes) > 1 {
+		p.routes[l.s.scope] = slices.DeleteFunc(lanes, func(o *lane) bool { return o == l })
+	} else if slices.Contains(lanes, l) {
+		delete(p.routes, l.s.scope) // the list may be the stream's own
 	}
+	p.ahead = slices.DeleteFunc(p.ahead, func(o *lane) bool { return o == l })
 	delete(p.debts, l)
 }

@@ -364,12 +364,14 @@ func (d *Deliverer) newStream(conf Stream) *stream {
 	s := &stream{id: conf.ID, scope: conf.Namespace}
 	s.set(conf)
 	s.lanes = make([]*lane, 0, len(d.order))
-	for _, p := range d.order {
+	lanes := make([]lane, len(d.order)) // in one piece: there are thousands of streams
+	for i, p := range d.order {
 		start, ok := conf.Start[p.name]
 		if !ok {
 			continue
 		}
-		l := &lane{s: s, p: p}
+		l := &lanes[i]
+		l.s, l.p = s, p
 		key := laneKey(conf.ID, p.name)
 		if st, ok := d.stored[key]; ok {
 			delete(d.stored, key)
@@ -393,7 +395,7 @@ func (p *part) join(l *lane) {
 	defer p.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p.routes[l.s.scope] = append(p.routes[l.s.scope], l)
+	p.route(l)
 	switch {
 	case l.rec.Behind:
 		l.behind = true
@@ -410,6 +412,17 @@ func (p *part) join(l *lane) {
 	if conf, _ := l.s.config(); l.behind || conf.Paused {
 		p.d.wake(l)
 	}
+}
+
+// route adds the lane to those of its scope. Most scopes have one stream: its own list
+// of lanes serves then, which nobody changes. The partition is locked.
+func (p *part) route(l *lane) {
+	lanes := p.routes[l.s.scope]
+	if i := slices.Index(l.s.lanes, l); len(lanes) == 0 && i >= 0 {
+		p.routes[l.s.scope] = l.s.lanes[i : i+1 : i+1]
+		return
+	}
+	p.routes[l.s.scope] = append(lanes, l)
 }
 
 // State returns what a stream does at this moment.

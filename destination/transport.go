@@ -76,25 +76,27 @@ func SharedTransport(env Env, skipVerify bool) (t *http.Transport, release func(
 	if s == nil {
 		s = &sharedTransport{transport: NewTransport(env, TLSOptions{SkipVerify: skipVerify})}
 		s.transport.MaxIdleConns, s.transport.MaxIdleConnsPerHost = maxIdle, maxIdle/4
+		s.release = func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			if s.users--; s.users == 0 {
+				s.transport.CloseIdleConnections()
+			}
+		}
 		if d.shared == nil {
 			d.shared = map[bool]*sharedTransport{}
 		}
 		d.shared[skipVerify] = s
 	}
 	s.users++
-	return s.transport, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if s.users--; s.users == 0 {
-			s.transport.CloseIdleConnections()
-		}
-	}
+	return s.transport, s.release
 }
 
 // sharedTransport counts who uses a transport; the Dialer's lock guards it.
 type sharedTransport struct {
 	transport *http.Transport
 	users     int
+	release   func() // the same for all of them
 }
 
 // NewClient returns a client over t that hands out redirects instead of

@@ -77,6 +77,11 @@ func parseConfig(raw json.RawMessage) (Config, error) {
 	if err := c.checkFormat(f); err != nil {
 		return c, err
 	}
+	for _, known := range []Format{FormatEvent, FormatArray, FormatNDJSON} {
+		if c.Format == known {
+			c.Format = known // one string for all streams
+		}
+	}
 	c.Headers, err = parseHeaders(headers)
 	return c, err
 }

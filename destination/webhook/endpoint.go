@@ -29,7 +29,7 @@ const (
 // Endpoint delivers to one URL. It implements [destination.Destination].
 type Endpoint struct {
 	config    Config
-	url       *url.URL
+	url       url.URL
 	fields    []field // of every request's header
 	signers   []signer
 	redact    *destination.Redactor

@@ -75,7 +75,7 @@ func (Kind) Open(config json.RawMessage, secrets destination.Secrets, env destin
 	transport, release := destination.SharedTransport(env, !c.SSLVerify)
 	return &Endpoint{
 		config:    c,
-		url:       u,
+		url:       *u,
 		fields:    fieldsOf(c, secrets, env),
 		signers:   signers,
 		redact:    redactor(c, u, secrets),

@@ -66,7 +66,7 @@ func (e *Endpoint) httpRequest(ctx context.Context, r request) *http.Request {
 		h["X-Sluice-Check"] = []string{"1"}
 	}
 	req := &http.Request{
-		Method: http.MethodPost, URL: e.url, Host: e.url.Host, Header: h,
+		Method: http.MethodPost, URL: &e.url, Host: e.url.Host, Header: h,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body:          r.body.Reader(),
 		ContentLength: r.body.Len(),
