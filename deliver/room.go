@@ -32,7 +32,7 @@ func (p *part) room(ctx context.Context, b *eventlog.Block) {
 		select {
 		case <-p.freed:
 		case now := <-look.C:
-			p.evictSlow(now, p.d.busy())
+			p.d.evictSlow(now, p.d.busy())
 		case <-ctx.Done():
 			return
 		}
@@ -93,15 +93,18 @@ func (p *part) crowded(b *eventlog.Block) bool {
 // evictSlow makes lanes fall behind whose turn takes long, or that have held what
 // memory is short of for long: much, or a whole block. Their destinations are
 // slow. While processors are busy, a lane with little that waits for its turn is
-// not to blame.
-func (p *part) evictSlow(now time.Time, busy bool) {
-	p.evict(func(l *lane) bool {
-		if l.phase == running && now.Sub(l.turn) > stalledAfter {
-			return true
-		}
-		head := l.queue[0].chunk
-		return now.Sub(head.made) > crowdedFor && (!busy || head.kept != nil || l.queued >= largeQueue)
-	})
+// not to blame. The lanes are those of all partitions, as the memory is: the tail of
+// one that has nothing to hand out looks after none.
+func (d *Deliverer) evictSlow(now time.Time, busy bool) {
+	for _, p := range d.order {
+		p.evict(func(l *lane) bool {
+			if l.phase == running && now.Sub(l.turn) > stalledAfter {
+				return true
+			}
+			head := l.queue[0].chunk
+			return now.Sub(head.made) > crowdedFor && (!busy || head.kept != nil || l.queued >= largeQueue)
+		})
+	}
 }
 
 // evictLarge makes lanes fall behind that have much to send while most have not.

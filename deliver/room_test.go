@@ -178,6 +178,46 @@ func TestSlowLaneDoesNotKeepBlocks(t *testing.T) {
 	})
 }
 
+// gitToo makes a stream begin in the partition of Git events, too.
+func (w *world) gitToo(s *Stream) {
+	seq, total := w.log.Position("git", s.Namespace)
+	s.Start["git"] = Start{Seq: seq, Total: total}
+}
+
+// postGit appends n Git events.
+func (w *world) postGit(namespace string, n int) {
+	w.t.Helper()
+	var b eventlog.Batch
+	pad := strings.Repeat("x", 1000)
+	for range n {
+		w.next++
+		id := fmt.Sprintf("e%d", w.next)
+		payload := fmt.Sprintf(`{"id":%q,"event_type":"git.clone","entity_path":%q,"pad":%q}`, id, namespace, pad)
+		env := sluice.Envelope{ID: []byte(id), IDOffset: 7, Type: []byte("git.clone"), Namespace: []byte(namespace), Class: sluice.Git}
+		b.Add([]byte(payload), &env, "t1")
+	}
+	if _, err := w.log.Append(context.Background(), map[string]*eventlog.Batch{"git": &b}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// A slow destination that holds the memory with what came through one partition
+// holds up nothing in another, though nothing more comes through the first.
+func TestSlowDestinationHoldsUpNoOtherPartition(t *testing.T) {
+	simulate(t, Options{Memory: 8 << 20}, func(t *testing.T, w *world) {
+		w.stream(1, "acme", w.gitToo).set(func(r *receiver) { r.delay = 20 * time.Second })
+		w.stream(2, "other", w.gitToo)
+		time.Sleep(time.Minute) // all at the tail
+		for n := 10; w.d.used.Load() <= w.d.quickBytes(); n = 400 {
+			w.postGit("acme", n)
+			synctest.Wait()
+		}
+		w.post("other", "a", 1)
+		time.Sleep(2 * time.Second)
+		w.expect(2, sluice.Ledger{Accepted: 1, Delivered: 1})
+	})
+}
+
 func TestProcessorsAreNotBusyAtRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p processors
