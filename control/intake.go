@@ -54,7 +54,11 @@ func (s *Service) Accept(ctx context.Context, p *Producer, batches map[string]*e
 		s.intake.failed()
 		return nil, errNoSpace()
 	}
-	s.cfg.Deliver.Pace(ctx)
+	partitions := make([]string, 0, 2) // most often one or both of the classes'
+	for name := range batches {
+		partitions = append(partitions, name)
+	}
+	s.cfg.Deliver.Pace(ctx, partitions...)
 	began := time.Now()
 	out, err := s.log.Append(ctx, batches)
 	if err != nil {

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -17,16 +18,17 @@ const (
 // memory: thousands of small tenants are busy at once. What is delivered late
 // would only have to be read again, which costs still more. It waits a second at
 // most. Destinations that are slow, failing or paused hold nobody up: their lanes
-// fall behind.
-func (d *Deliverer) Pace(ctx context.Context) {
-	if !d.late() {
+// fall behind. It asks for the partitions that are appended to, or for all when none
+// is named: what is late with clones does not delay a change of permissions.
+func (d *Deliverer) Pace(ctx context.Context, partitions ...string) {
+	if !d.late(partitions) {
 		return
 	}
 	limit := time.NewTimer(paceWait)
 	defer limit.Stop()
 	step := time.NewTicker(paceStep)
 	defer step.Stop()
-	for d.late() {
+	for d.late(partitions) {
 		select {
 		case <-step.C:
 		case <-limit.C:
@@ -37,10 +39,12 @@ func (d *Deliverer) Pace(ctx context.Context) {
 	}
 }
 
-// late reports whether the tail waits for memory and lags.
-func (d *Deliverer) late() bool {
+// late reports whether the tail of one of the partitions, or of any when none is
+// named, waits for memory and lags.
+func (d *Deliverer) late(partitions []string) bool {
 	for _, p := range d.order {
-		if p.waits.Load() && d.log.Stored(p.name) > p.handed.Load()+paceEvents {
+		if p.waits.Load() && (len(partitions) == 0 || slices.Contains(partitions, p.name)) &&
+			d.log.Stored(p.name) > p.handed.Load()+paceEvents {
 			return true
 		}
 	}

@@ -218,6 +218,30 @@ func TestSlowDestinationHoldsUpNoOtherPartition(t *testing.T) {
 	})
 }
 
+// Who posts waits for the partitions that are posted to.
+func TestLatePartitionDelaysNoOther(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		w.busy.Store(true)
+		w.stream(1, "acme", w.gitToo).set(slowly(100))
+		time.Sleep(time.Minute) // all at the tail
+		for range 12 {
+			w.postGit("acme", 1000)
+		}
+		synctest.Wait()
+		took := func(partitions ...string) time.Duration {
+			start := time.Now()
+			w.d.Pace(context.Background(), partitions...)
+			return time.Since(start)
+		}
+		if got := took("audit"); got > 0 {
+			t.Errorf("who posts to audit waited %s, want no wait for git", got)
+		}
+		if got := took("audit", "git"); got == 0 {
+			t.Error("who posts to git did not wait, want a wait: it is late")
+		}
+	})
+}
+
 func TestProcessorsAreNotBusyAtRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p processors

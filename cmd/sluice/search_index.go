@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"path/filepath"
 	"time"
@@ -22,7 +23,8 @@ func (p *parts) openSearch(cfg *Config, lg *slog.Logger) error {
 	}
 	p.index = engine
 	p.search = search.New(search.Config{
-		Log: p.log, Engine: engine, Pace: p.deliver.Pace, Busy: p.deliver.Busy, Crowded: p.deliver.Crowded, Logger: lg,
+		Log: p.log, Engine: engine, Busy: p.deliver.Busy, Crowded: p.deliver.Crowded, Logger: lg,
+		Pace:      func(ctx context.Context) { p.deliver.Pace(ctx) },
 		Retention: map[string]time.Duration{string(sluice.Audit): cfg.RetentionAudit, string(sluice.Git): cfg.RetentionGit},
 	})
 	return nil
