@@ -170,7 +170,7 @@ func (d *Deliverer) cut(ctx context.Context, l *lane, w *work, dest destination.
 // takePlace takes a place to build an object. Without one the lane is woken when
 // there is.
 func (d *Deliverer) takePlace(l *lane) bool {
-	ok, full, other := d.spool.take(l)
+	ok, full, other := d.spool.take(d, l)
 	if other != nil {
 		other.yield()
 	}

@@ -37,6 +37,7 @@ type spool struct {
 	kept    []*lane // that keep theirs between turns; none while any wait
 	waiting []*lane
 	queued  map[*lane]bool
+	looking bool      // somebody looks for free places as long as lanes wait
 	scarce  time.Time // when a lane last found no free place
 }
 
@@ -67,10 +68,13 @@ func (s *spool) open(folder string) error {
 // scarceFor is how long after places were scarce nobody keeps one between turns.
 const scarceFor = time.Minute
 
+// spoolLook is how often it is looked for free places while lanes wait for one.
+const spoolLook = time.Second
+
 // take takes a place to build an object: the one that the lane has kept, or a free
 // one, or that of another lane, whose open object is then to be dropped. Without
 // one the lane is woken when there is, unless the spool is full.
-func (s *spool) take(l *lane) (ok, full bool, other *lane) {
+func (s *spool) take(d *Deliverer, l *lane) (ok, full bool, other *lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := slices.Index(s.kept, l); i >= 0 {
@@ -82,6 +86,7 @@ func (s *spool) take(l *lane) (ok, full bool, other *lane) {
 		return false, true, nil
 	case s.busy < buildPlaces:
 		s.busy++
+		s.unqueue(l)
 		return true, false, nil
 	}
 	s.scarce = time.Now()
@@ -94,7 +99,31 @@ func (s *spool) take(l *lane) (ok, full bool, other *lane) {
 		s.queued[l] = true
 		s.waiting = append(s.waiting, l)
 	}
+	if !s.looking {
+		s.looking = true
+		time.AfterFunc(spoolLook, func() { s.look(d) })
+	}
 	return false, false, nil
+}
+
+// unqueue has a lane wait no longer, if it did. The spool is locked.
+func (s *spool) unqueue(l *lane) {
+	if s.queued[l] {
+		delete(s.queued, l)
+		s.waiting = slices.DeleteFunc(s.waiting, func(o *lane) bool { return o == l })
+	}
+}
+
+// look wakes lanes that wait although places are free: those that were woken for
+// these may have had no use for them any more.
+func (s *spool) look(d *Deliverer) {
+	s.mu.Lock()
+	next := s.next()
+	if s.looking = len(s.waiting) > 0; s.looking {
+		time.AfterFunc(spoolLook, func() { s.look(d) })
+	}
+	s.mu.Unlock()
+	d.wakeAll(next)
 }
 
 // takeSpare takes the place that the lane has kept, or one that nobody else wants.
@@ -125,10 +154,11 @@ func (s *spool) keep(l *lane) bool {
 }
 
 // forget takes back the place that the lane kept, if it did. No lane waits for it
-// then.
+// then. Nor does this one wait for a place.
 func (s *spool) forget(l *lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.unqueue(l)
 	if i := slices.Index(s.kept, l); i >= 0 {
 		s.kept = slices.Delete(s.kept, i, i+1)
 		s.busy--
@@ -150,6 +180,14 @@ func (s *spool) quiet() bool {
 func (s *spool) give(d *Deliverer) {
 	s.mu.Lock()
 	s.busy--
+	next := s.next()
+	s.mu.Unlock()
+	d.wakeAll(next)
+}
+
+// next takes those out that wait longest, one for each free place. The spool is
+// locked.
+func (s *spool) next() []*lane {
 	var next []*lane
 	for len(s.waiting) > 0 && s.busy+len(next) < buildPlaces {
 		l := s.waiting[0]
@@ -158,8 +196,12 @@ func (s *spool) give(d *Deliverer) {
 		delete(s.queued, l)
 		next = append(next, l)
 	}
-	s.mu.Unlock()
-	for _, l := range next {
+	return next
+}
+
+// wakeAll wakes lanes, none of which is locked.
+func (d *Deliverer) wakeAll(lanes []*lane) {
+	for _, l := range lanes {
 		l.mu.Lock()
 		d.wake(l)
 		l.mu.Unlock()

@@ -74,3 +74,34 @@ func TestObjectsDoNotWaitForAClockThatWasSetBack(t *testing.T) {
 		b.expect(3, 2, 1)
 	})
 }
+
+// A lane that was woken for a place may have no use for it any more. Those behind it
+// are woken all the same.
+func TestNoLaneWaitsBesideFreePlaces(t *testing.T) {
+	simulate(t, spooled(t, Options{}), func(t *testing.T, w *world) {
+		w.stop()
+		s := &w.d.spool
+		var lanes []*lane
+		take := func(l *lane) bool {
+			ok, _, _ := s.take(w.d, l)
+			return ok
+		}
+		for i := range 4*buildPlaces + 1 {
+			// The stream of all but the last is removed meanwhile.
+			l := &lane{s: &stream{}, p: w.d.order[0], gone: i < 4*buildPlaces}
+			lanes = append(lanes, l)
+			if got, want := take(l), i < buildPlaces; got != want {
+				t.Fatalf("place for lane %d: got %t, want %t", i, got, want)
+			}
+		}
+		for range buildPlaces {
+			s.give(w.d)
+		}
+		time.Sleep(5 * spoolLook)
+		synctest.Wait()
+		if last := lanes[4*buildPlaces]; last.phase != ready {
+			t.Errorf("phase of the last lane: got %d, want %d: all places are free", last.phase, ready)
+		}
+		w.start()
+	})
+}
