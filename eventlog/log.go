@@ -54,6 +54,7 @@ type Options struct {
 	// Tests make these small.
 	recentEvents  int   // RecentEvents by default
 	snapshotEvery int64 // snapshotEvery by default
+	trimStep      int64 // trimStep by default
 }
 
 // Anchor is a position of a partition and the chain up to it. It alone tells a
@@ -124,6 +125,9 @@ func (opts *Options) complete() {
 	}
 	if opts.snapshotEvery == 0 {
 		opts.snapshotEvery = snapshotEvery
+	}
+	if opts.trimStep == 0 {
+		opts.trimStep = trimStep
 	}
 }
 

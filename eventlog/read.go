@@ -267,9 +267,7 @@ func (l *Log) Trim(ctx context.Context, partition string, seq uint64) error {
 	p.mu.Lock()
 	seq = min(seq, p.snapshot)
 	p.mu.Unlock()
-	p.storing.Lock()
-	err := p.store.Trim(ctx, seq)
-	p.storing.Unlock()
+	err := p.trim(ctx, seq)
 	if first := p.store.State().First; first != 0 {
 		l.outlines.forget(partition, first)
 		p.mu.Lock()
@@ -278,6 +276,27 @@ func (l *Log) Trim(ctx context.Context, partition string, seq uint64) error {
 		p.mu.Unlock()
 	}
 	return err
+}
+
+// trimStep is about how many stored bytes are removed at once: two files or so.
+const trimStep = 128 << 20
+
+// trim removes what is below seq a part at a time: nothing is appended while the
+// engine removes something, and what a pause of a week has kept may take it minutes.
+func (p *partition) trim(ctx context.Context, seq uint64) error {
+	st, step := p.store.State(), seq
+	if last := st.Last.Last(); 0 < st.First && st.First < last {
+		step = (last-st.First)/uint64(st.Bytes/p.log.opts.trimStep+1) + 1
+	}
+	for at := st.First; ; {
+		at = min(seq, at+step)
+		p.storing.Lock()
+		err := p.store.Trim(ctx, at)
+		p.storing.Unlock()
+		if err != nil || at == seq {
+			return err
+		}
+	}
 }
 
 // Totals returns the highest number that was given out and the totals of every

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -189,6 +191,38 @@ func TestTrim(t *testing.T) {
 	equal(t, "next", r.append(event{ns: "acme", id: "x"}).Last, 9)
 	_, total := r.Position(part, "acme")
 	equal(t, "total", total, 9)
+}
+
+// slowTrim takes a while to remove anything.
+type slowTrim struct{ Partition }
+
+func (s slowTrim) Trim(ctx context.Context, seq uint64) error {
+	time.Sleep(2 * time.Millisecond)
+	return s.Partition.Trim(ctx, seq)
+}
+
+// What is appended waits for a part of what is removed, not for all of it.
+func TestAppendWhileMuchIsTrimmed(t *testing.T) {
+	const blocks = 15
+	r := start(t, memory(MemoryOptions{}), Options{snapshotEvery: 1, trimStep: 1})
+	for i := range blocks {
+		r.append(numbered("acme", fmt.Sprint(i, "-"), 2)...)
+	}
+	p := r.partition(part)
+	p.store = slowTrim{p.store} // nobody uses it at the moment
+	var trimmed atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := r.Trim(t.Context(), part, 2*blocks); err != nil {
+			t.Error(err)
+		}
+		trimmed.Store(true)
+	})
+	time.Sleep(4 * time.Millisecond)
+	r.append(event{ns: "acme", id: "x"})
+	equal(t, "all was trimmed before an event was stored", trimmed.Load(), false)
+	wg.Wait()
+	equal(t, "first", r.First(part), 2*blocks-1)
 }
 
 // TestTrimmedInMemory asks for blocks that were removed and are in memory still: as
