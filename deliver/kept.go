@@ -53,3 +53,17 @@ func (r Retention) until(entitled, accepted time.Time) time.Time {
 	}
 	return aged
 }
+
+// expiry returns when an event that was accepted at a time expires, as far as is
+// known now, if a stream that is entitled to it until another time does not get it:
+// zero for never. over says that it is one of too many bytes.
+func (r Retention) expiry(entitled, accepted time.Time, over bool) time.Time {
+	aged := accepted.Add(r.Age)
+	switch {
+	case over, r.Age > 0 && aged.Before(entitled):
+		return entitled
+	case r.Age == 0:
+		return time.Time{}
+	}
+	return aged
+}

@@ -239,8 +239,9 @@ func (d *Deliverer) readableFrom(ctx context.Context, l *lane, seq uint64) (Star
 // forecast announces that a stream that is behind will lose events, when half,
 // 80 and 95 percent of the time until then have passed.
 func (d *Deliverer) forecast(ctx context.Context, p *part, now time.Time) {
-	keep := d.opts.Retention[p.name].Age
-	if keep == 0 {
+	keep := d.opts.Retention[p.name]
+	over := d.overBytes(p, keep.Bytes)
+	if keep.Age == 0 && over == 0 {
 		return
 	}
 	for _, l := range p.lanes() {
@@ -254,10 +255,7 @@ func (d *Deliverer) forecast(ctx context.Context, p *part, now time.Time) {
 		if errors.Is(err, io.EOF) || err != nil {
 			continue
 		}
-		at := oldest.Add(keep)
-		if protected := since.Add(d.opts.Protect); at.Before(protected) {
-			at = protected
-		}
+		at := keep.expiry(since.Add(d.opts.Protect), oldest, cursor+1 < over)
 		if !at.After(since) {
 			continue
 		}

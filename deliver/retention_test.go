@@ -79,26 +79,35 @@ func TestPausePastRetentionEndsInAnExactGap(t *testing.T) {
 }
 
 func TestGapIsAnnounced(t *testing.T) {
-	retention := map[string]Retention{"audit": {Age: 24 * time.Hour}}
-	simulate(t, Options{Retention: retention}, func(t *testing.T, w *world) {
-		w.stream(1, "acme")
-		w.change(1, func(s *Stream) { s.Paused = true })
-		w.post("acme", "a", 10)
-		time.Sleep(8*24*time.Hour + time.Hour)
-		synctest.Wait()
-		var steps []any
-		for _, n := range w.noted() {
-			if n.Type == "stream.gap_expected" {
-				steps = append(steps, n.Fields["percent_of_time"])
-			}
+	for name, keep := range map[string]Retention{
+		"by age":         {Age: 24 * time.Hour},
+		"by bytes":       {Bytes: 100},
+		"first by bytes": {Age: 180 * 24 * time.Hour, Bytes: 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, Options{Retention: map[string]Retention{"audit": keep}}, announced)
+		})
+	}
+}
+
+func announced(t *testing.T, w *world) {
+	w.stream(1, "acme")
+	w.change(1, func(s *Stream) { s.Paused = true })
+	w.post("acme", "a", 10)
+	time.Sleep(8*24*time.Hour + time.Hour)
+	synctest.Wait()
+	var steps []any
+	for _, n := range w.noted() {
+		if n.Type == "stream.gap_expected" {
+			steps = append(steps, n.Fields["percent_of_time"])
 		}
-		if want := []any{50, 80, 95}; !slices.Equal(steps, want) {
-			t.Errorf("announced at %v, want %v", steps, want)
-		}
-		if st, _ := w.d.laneState(w.d.streams[1].lanes[0]); st.GapExpected != 95 {
-			t.Errorf("gap expected: got %d percent, want 95", st.GapExpected)
-		}
-	})
+	}
+	if want := []any{50, 80, 95}; !slices.Equal(steps, want) {
+		t.Errorf("announced at %v, want %v", steps, want)
+	}
+	if st, _ := w.d.laneState(w.d.streams[1].lanes[0]); st.GapExpected != 95 {
+		t.Errorf("gap expected: got %d percent, want 95", st.GapExpected)
+	}
 }
 
 // The record that tells of a gap may not be durable when the process dies, though
