@@ -293,6 +293,42 @@ func TestDamage(t *testing.T) {
 	})
 }
 
+// A clock that was ahead when an index was made anew does not keep the next damage
+// from being mended.
+func TestDamageWhenTheClockWasSetBack(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		f := w.withFaults()
+		w.stopSearch()
+		var ahead atomic.Int64
+		w.cfg.CacheBytes, w.cfg.Now = 1, func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		w.start()
+		w.post(numbered("acme", "a", 40)...)
+		bad := func() error { return fmt.Errorf("page: %w", index.ErrDamaged) }
+		for _, by := range []time.Duration{24 * time.Hour, 0} {
+			ahead.Store(int64(by))
+			time.Sleep(2 * rebuildPause)
+			f.onPage.Store(&bad)
+			w.want(everything(), PageOptions{Limit: 1000})
+			f.onPage.Store(nil)
+			hold := make(chan struct{})
+			wait := func() error { <-hold; return nil }
+			f.onAppend.Store(&wait)
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			if st := w.Status(t.Context())[0]; st.State != StateRebuilding {
+				t.Errorf("clock ahead by %s: got %s, want an index that is made anew", by, st.State)
+			}
+			f.onAppend.Store(nil)
+			close(hold)
+			time.Sleep(2 * time.Second)
+			w.check(fmt.Sprintf("clock ahead by %s", by))
+			if st := w.Status(t.Context())[0]; st.State != StateFollowing {
+				t.Errorf("clock ahead by %s, afterwards: got %s, want an index that is complete", by, st.State)
+			}
+		}
+	})
+}
+
 // Where the log was cut, events are not shown, and only a recorded gap is silent.
 func TestLostEvents(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world) {

@@ -138,7 +138,8 @@ func (ix *indexer) repair(ctx context.Context) error {
 	default:
 		return nil
 	}
-	if ix.reason != "" || !ix.rebuilt.IsZero() && ix.s.cfg.Now().Sub(ix.rebuilt) < rebuildPause {
+	since := ix.s.cfg.Now().Sub(ix.rebuilt) // less than none when the clock was set back
+	if ix.reason != "" || !ix.rebuilt.IsZero() && since >= 0 && since < rebuildPause {
 		return nil // it will be found again
 	}
 	if err := ix.settle(ctx); err != nil {
