@@ -170,6 +170,26 @@ func TestPoisonAsOnlyEventIsProvedByCheck(t *testing.T) {
 	})
 }
 
+// A destination that takes no test events leaves a refused event that is the only
+// one unproved, until others come.
+func TestPoisonAsOnlyEventIsProvedByLaterOnes(t *testing.T) {
+	for _, single := range []bool{false, true} {
+		simulate(t, Options{}, func(t *testing.T, w *world) {
+			w.stream(1, "acme").set(func(r *receiver) {
+				r.refuse, r.single = fates(map[string]destination.Class{"e1": destination.RejectedBatch, "e2": destination.RejectedBatch}), single
+			})
+			w.post("acme", "a", 1)
+			w.expect(1, sluice.Ledger{Accepted: 1, Pending: 1})
+			if got := w.status(1); got != sluice.StatusHeld {
+				t.Errorf("status %q, want held", got)
+			}
+			w.post("acme", "a", 4)
+			time.Sleep(20 * time.Minute)
+			w.expect(1, sluice.Ledger{Accepted: 5, Delivered: 3, Quarantined: 2})
+		})
+	}
+}
+
 func TestStuckEventIsQuarantinedWhileOthersPass(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		simulate(t, Options{}, func(t *testing.T, w *world) {

@@ -197,10 +197,8 @@ func (d *Deliverer) rejected(ctx context.Context, l *lane, w *work, dest destina
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.held {
-		// The probe was refused as an event may be. A test event tells whether
-		// the destination accepts others; then blame is found as usual.
 		l.mu.Unlock()
-		err := d.prove(ctx, l, w, dest)
+		err := d.proveProbe(ctx, l, w, dest, res)
 		l.mu.Lock()
 		return err
 	}
@@ -219,6 +217,24 @@ func (d *Deliverer) rejected(ctx context.Context, l *lane, w *work, dest destina
 	}
 	l.again = true
 	return nil
+}
+
+// proveProbe finds out about a probe that was refused as an event may be. When an
+// event behind it is accepted, it is to blame itself. Else a test event tells whether
+// the destination accepts others; then blame is found as usual. Not every destination
+// takes test events, and a single refused event must not hold the others for ever.
+func (d *Deliverer) proveProbe(ctx context.Context, l *lane, w *work, dest destination.Destination, res *destination.Result) error {
+	_, passed, err := d.tryNext(ctx, l, w, dest, l.tries)
+	switch {
+	case err != nil:
+		return err
+	case !passed:
+		return d.prove(ctx, l, w, dest)
+	}
+	l.mu.Lock()
+	l.suspect(w.events[0].Seq, reason(res, 0))
+	l.mu.Unlock()
+	return d.accepted(ctx, l, w)
 }
 
 // failed makes the lane wait before it tries again. The lane is locked.
@@ -333,6 +349,19 @@ const maxOthers = 8
 // tryAnother sends one event behind the head, or a test event when there is none,
 // to learn whether the destination accepts others.
 func (d *Deliverer) tryAnother(ctx context.Context, l *lane, w *work, dest destination.Destination) (bool, error) {
+	// Another one may be stuck, too: each time it is the next one's turn.
+	tried, passed, err := d.tryNext(ctx, l, w, dest, l.alone.tries)
+	if tried || err != nil {
+		return passed, err
+	}
+	cctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	return d.check(cctx, l, dest, func(destination.Stage) {}), nil
+}
+
+// tryNext sends the turn-th event behind the head, round and round among the next
+// few, and reports whether there was one, and whether it was accepted.
+func (d *Deliverer) tryNext(ctx context.Context, l *lane, w *work, dest destination.Destination, turn int) (tried, passed bool, err error) {
 	head := w.events[0]
 	l.mu.Lock()
 	full := len(l.beyond) >= maxBeyond
@@ -340,26 +369,23 @@ func (d *Deliverer) tryAnother(ctx context.Context, l *lane, w *work, dest desti
 	var next work
 	if !full {
 		if err := d.gather(ctx, l, &next, limits{events: 1 + maxOthers, bytes: len(head.Payload) + cautiousBytes}); err != nil {
-			return false, err
+			return false, false, err
 		}
 	}
 	others := slices.DeleteFunc(next.events, func(e destination.Event) bool { return e.Seq == head.Seq })
-	if len(others) > 0 {
-		// Another one may be stuck, too: each time it is the next one's turn.
-		at := l.alone.tries % len(others)
-		one := others[at : at+1]
-		res := d.try(ctx, l, dest, &destination.Batch{Stream: int64(l.s.id), Partition: l.p.name, Events: one})
-		if res.Err != nil {
-			return false, nil
-		}
-		l.mu.Lock()
-		l.deliver(one)
-		l.mu.Unlock()
-		return true, nil
+	if len(others) == 0 {
+		return false, false, nil
 	}
-	cctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	return d.check(cctx, l, dest, func(destination.Stage) {}), nil
+	at := turn % len(others)
+	one := others[at : at+1]
+	res := d.try(ctx, l, dest, &destination.Batch{Stream: int64(l.s.id), Partition: l.p.name, Events: one})
+	if res.Err != nil {
+		return true, false, nil
+	}
+	l.mu.Lock()
+	l.deliver(one)
+	l.mu.Unlock()
+	return true, true, nil
 }
 
 var errQuarantineFull = errors.New("quarantine is full")
