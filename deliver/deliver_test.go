@@ -225,6 +225,16 @@ func TestMisconfiguredHoldsAndProbes(t *testing.T) {
 	})
 }
 
+// What net/http returns of a try that ended with its deadline is its cause.
+func TestEndOfATryIsADeadline(t *testing.T) {
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 0, noAnswer(time.Second))
+	defer cancel()
+	<-ctx.Done()
+	if e := destination.Classify(context.Cause(ctx)); !e.TimedOut || e.Class != destination.Unavailable {
+		t.Errorf("a try without an answer: got %v, timed out %t, want unavailable and timed out", e, e.TimedOut)
+	}
+}
+
 func TestRemoveReturnsTheLastLedger(t *testing.T) {
 	simulate(t, Options{}, func(t *testing.T, w *world) {
 		w.stream(1, "acme")

@@ -297,7 +297,7 @@ func (d *Deliverer) upload(ctx context.Context, l *lane, dest destination.Object
 // panic costs the stream a try.
 func (d *Deliverer) put(ctx context.Context, l *lane, dest destination.ObjectStore, o *destination.Object) (existed bool, err *destination.Error) {
 	timeout := dest.Limits().Timeout
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, noAnswer(timeout))
 	defer cancel()
 	ctx = l.begin(ctx, o.Count)
 	o.Content = &readAlong{o.Content, func() { destination.Progressed(ctx) }}

@@ -251,6 +251,10 @@ type noAnswer time.Duration
 
 func (n noAnswer) Error() string { return "no answer within " + time.Duration(n).String() }
 
+// Is makes it an end of a deadline: net/http returns the cause for which a context
+// ended.
+func (noAnswer) Is(target error) bool { return target == context.DeadlineExceeded }
+
 // call is Send. A panic is a mistake in one kind of destination: it costs the
 // stream a try, and no other stream anything.
 func (d *Deliverer) call(ctx context.Context, l *lane, dest destination.Destination, b *destination.Batch) (res destination.Result) {
