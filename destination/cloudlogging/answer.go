@@ -121,7 +121,7 @@ func (a *answer) judge(w *Writer, redact *destination.Redactor) (map[int]entryEr
 	if said := redact.Words([]byte(told.Error.Message)); said != "" {
 		e.Message += "; it said: " + said
 	}
-	named := a.named(d, redact)
+	named := a.named(told.Error.Status, d, redact)
 	if named != nil {
 		e.Class = worst(named)
 	}
@@ -176,22 +176,30 @@ func (e *apiError) read() detail {
 
 // named returns the errors of single entries, nil when there are none or when
 // one is about an entry that the request does not have: then nothing is known.
-func (a *answer) named(d detail, redact *destination.Redactor) map[int]entryError {
+// Google promises to name the entries that failed for good. The request's status is
+// that of one that failed: when none of those named has it, others failed as well,
+// and nobody knows which.
+func (a *answer) named(status string, d detail, redact *destination.Redactor) map[int]entryError {
 	if len(d.Entries) == 0 {
 		return nil
 	}
+	complete := false
 	out := make(map[int]entryError, len(d.Entries))
-	for key, status := range d.Entries {
+	for key, failed := range d.Entries {
 		i, err := strconv.Atoi(key)
-		if err != nil || i < 0 || i >= a.entries || status.Code < 1 || status.Code >= len(codes) {
+		if err != nil || i < 0 || i >= a.entries || failed.Code < 1 || failed.Code >= len(codes) {
 			return nil
 		}
-		c := codes[status.Code]
-		said := redact.Words([]byte(status.Message))
+		c := codes[failed.Code]
+		complete = complete || c.name == status
+		said := redact.Words([]byte(failed.Message))
 		if said == "" {
 			said = "no reason"
 		}
 		out[i] = entryError{c.class, fmt.Sprintf("Cloud Logging refused the entry (%s): %s", c.name, said)}
+	}
+	if !complete {
+		return nil
 	}
 	return out
 }

@@ -253,6 +253,18 @@ func TestEntriesNamedInTwoPlaces(t *testing.T) {
 	}
 }
 
+// TestEntriesThatAreNotNamed has a status that none of the named entries has: it is
+// that of others, which are not written either.
+func TestEntriesThatAreNotNamed(t *testing.T) {
+	dst := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		io.WriteString(w, `{"error":{"code":503,"status":"UNAVAILABLE","details":[{"@type":"type.googleapis.com/google.logging.v2.WriteLogEntriesPartialErrors","logEntryErrors":{"0":{"code":3,"message":"no"}}}]}}`)
+	})
+	if res := dst.Send(t.Context(), destinationtest.Batch(4)); res.Err == nil || res.Err.Class != destination.Unavailable || res.Events != nil {
+		t.Errorf("Send: got %v %v, want all of the batch unavailable", res.Err, res.Events)
+	}
+}
+
 func TestTooLargeForGoogle(t *testing.T) {
 	_, dst := start(t, func(c *cloudloggingtest.Config) {
 		c.Script = func(int, cloudloggingtest.Request) cloudloggingtest.Fault {
