@@ -67,6 +67,7 @@ func (s *sending) ask(ctx context.Context) (again bool, err *destination.Error) 
 		return true, err
 	}
 	if a.success() && a.Acks != nil {
+		s.l.answers = true
 		var left []posted
 		for _, p := range s.open {
 			if a.Acks[strconv.FormatUint(p.id, 10)] {
@@ -87,7 +88,7 @@ func (s *sending) noAcks(a *answer) (again bool, err *destination.Error) {
 	switch {
 	case a.is(codeChannelMissing, codeChannelInvalid, codeChannelRequired):
 		return false, unavailable(a.status, "the collector forgot the channel on which it accepted events: they are sent again")
-	case s.l.mode == AckAuto && offersNone(a):
+	case s.l.mode == AckAuto && offersNone(a) && (a.coded || !s.l.answers): // else something in between is out of order
 		s.l.without = true
 		return false, unavailable(a.status, "the collector gave acknowledgement ids but does not answer for them: "+
 			"the events are sent again, without waiting for acknowledgement from now on")

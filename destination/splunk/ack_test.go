@@ -319,6 +319,32 @@ func TestAutoGoesOnWithout(t *testing.T) {
 	}
 }
 
+// TestAcknowledgementOutlivesAProxy has a proxy that knows nothing of questions about
+// acknowledgements for a while: that does not end them.
+func TestAcknowledgementOutlivesAProxy(t *testing.T) {
+	asked := 0
+	wrap := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if strings.HasSuffix(q.URL.Path, "/ack") {
+				if asked++; asked == 2 {
+					http.NotFound(w, q)
+					return
+				}
+			}
+			h.ServeHTTP(w, q)
+		})
+	}
+	inBubble(t, AckAuto, splunktest.Options{Ack: true, Wrap: wrap}, func(t *testing.T, s simulated) {
+		b := destinationtest.Batch(1)
+		wantFailure(t, "first Send", s.Send(t.Context(), b), 0, "")
+		wantFailure(t, "second Send", s.Send(t.Context(), b), destination.Misconfigured, "answered 404")
+		wantFailure(t, "third Send", s.Send(t.Context(), b), 0, "")
+		if asked != 3 {
+			t.Errorf("questions: got %d, want 3: each batch is asked about", asked)
+		}
+	})
+}
+
 func TestOffTakesAChannelOnDemand(t *testing.T) {
 	inBubble(t, AckOff, splunktest.Options{Ack: true}, func(t *testing.T, s simulated) {
 		start := time.Now()

@@ -24,6 +24,7 @@ type lane struct {
 	demanded bool // the collector asked for a channel
 	switched bool // it was given another one and has not accepted anything since
 	without  bool // mode auto: it turned out that there are no acknowledgements
+	answers  bool // questions about acknowledgements were answered
 	checked  bool // mode require: the collector has acknowledgements
 }
 
