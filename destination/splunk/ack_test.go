@@ -264,6 +264,32 @@ func TestTwoIndexersByTurns(t *testing.T) {
 	})
 }
 
+// TestLostAnswerLeavesItsNumber has a load balancer that does not keep to one
+// indexer, either, and an answer that is lost: the number in it must not be taken
+// for the same one of the other indexer.
+func TestLostAnswerLeavesItsNumber(t *testing.T) {
+	broken := splunktest.New(splunktest.Options{Token: testToken, Ack: true, Indexed: func(string, uint64, int) bool { return false }})
+	posts := 0
+	wrap := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if strings.HasSuffix(q.URL.Path, "/event") {
+				if posts++; posts == 1 {
+					h.ServeHTTP(discard{http.Header{}}, q)
+					panic(http.ErrAbortHandler)
+				}
+				broken.Handler().ServeHTTP(w, q)
+				return
+			}
+			h.ServeHTTP(w, q)
+		})
+	}
+	inBubble(t, AckRequire, splunktest.Options{Ack: true, Wrap: wrap}, func(t *testing.T, s simulated) {
+		wantFailure(t, "first Send", s.Send(t.Context(), destinationtest.Batch(1)), destination.Unavailable, "")
+		// Its event and another one are at the indexer that indexes nothing.
+		wantFailure(t, "second Send", s.Send(t.Context(), destinationtest.Batch(2)), destination.Unavailable, "did not say within")
+	})
+}
+
 func TestCancelledWhileWaiting(t *testing.T) {
 	first := func(_ string, id uint64, _ int) bool { return id == 0 }
 	inBubble(t, AckRequire, splunktest.Options{Ack: true, Indexed: first}, func(t *testing.T, s simulated) {

@@ -22,6 +22,7 @@ type sending struct {
 	outcomes []destination.Outcome
 	reasons  map[int]string
 	open     []posted           // accepted, not yet acknowledged, in order
+	lost     bool               // an answer that may have given an id got lost
 	err      *destination.Error // the first failure
 }
 
@@ -43,8 +44,8 @@ func (s *sending) run(ctx context.Context) {
 	if err := s.await(ctx); s.err == nil {
 		s.err = err
 	}
-	if len(s.open) > 0 {
-		// Their ids are not asked about again. On a channel of its own, none that is
+	if len(s.open) > 0 || s.lost {
+		// These ids are not asked about again. On a channel of its own, none that is
 		// given later can be taken for one of them.
 		s.l.renew()
 	}
@@ -84,6 +85,7 @@ func (s *sending) post(ctx context.Context, first, n, size int) *destination.Err
 	body := s.c.packers.Pack(func(p *destination.Packer) { s.c.frame.pack(p, s.events[first:first+n]) })
 	a, err := s.c.postEvents(ctx, s.l, body)
 	if err != nil {
+		s.lost = true
 		return err
 	}
 	if err := s.c.judge(a); err != nil {
