@@ -170,7 +170,11 @@ func parseEndpoint(raw string) (*url.URL, error) {
 
 // checkScheme insists on https unless the operator's rules do not.
 func (c *Config) checkScheme(rules destination.Rules) error {
-	if strings.HasPrefix(c.Endpoint, "http://") && !rules.AllowInsecure {
+	u, err := parseEndpoint(c.Endpoint)
+	if err != nil {
+		return err
+	}
+	if u != nil && u.Scheme != "https" && !rules.AllowInsecure { // as the client reads it: HTTP:// is http, too
 		return sluice.Errorf(sluice.Invalid, "config.endpoint must start with https://").
 			WithHint("the operator can allow http with --allow-private-destinations")
 	}

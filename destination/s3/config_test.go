@@ -48,6 +48,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"prefix", `"a\u0000"`, "config.prefix"},
 		{"prefix", `"` + strings.Repeat("p", 513) + `"`, "config.prefix"},
 		{"endpoint", `"http://s3.test"`, "https://"},
+		{"endpoint", `"HTTP://s3.test"`, "https://"},
 		{"endpoint", `"ftp://s3.test"`, "config.endpoint"},
 		{"endpoint", `"https://user:password@s3.test"`, "config.endpoint"},
 		{"endpoint", `"https://s3.test?x=y"`, "config.endpoint"},
