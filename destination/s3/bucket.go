@@ -56,11 +56,12 @@ type Bucket struct {
 var _ destination.ObjectStore = (*Bucket)(nil)
 
 // Limits implements [destination.Destination]. The timeout is that of the largest
-// object.
+// object there can be: one may be waiting that was built before object_bytes became
+// smaller. A Put of less ends sooner.
 func (b *Bucket) Limits() destination.Limits {
 	// What the compressor holds when the limit is reached comes on top, and the
 	// last event.
-	return destination.Limits{Events: maxEvents, Bytes: maxBytes, Timeout: timeout(2 * int64(b.config.ObjectBytes))}
+	return destination.Limits{Events: maxEvents, Bytes: maxBytes, Timeout: timeout(2 * maxObjectBytes)}
 }
 
 func timeout(size int64) time.Duration {

@@ -235,6 +235,15 @@ func TestDamageOnTheWayIsHeldAfterThreeTimes(t *testing.T) {
 	}
 }
 
+// TestTimeForLargerObjectsOfBefore: an object that was built before object_bytes
+// became smaller keeps its size, and has the time that it needs.
+func TestTimeForLargerObjectsOfBefore(t *testing.T) {
+	_, b := serve(t, map[string]any{"object_bytes": minObjectBytes}, reply{status: 200})
+	if got, want := b.Limits().Timeout, timeout(maxObjectBytes+1<<20); got < want {
+		t.Errorf("Limits: got a timeout of %v, want %v at least", got, want)
+	}
+}
+
 func TestServerWithoutConditions(t *testing.T) {
 	for _, status := range []int{400, 501} {
 		s, b := serve(t, nil, refusal(status, "NotImplemented", "<Header>If-None-Match</Header>"), reply{status: 200})
