@@ -63,6 +63,9 @@ var verdicts = map[string]verdict{
 	"OperationAborted":           {wait, busyWords},
 	"ConditionalRequestConflict": {wait, busyWords},
 	"Throttling":                 {wait, busyWords},
+	"ThrottlingException":        {wait, busyWords}, // of the service that keeps the bucket's key, whatever the status
+	"KMS.ThrottlingException":    {wait, busyWords},
+	"RequestLimitExceeded":       {wait, busyWords},
 	"TooManyRequests":            {wait, busyWords},
 	"ServerBusy":                 {wait, busyWords},
 }
@@ -157,7 +160,7 @@ func (b *Bucket) judge(x *exchange) *destination.Error {
 	words := []byte(strings.TrimSpace(a.Code + ": " + a.Message))
 	err := destination.FromStatus(status, x.header, words, b.now(), b.redact)
 	v, listed := verdicts[a.Code]
-	if strings.HasPrefix(a.Code, "KMS.") {
+	if !listed && strings.HasPrefix(a.Code, "KMS.") {
 		v, listed = verdict{destination.Misconfigured, "the bucket's encryption key cannot be used: check that it is enabled and that the access key may use it"}, true
 	}
 	if !listed || err == nil {

@@ -98,6 +98,8 @@ func TestCodes(t *testing.T) {
 		{400, "InvalidBucketName", hold},
 		{400, "InvalidRequest", hold},
 		{400, "KMS.DisabledException", hold},
+		{400, "KMS.ThrottlingException", wait},
+		{400, "ThrottlingException", wait},
 		{405, "MethodNotAllowed", hold},
 		{400, "EntityTooLarge", hold},
 		{400, "SomethingNew", hold},
