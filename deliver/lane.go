@@ -44,6 +44,7 @@ type lane struct {
 	looked   bool // the end of the stream was looked for, see findEnd
 	changed  bool // the configuration changed: examine again from the cursor
 	probing  bool // held: the next step is a probe
+	redoes   bool // the turn is, or the last one was, for an event in quarantine
 
 	delay time.Duration // the running turn asks to wait this long after it
 	ended chan struct{} // closed when the turn under way at a removal has ended

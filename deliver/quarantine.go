@@ -197,8 +197,8 @@ func (l *lane) lists(seq uint64) bool {
 }
 
 // Redeliver asks for another try of quarantined events and returns how many were
-// found. They are tried one by one, when the stream is active; those that are
-// refused again stay.
+// found. They are tried one by one, when the stream is active, and new events
+// between them; those that are refused again stay.
 func (d *Deliverer) Redeliver(_ context.Context, id sluice.StreamID, which QuarantineChoice) (int, error) {
 	s, err := d.stream(id)
 	if err != nil {
@@ -315,6 +315,15 @@ func (d *Deliverer) leaveQuarantine(ctx context.Context, l *lane, seq uint64, co
 	err = applied(d.store.Apply(ctx, store.Change{Key: rec.Key, Version: rec.Version}), store.ErrConflict)
 	failpoint.Here(failpoint.QuarantineErased)
 	return true, err
+}
+
+// redelivers reports whether the turn is for an event in quarantine that is to be
+// tried again. There may be thousands of these: every other turn is for new events,
+// unless the quarantine may not have room for them. The lane is locked.
+func (d *Deliverer) redelivers(l *lane) bool {
+	full := 2*l.rec.QuarantinedBytes > d.opts.QuarantineBytes || 2*len(l.rec.Quarantined) > maxQuarantined
+	l.redoes = len(l.redeliver) > 0 && !l.held && (full || !l.redoes)
+	return l.redoes
 }
 
 // redeliverStep tries the next quarantined event that somebody asked for.

@@ -382,7 +382,7 @@ func (d *Deliverer) finish(l *lane) {
 				d.wake(l)
 			}
 		})
-	case l.again || len(l.queue) > 0:
+	case l.again || len(l.queue) > 0 || len(l.redeliver) > 0 && !l.held:
 		d.wake(l)
 	}
 }

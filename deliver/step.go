@@ -60,7 +60,7 @@ func (d *Deliverer) turn(ctx context.Context, l *lane, w *work) error {
 	l.reconfigure()
 	conf, _ := l.s.config()
 	l.mu.Lock()
-	done, redeliver := l.done(), len(l.redeliver) > 0 && !l.held
+	done, redeliver := l.done(), d.redelivers(l)
 	l.mu.Unlock()
 	switch {
 	case conf.Paused:
