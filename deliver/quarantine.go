@@ -326,51 +326,74 @@ func (d *Deliverer) redelivers(l *lane) bool {
 	return l.redoes
 }
 
-// redeliverStep tries the next quarantined event that somebody asked for.
+// redeliverStep tries the next quarantined event that somebody asked for. One that
+// something of our own kept from being tried comes again, behind the others.
 func (d *Deliverer) redeliverStep(ctx context.Context, l *lane) error {
 	l.mu.Lock()
 	seq := l.redeliver[0]
-	l.redeliver = l.redeliver[1:]
 	l.again = true
 	l.mu.Unlock()
+	tried := true
+	var err error
+	if l.lists(seq) { // it may have been delivered or dropped
+		tried, err = d.redeliver(ctx, l, seq)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.redeliver) > 0 && l.redeliver[0] == seq {
+		l.redeliver = l.redeliver[1:]
+		if !tried {
+			l.redeliver = append(l.redeliver, seq)
+		}
+	}
+	return err
+}
+
+// redeliver tries an event in quarantine. It reports whether there is no more to try.
+func (d *Deliverer) redeliver(ctx context.Context, l *lane, seq uint64) (tried bool, err error) {
 	q, rec, err := d.quarantined(ctx, l, seq)
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, errCopyLost) {
-		return nil
+		return true, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	dest, err := l.s.acquire()
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer l.s.release()
 	res := d.try(ctx, l, dest, &destination.Batch{Stream: int64(l.s.id), Partition: l.p.name, Events: []destination.Event{q.event()}})
 	switch {
 	case res.Err == nil:
 		_, err := d.leaveQuarantine(ctx, l, seq, func(r *record) { r.Delivered++ })
-		return err
+		return true, err
 	case ctx.Err() != nil:
-		return nil
+		return true, nil
 	case res.Err.Class == destination.RejectedBatch:
-		q.Reason, q.At = reason(&res, 0), time.Now().UTC()
-		value, err := encodeCopy(q)
-		if err != nil {
-			return err
-		}
-		errs := d.store.Apply(ctx, store.Change{Key: rec.Key, Value: value, Version: rec.Version})
-		if errs == nil {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.rec.QuarantinedBytes += len(value) - len(rec.Value)
-			l.mark()
-		}
-		return applied(errs, store.ErrConflict)
+		return true, d.refusedAgain(ctx, l, q, rec, reason(&res, 0))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.redeliver = nil // the destination is not there: events in quarantine can wait
-	return nil
+	return true, nil
+}
+
+// refusedAgain notes why an event stays in quarantine; rec is its copy.
+func (d *Deliverer) refusedAgain(ctx context.Context, l *lane, q *Quarantined, rec store.Record, why string) error {
+	q.Reason, q.At = why, time.Now().UTC()
+	value, err := encodeCopy(q)
+	if err != nil {
+		return err
+	}
+	errs := d.store.Apply(ctx, store.Change{Key: rec.Key, Value: value, Version: rec.Version})
+	if errs == nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.rec.QuarantinedBytes += len(value) - len(rec.Value)
+		l.mark()
+	}
+	return applied(errs, store.ErrConflict)
 }
 
 // event returns the quarantined event as it is sent.

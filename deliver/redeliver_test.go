@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -31,5 +32,27 @@ func TestRedeliveryLeavesTurnsToNewEvents(t *testing.T) {
 		}
 		time.Sleep(2 * bad * time.Second)
 		w.expect(1, sluice.Ledger{Accepted: bad + 11, Delivered: bad + 11})
+	})
+}
+
+// A redelivery that something of our own comes in the way of is not forgotten.
+func TestRedeliveryIsTriedAgain(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		r := w.stream(1, "acme")
+		r.set(func(r *receiver) { r.single, r.refuse = true, poison(destination.RejectedBatch, "e1", "e2") })
+		w.post("acme", "a", 3)
+		w.expect(1, sluice.Ledger{Accepted: 3, Delivered: 1, Quarantined: 2})
+		r.set(func(r *receiver) { r.refuse = nil })
+		w.change(1, func(s *Stream) { s.Paused = true })
+		if n, err := w.d.Redeliver(t.Context(), 1, QuarantineChoice{}); n != 2 || err != nil {
+			t.Fatalf("redeliver: got %d and error %v, want 2", n, err)
+		}
+		open := w.confs[1].Open
+		w.change(1, func(s *Stream) {
+			s.Paused, s.Open = false, func() (destination.Destination, error) { return nil, errors.New("not now") }
+		})
+		time.Sleep(time.Minute)
+		w.change(1, func(s *Stream) { s.Open = open })
+		w.expect(1, sluice.Ledger{Accepted: 3, Delivered: 3})
 	})
 }
