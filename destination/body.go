@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 )
 
 var errReleased = errors.New("read request body: the request is over")
@@ -112,13 +113,58 @@ func (r *bodyReader) writeTo(c *net.TCPConn) (int64, error) {
 	return vector.WriteTo(c)
 }
 
-// conn is a connection that sends a [Body] without copying it.
-type conn struct{ *net.TCPConn }
+// patience is how long a failed write waits for an answer that has come already.
+const patience = 300 * time.Millisecond
+
+// conn is a connection that sends a [Body] without copying it, and whose failed
+// writes wait for the reader. A receiver that refuses a request by its header alone,
+// or an object that is there already, may answer and close the connection while the
+// body is still being sent. The answer then races with the failure of the write, and
+// would be lost more often than not.
+type conn struct {
+	*net.TCPConn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func newConn(c *net.TCPConn) *conn { return &conn{TCPConn: c, closed: make(chan struct{})} }
+
+// failed waits when a write failed, until the connection is closed or patience ends.
+func (c *conn) failed(err error) {
+	if err == nil {
+		return
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.closed:
+	}
+}
+
+// Write implements [net.Conn].
+func (c *conn) Write(p []byte) (int, error) {
+	n, err := c.TCPConn.Write(p)
+	c.failed(err)
+	return n, err
+}
+
+// Close implements [net.Conn].
+func (c *conn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.TCPConn.Close()
+}
 
 // ReadFrom is what net/http calls to send what did not fit into its write
 // buffer together with the header; the body then comes in an io.LimitedReader
 // of its exact length.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	n, err := c.readFrom(r)
+	c.failed(err)
+	return n, err
+}
+
+func (c *conn) readFrom(r io.Reader) (int64, error) {
 	limited, ok := r.(*io.LimitedReader)
 	if !ok {
 		return c.TCPConn.ReadFrom(r)

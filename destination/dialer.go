@@ -197,7 +197,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string, timeout time
 		return nil, err
 	}
 	if tcp, ok := c.(*net.TCPConn); ok {
-		return &conn{tcp}, nil
+		return newConn(tcp), nil
 	}
 	return c, nil
 }

@@ -140,6 +140,42 @@ func TestReleaseAfterCancel(t *testing.T) {
 	clear(large) // the race detector objects when something still reads
 }
 
+// TestAnswerBeforeTheBody has a receiver that refuses a request by its header, and
+// closes the connection while the body is being sent.
+func TestAnswerBeforeTheBody(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			_ = c.Close() // the sender may be gone
+		}))
+		if secure {
+			s.StartTLS()
+		} else {
+			s.Start()
+		}
+		defer s.Close()
+		tr := NewTransport(testEnv(), TLSOptions{SkipVerify: true})
+		large := make([]byte, 8<<20)
+		for range 8 {
+			ctx, cancel := context.WithCancel(t.Context())
+			body := NewBody(large)
+			resp, err := post(ctx, tr, s.URL, body)
+			if err != nil {
+				t.Errorf("with TLS %t: got %v, want the answer", secure, err)
+			} else if resp.Body.Close(); resp.StatusCode != http.StatusRequestEntityTooLarge {
+				t.Errorf("with TLS %t: got %d, want %d", secure, resp.StatusCode, http.StatusRequestEntityTooLarge)
+			}
+			cancel()
+			body.Release()
+		}
+	}
+}
+
 func TestTLS(t *testing.T) {
 	s, _ := receive(t, true)
 	roots := x509.NewCertPool()
