@@ -190,6 +190,26 @@ func TestPoisonAsOnlyEventIsProvedByLaterOnes(t *testing.T) {
 	}
 }
 
+// What proves that a probe is refused for what it is comes in its order.
+func TestProofOfARefusedProbeKeepsTheOrder(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		r := w.stream(1, "acme")
+		r.set(func(r *receiver) {
+			r.refuse = func([]destination.Event) *destination.Error {
+				return &destination.Error{Class: destination.Misconfigured, Status: 403, Message: "no"}
+			}
+		})
+		ids := w.post("acme", "a", 9)
+		time.Sleep(time.Hour) // several probes
+		r.set(func(r *receiver) { r.refuse = poison(destination.RejectedBatch, "e1") })
+		time.Sleep(time.Hour)
+		w.expect(1, sluice.Ledger{Accepted: 9, Delivered: 8, Quarantined: 1})
+		if got := r.received(); !slices.Equal(got, ids[1:]) {
+			t.Errorf("received %v, want %v", got, ids[1:])
+		}
+	})
+}
+
 func TestStuckEventIsQuarantinedWhileOthersPass(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		simulate(t, Options{}, func(t *testing.T, w *world) {

@@ -223,18 +223,26 @@ func (d *Deliverer) rejected(ctx context.Context, l *lane, w *work, dest destina
 // event behind it is accepted, it is to blame itself. Else a test event tells whether
 // the destination accepts others; then blame is found as usual. Not every destination
 // takes test events, and a single refused event must not hold the others for ever.
+// They are tried in their order: what is behind one that would be accepted must not
+// come before it.
 func (d *Deliverer) proveProbe(ctx context.Context, l *lane, w *work, dest destination.Destination, res *destination.Result) error {
-	_, passed, err := d.tryNext(ctx, l, w, dest, l.tries)
-	switch {
-	case err != nil:
+	others, err := d.othersBehind(ctx, l, w)
+	if err != nil {
 		return err
-	case !passed:
-		return d.prove(ctx, l, w, dest)
 	}
-	l.mu.Lock()
-	l.suspect(w.events[0].Seq, reason(res, 0))
-	l.mu.Unlock()
-	return d.accepted(ctx, l, w)
+	for i := range others {
+		refusal := d.tryOne(ctx, l, dest, others[i:i+1])
+		if refusal == nil {
+			l.mu.Lock()
+			l.suspect(w.events[0].Seq, reason(res, 0))
+			l.mu.Unlock()
+			return d.accepted(ctx, l, w)
+		}
+		if refusal.Class != destination.RejectedBatch {
+			break
+		}
+	}
+	return d.prove(ctx, l, w, dest)
 }
 
 // failed makes the lane wait before it tries again. The lane is locked.
@@ -349,19 +357,23 @@ const maxOthers = 8
 // tryAnother sends one event behind the head, or a test event when there is none,
 // to learn whether the destination accepts others.
 func (d *Deliverer) tryAnother(ctx context.Context, l *lane, w *work, dest destination.Destination) (bool, error) {
-	// Another one may be stuck, too: each time it is the next one's turn.
-	tried, passed, err := d.tryNext(ctx, l, w, dest, l.alone.tries)
-	if tried || err != nil {
-		return passed, err
+	others, err := d.othersBehind(ctx, l, w)
+	if err != nil {
+		return false, err
+	}
+	if len(others) > 0 {
+		// Another one may be stuck, too: each time it is the next one's turn.
+		at := l.alone.tries % len(others)
+		return d.tryOne(ctx, l, dest, others[at:at+1]) == nil, nil
 	}
 	cctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	return d.check(cctx, l, dest, func(destination.Stage) {}), nil
 }
 
-// tryNext sends the turn-th event behind the head, round and round among the next
-// few, and reports whether there was one, and whether it was accepted.
-func (d *Deliverer) tryNext(ctx context.Context, l *lane, w *work, dest destination.Destination, turn int) (tried, passed bool, err error) {
+// othersBehind returns the next few events behind the head that are not delivered
+// yet; none when there may be no more beyond the cursor.
+func (d *Deliverer) othersBehind(ctx context.Context, l *lane, w *work) ([]destination.Event, error) {
 	head := w.events[0]
 	l.mu.Lock()
 	full := len(l.beyond) >= maxBeyond
@@ -369,23 +381,21 @@ func (d *Deliverer) tryNext(ctx context.Context, l *lane, w *work, dest destinat
 	var next work
 	if !full {
 		if err := d.gather(ctx, l, &next, limits{events: 1 + maxOthers, bytes: len(head.Payload) + cautiousBytes}); err != nil {
-			return false, false, err
+			return nil, err
 		}
 	}
-	others := slices.DeleteFunc(next.events, func(e destination.Event) bool { return e.Seq == head.Seq })
-	if len(others) == 0 {
-		return false, false, nil
-	}
-	at := turn % len(others)
-	one := others[at : at+1]
+	return slices.DeleteFunc(next.events, func(e destination.Event) bool { return e.Seq == head.Seq }), nil
+}
+
+// tryOne sends one event from beyond the cursor. It returns nil when that is accepted.
+func (d *Deliverer) tryOne(ctx context.Context, l *lane, dest destination.Destination, one []destination.Event) *destination.Error {
 	res := d.try(ctx, l, dest, &destination.Batch{Stream: int64(l.s.id), Partition: l.p.name, Events: one})
-	if res.Err != nil {
-		return true, false, nil
+	if res.Err == nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.deliver(one)
 	}
-	l.mu.Lock()
-	l.deliver(one)
-	l.mu.Unlock()
-	return true, true, nil
+	return res.Err
 }
 
 var errQuarantineFull = errors.New("quarantine is full")
