@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/sluicelog/sluice/destination"
 )
@@ -24,8 +25,9 @@ type each struct {
 	refused  int
 	outcomes []destination.Outcome
 	reasons  map[int]string
-	failure  indexed // the first that is no refusal
-	refusal  indexed // the first refusal
+	failure  indexed       // the first that is no refusal
+	pause    time.Duration // the longest that any answer asked for
+	refusal  indexed       // the first refusal
 }
 
 // indexed is the error of the event with the lowest index.
@@ -103,6 +105,7 @@ func (s *each) record(i int, err *destination.Error) {
 		s.stopped = s.stopped || s.refused >= maxRefusals && s.accepted == 0
 	default:
 		s.failure.note(i, err)
+		s.pause = max(s.pause, err.RetryAfter)
 		s.stopped = true
 	}
 }
@@ -114,8 +117,13 @@ func (s *each) result() destination.Result {
 		return destination.Result{}
 	}
 	err := s.failure.err
-	if err == nil {
+	switch {
+	case err == nil:
 		err = s.refusal.err
+	case err.RetryAfter < s.pause:
+		longer := *err
+		longer.RetryAfter = s.pause
+		err = &longer
 	}
 	return destination.Result{Err: err, Events: s.outcomes, Reasons: s.reasons}
 }

@@ -77,6 +77,26 @@ func sendEvents(t *testing.T, url string, concurrency, n int) destination.Result
 	return dst.Send(t.Context(), destinationtest.Batch(n))
 }
 
+// TestLongestPauseIsHonoured has answers to requests that run at once: what any of
+// them asks for counts, not only what the first one does.
+func TestLongestPauseIsHonoured(t *testing.T) {
+	var both sync.WaitGroup
+	both.Add(2)
+	_, s := receiver(t, func(w http.ResponseWriter, _ *http.Request, n int) {
+		both.Done()
+		both.Wait()
+		status := http.StatusBadGateway
+		if n == 1 {
+			w.Header().Set("Retry-After", "60")
+			status = http.StatusTooManyRequests
+		}
+		w.WriteHeader(status)
+	})
+	if res := sendEvents(t, s.URL, 2, 2); res.Err == nil || res.Err.Status != http.StatusBadGateway || res.Err.RetryAfter != time.Minute {
+		t.Errorf("Send: got %+v, want the first failure, and to wait a minute", res.Err)
+	}
+}
+
 func count(list []destination.Outcome, o destination.Outcome) int {
 	n := 0
 	for _, x := range list {
