@@ -90,7 +90,11 @@ func (a *ahead) total(scope string, behind map[string]uint64, whole bool) uint64
 	if whole {
 		return behind[scope]
 	}
-	return a.doubtful[scope]
+	all, ok := a.exact[sluice.Instance]
+	if !ok {
+		all = a.doubtful[sluice.Instance]
+	}
+	return min(a.doubtful[scope], all) // what was lost behind the number may be in it
 }
 
 // ahead reads directories from seq on until all totals are known, or that of

@@ -331,3 +331,22 @@ func TestChain(t *testing.T) {
 		t.Errorf("blocks with all totals: got %v, want %v", snapshots, want)
 	}
 }
+
+// What is lost on both sides of a number cannot be told apart, but no more of a scope
+// was below it than of all.
+func TestTotalsBetweenTwoLosses(t *testing.T) {
+	r := start(t, memory(MemoryOptions{}), Options{})
+	for i, n := range []int{3, 2, 4, 1} {
+		r.append(numbered([]string{"beta", "acme", "beta", "beta"}[i], fmt.Sprint(i, "-"), n)...)
+	}
+	r.mem.Lose(part, 1)
+	r.mem.Lose(part, 6)
+	r = r.reopen()
+	for seq, want := range map[uint64]uint64{4: 3, 6: 7, 10: 7} {
+		n, err := r.Before(t.Context(), part, "beta", seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, fmt.Sprint("before ", seq), n, want)
+	}
+}
