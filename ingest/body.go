@@ -15,13 +15,14 @@ const eagerBody = 128 << 10
 
 // intake reads one body. Intakes are used again.
 type intake struct {
-	wire wire
-	body buffer // as unpacked
+	wire  wire
+	body  buffer // as unpacked
+	share *share // of the producer's tenant
 }
 
 func (h *Handler) putIntake(in *intake) {
 	h.release(&in.body)
-	in.wire = wire{}
+	in.wire, in.share = wire{}, nil
 	h.intakes.put(in)
 }
 
@@ -31,6 +32,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, hd *head, in *int
 		body: r.Body, control: http.NewResponseController(w), limit: h.opts.MaxRequest,
 		began: began, grace: h.opts.Grace, timeout: h.opts.Timeout, rate: h.opts.MinRate,
 	}
+	in.share = h.shares.of(hd.producer)
 	in.wire.start()
 	err := h.unpack(r.Context(), hd, in)
 	h.stats.wireBytes.Add(uint64(in.wire.n))
@@ -53,27 +55,27 @@ func (h *Handler) unpack(ctx context.Context, hd *head, in *intake) error {
 	case packedZstd:
 		var packed buffer
 		defer h.release(&packed)
-		if err := h.fill(ctx, &in.wire, &packed, hd.length); err != nil {
+		if err := h.fill(ctx, in.share, &in.wire, &packed, hd.length); err != nil {
 			return err
 		}
-		return h.unpackZstd(ctx, packed.bytes(), &in.body)
+		return h.unpackZstd(ctx, in.share, packed.bytes(), &in.body)
 	}
-	return h.fill(ctx, &in.wire, &in.body, hd.length)
+	return h.fill(ctx, in.share, &in.wire, &in.body, hd.length)
 }
 
 // gunzipMemory is what a gzip reader holds: window, tables and a read buffer.
 const gunzipMemory = 48 << 10
 
 func (h *Handler) unpackGzip(ctx context.Context, in *intake) error {
-	if err := h.bodies.take(ctx, gunzipMemory); err != nil {
+	if err := h.bodies.takeOf(ctx, in.share.bodies, gunzipMemory); err != nil {
 		return err
 	}
-	defer h.bodies.give(gunzipMemory)
+	defer h.bodies.giveOf(in.share.bodies, gunzipMemory)
 	z := h.gunzips.get()
 	defer h.gunzips.put(z)
 	err := z.Reset(&in.wire)
 	if err == nil {
-		err = h.fill(ctx, z, &in.body, -1)
+		err = h.fill(ctx, in.share, z, &in.body, -1)
 	}
 	if err == io.EOF { //nolint:errorlint // as Reset returns it for an empty body
 		return emptyBody()
@@ -83,10 +85,10 @@ func (h *Handler) unpackGzip(ctx context.Context, in *intake) error {
 
 // fill reads from r to its end into b, which is empty. The length is the one
 // that was announced, -1 for none.
-func (h *Handler) fill(ctx context.Context, r io.Reader, b *buffer, length int) error {
+func (h *Handler) fill(ctx context.Context, of *share, r io.Reader, b *buffer, length int) error {
 	limit := h.opts.MaxRequest + 1 // one more tells that there is too much
 	var err error
-	if *b, err = h.acquire(ctx, sizeOf(min(length, eagerBody)+1, limit)); err != nil {
+	if *b, err = h.acquire(ctx, of, sizeOf(min(length, eagerBody)+1, limit)); err != nil {
 		return err
 	}
 	for {

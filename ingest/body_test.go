@@ -9,10 +9,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -319,21 +322,57 @@ func TestBudget(t *testing.T) {
 	})
 }
 
+// Bodies of one tenant that do not come leave room for those of others.
+func TestStalledBodiesOfATenant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := New(newDoor(t), Options{MaxRequest: 64 << 10, Memory: 512 << 10}) // 160 small bodies
+		var stalled []*io.PipeWriter
+		var wg sync.WaitGroup
+		for range 200 {
+			body, w := io.Pipe()
+			stalled = append(stalled, w)
+			wg.Go(func() { h.ServeHTTP(httptest.NewRecorder(), request(body)) })
+		}
+		time.Sleep(2 * maxWait)
+		if r := post(t, h, good); r.status != http.StatusServiceUnavailable {
+			t.Errorf("the same tenant: got %d %s, want 503", r.status, r.text)
+		}
+		other := request(strings.NewReader(good))
+		other.Header.Set("Authorization", "Bearer "+instanceToken)
+		if r := serve(t, h, other); r.Accepted != 1 {
+			t.Errorf("another one: got %d %s, want 1 accepted", r.status, r.text)
+		}
+		for _, w := range stalled {
+			_ = w.Close()
+		}
+		wg.Wait()
+		if r := post(t, h, good); r.Duplicates != 1 || h.Stats().Memory != 0 {
+			t.Errorf("when the bodies have ended: got %d %s and %d bytes held, want 1 duplicate and none", r.status, r.text, h.Stats().Memory)
+		}
+	})
+}
+
 // TestAppendsInProgressAreBounded holds the log up.
 func TestAppendsInProgressAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t)
 		hold := make(chan struct{})
 		d.before = func(context.Context) error { <-hold; return nil }
-		h := New(d, Options{}) // 24 MiB for events: six of the largest class
+		h := New(d, Options{}) // 24 MiB for events: six of the largest class, one of them not for this tenant
 		large := strings.Repeat(" ", 256<<10) + good
 		done := make(chan *reply)
-		for range 7 {
+		for range 6 {
 			go func() { done <- post(t, h, large) }()
 		}
 		if r := <-done; r.status != http.StatusServiceUnavailable {
 			t.Errorf("got %d %s, want 503", r.status, r.text)
 		}
+		go func() {
+			other := request(strings.NewReader(large))
+			other.Header.Set("Authorization", "Bearer "+instanceToken)
+			done <- serve(t, h, other)
+		}()
+		time.Sleep(2 * maxWait)
 		close(hold)
 		for range 6 {
 			if r := <-done; r.status != http.StatusOK {

@@ -18,7 +18,10 @@ const (
 // A buffer is a body, or a part of it. Its zero value holds nothing.
 type buffer struct{ *block }
 
-type block struct{ b []byte }
+type block struct {
+	b     []byte
+	share *share // that the buffer counts for beside the budget of all; nil while it is in no use
+}
 
 func (b buffer) bytes() []byte {
 	if b.block == nil {
@@ -50,17 +53,18 @@ func (p *buffers) pooled(size int) *pool[block] {
 	return &p.sizes[bits.TrailingZeros(uint(size))-bits.TrailingZeros(minBuffer)]
 }
 
-// acquire takes a buffer of size bytes, and its share of the budget.
-func (h *Handler) acquire(ctx context.Context, size int) (buffer, error) {
-	if err := h.bodies.take(ctx, size); err != nil {
+// acquire takes a buffer of size bytes, which count for the share of a tenant and
+// for the budget.
+func (h *Handler) acquire(ctx context.Context, of *share, size int) (buffer, error) {
+	if err := h.bodies.takeOf(ctx, of.bodies, size); err != nil {
 		return buffer{}, err
 	}
 	p := h.buffers.pooled(size)
 	if p == nil {
-		return buffer{&block{make([]byte, 0, size)}}, nil
+		return buffer{&block{make([]byte, 0, size), of}}, nil
 	}
 	blk := p.get()
-	if blk.b == nil {
+	if blk.share = of; blk.b == nil {
 		blk.b = make([]byte, 0, size)
 	}
 	return buffer{blk}, nil
@@ -71,18 +75,18 @@ func (h *Handler) release(b *buffer) {
 	if b.block == nil {
 		return
 	}
-	size := cap(b.b)
+	size, of := cap(b.b), b.share
 	if p := h.buffers.pooled(size); p != nil {
-		b.b = b.b[:0]
+		b.b, b.share = b.b[:0], nil
 		p.put(b.block)
 	}
 	b.block = nil
-	h.bodies.give(size)
+	h.bodies.giveOf(of.bodies, size)
 }
 
 // grow replaces b by a buffer of size bytes with the same content.
 func (h *Handler) grow(ctx context.Context, b *buffer, size int) error {
-	larger, err := h.acquire(ctx, size)
+	larger, err := h.acquire(ctx, b.share, size)
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func (h *Handler) serveCollector(w http.ResponseWriter, r *http.Request, began t
 	if len(bytes.TrimSpace(in.body.bytes())) == 0 {
 		return nil // a check
 	}
-	if err := h.unwrap(r.Context(), in.body.block); err != nil {
+	if err := h.unwrap(r.Context(), in.share, in.body.block); err != nil {
 		return err
 	}
 	return h.store(silent{}, r, &hd, in)
@@ -146,11 +146,11 @@ func collectorToken(r *http.Request) (string, error) {
 
 // unwrap replaces the body by its events, a line each. An event is shorter than
 // what it comes in, so that what is written never reaches what was not read.
-func (h *Handler) unwrap(ctx context.Context, b *block) error {
-	if err := h.turns.take(ctx, 1); err != nil {
+func (h *Handler) unwrap(ctx context.Context, of *share, b *block) error {
+	if err := h.turns.takeOf(ctx, of.turns, 1); err != nil {
 		return err
 	}
-	defer h.turns.give(1)
+	defer h.turns.giveOf(of.turns, 1)
 	dec := json.NewDecoder(bytes.NewReader(b.b))
 	out := b.b[:0]
 	for n := 0; ; n++ {

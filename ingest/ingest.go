@@ -15,6 +15,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -56,7 +57,8 @@ type Options struct {
 	MaxEvent int
 	// Memory bounds what all requests in progress hold together, in bytes:
 	// 64 MiB. Five eighths are for bodies, the rest for events on their way to
-	// the log. It is raised to what one request of MaxRequest bytes takes.
+	// the log. It is raised to what one request of MaxRequest bytes takes. The
+	// producers of one tenant hold a part of it: see shares.
 	Memory int
 	// Timeout is how long a body may take to arrive: 60 s.
 	Timeout time.Duration
@@ -66,7 +68,7 @@ type Options struct {
 	// Grace is how long a body may take in any case: 5 s.
 	Grace time.Duration
 	// Parsers bounds how many requests are unpacked or parsed at once: twice
-	// the number of processors.
+	// the number of processors. Those of one tenant are three quarters at most.
 	Parsers int
 	// Allow names the methods that the path takes, whoever answers the others:
 	// "POST".
@@ -117,6 +119,7 @@ type Handler struct {
 	gunzips pool[gzip.Reader]
 	workers [3]pool[worker] // by workClass
 	bodies  *budget         // bytes of body buffers
+	shares  shares          // of bodies, work and turns
 	work    *budget         // bytes of workers
 	turns   *budget         // one for each request that is unpacked or parsed
 	unzstd  *zstd.Decoder   // decodes whole buffers; it has no goroutines
@@ -131,12 +134,17 @@ var _ Door = (*control.Service)(nil)
 // New returns the surface in front of door.
 func New(door Door, opts Options) *Handler {
 	opts.setDefaults()
+	// Growing to the full size holds the old buffer and the new one, as unpacking
+	// holds the packed body and the unpacked one.
+	largest := 2*opts.MaxRequest + 2*minBuffer
+	bodies := max(opts.Memory/8*5, largest)
+	class := workClasses[len(workClasses)-1].memory
+	work := max(opts.Memory/8*3, class)
 	h := &Handler{
 		door: door, opts: opts, ids: newIDSource(), stats: newCounters(),
-		// Growing to the full size holds the old buffer and the new one, as
-		// unpacking holds the packed body and the unpacked one.
-		bodies:      newBudget(max(opts.Memory/8*5, 2*opts.MaxRequest+2*minBuffer)),
-		work:        newBudget(max(opts.Memory/8*3, workClasses[len(workClasses)-1].memory)),
+		bodies:      newBudget(bodies),
+		work:        newBudget(work),
+		shares:      shares{bodies: max(bodies/2, largest), work: max(work-class, class), turns: max(1, opts.Parsers*3/4), all: map[string]*share{}},
 		turns:       newBudget(opts.Parsers),
 		contentType: []string{"application/json"},
 	}
@@ -171,13 +179,13 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, began time.Time)
 // store parses the body and appends its events, and answers.
 func (h *Handler) store(w http.ResponseWriter, r *http.Request, hd *head, in *intake) error {
 	ctx := r.Context()
-	wk, err := h.hire(ctx, len(in.body.bytes()))
+	wk, err := h.hire(ctx, in.share, len(in.body.bytes()))
 	if err != nil {
 		return err
 	}
 	defer h.dismiss(wk)
 	wk.begin(h, hd)
-	if err := h.parse(ctx, wk, in.body.bytes()); err != nil {
+	if err := h.parse(ctx, in.share, wk, in.body.bytes()); err != nil {
 		return err
 	}
 	if err := h.admit(hd.producer, wk.at.index); err != nil {
@@ -189,11 +197,11 @@ func (h *Handler) store(w http.ResponseWriter, r *http.Request, hd *head, in *in
 		}
 		appended, err := h.door.Accept(ctx, hd.producer, wk.pending())
 		if err != nil {
-			return err
+			return partly(err, wk.accepted)
 		}
 		wk.add(appended)
 		h.stats.stored(appended)
-		if more, err = h.parseMore(ctx, wk); err != nil {
+		if more, err = h.parseMore(ctx, in.share, wk); err != nil {
 			return err
 		}
 	}
@@ -202,12 +210,22 @@ func (h *Handler) store(w http.ResponseWriter, r *http.Request, hd *head, in *in
 	return nil
 }
 
-// parse validates the body and fills the worker's batches as far as they go.
-func (h *Handler) parse(ctx context.Context, wk *worker, body []byte) error {
-	if err := h.turns.take(ctx, 1); err != nil {
+// partly returns err with what is true of a request of which some events are stored:
+// refusals say that nothing is.
+func partly(err error, stored int) error {
+	var e *sluice.Error
+	if stored == 0 || !errors.As(err, &e) {
 		return err
 	}
-	defer h.turns.give(1)
+	return e.WithHint("%d of the request's events were stored before that; send all of it again when it can go on: events with ids, or with an Idempotency-Key, are not stored twice", stored)
+}
+
+// parse validates the body and fills the worker's batches as far as they go.
+func (h *Handler) parse(ctx context.Context, of *share, wk *worker, body []byte) error {
+	if err := h.turns.takeOf(ctx, of.turns, 1); err != nil {
+		return err
+	}
+	defer h.turns.giveOf(of.turns, 1)
 	if wk.parse(body); wk.empty() {
 		return emptyBody()
 	}
@@ -219,15 +237,16 @@ func (h *Handler) parse(ctx context.Context, wk *worker, body []byte) error {
 }
 
 // parseMore fills the batches again with what did not fit in before; false when
-// there is nothing left.
-func (h *Handler) parseMore(ctx context.Context, wk *worker) (bool, error) {
+// there is nothing left. However busy the server is, it waits: a part of the request
+// is stored, and of who sends it again events without ids would be stored twice.
+func (h *Handler) parseMore(ctx context.Context, of *share, wk *worker) (bool, error) {
 	if !wk.full {
 		return false, nil
 	}
-	if err := h.turns.take(ctx, 1); err != nil {
+	if err := h.turns.waitOf(ctx, of.turns, 1); err != nil {
 		return false, err
 	}
-	defer h.turns.give(1)
+	defer h.turns.giveOf(of.turns, 1)
 	wk.refill()
 	return len(wk.pending()) > 0, nil
 }

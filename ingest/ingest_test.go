@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -333,6 +334,38 @@ func TestPiecesOfALargeRequest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A request of which a part is stored goes on however busy the server is, and one
+// that cannot says what was stored.
+func TestPiecesGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 6000
+		body := strings.Repeat(`{"action":"a","org":"o"}`+"\n", n)
+		d := newDoor(t)
+		h := New(d, Options{Parsers: 1})
+		d.before = func(ctx context.Context) error {
+			if d.calls.Load() == 1 {
+				time.AfterFunc(5*maxWait, func() { h.turns.give(1) })
+				return h.turns.take(ctx, 1)
+			}
+			return nil
+		}
+		if r := post(t, h, body); r.Accepted != n {
+			t.Errorf("while others are parsed for long: got %d %.200s, want %d accepted", r.status, r.text, n)
+		}
+		before, calls := d.count(), d.calls.Load()
+		d.before = func(context.Context) error {
+			if d.calls.Load() > calls+1 {
+				return sluice.Errorf(sluice.NoSpace, "full").WithHint("nothing was stored")
+			}
+			return nil
+		}
+		r := post(t, h, body)
+		if want := fmt.Sprintf("%d of the request's events were stored", d.count()-before); r.status != http.StatusInsufficientStorage || !strings.HasPrefix(r.Error.Hint, want) {
+			t.Errorf("on a disk that is full behind the first piece: got %d %.200s, want 507 and %q", r.status, r.text, want)
+		}
+	})
 }
 
 func btoi(b bool) int {

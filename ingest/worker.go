@@ -35,6 +35,7 @@ type worker struct {
 	ids     idMaker
 	source  string
 	class   int
+	share   *share
 	limit   int // bytes of events and entries that the batches may hold
 
 	body  []byte
@@ -55,17 +56,18 @@ type lastSeq struct {
 	seq       uint64
 }
 
-// hire gets a worker for a body of n bytes, and its share of the budget.
-func (h *Handler) hire(ctx context.Context, n int) (*worker, error) {
+// hire gets a worker for a body of n bytes, and its part of the budget and of a
+// tenant's share.
+func (h *Handler) hire(ctx context.Context, of *share, n int) (*worker, error) {
 	class := 0
 	for n > workClasses[class].body {
 		class++
 	}
-	if err := h.work.take(ctx, workClasses[class].memory); err != nil {
+	if err := h.work.takeOf(ctx, of.work, workClasses[class].memory); err != nil {
 		return nil, err
 	}
 	wk := h.workers[class].get()
-	if wk.byName == nil {
+	if wk.share = of; wk.byName == nil {
 		wk.byName = make(map[string]*eventlog.Batch, len(wk.batches))
 		wk.scanner.NewID = wk.ids.append
 		wk.class, wk.limit = class, workClasses[class].memory
@@ -81,8 +83,10 @@ func (h *Handler) dismiss(wk *worker) {
 	if cap(wk.out) > maxKeptEvent {
 		wk.out = nil
 	}
+	of := wk.share
+	wk.share = nil
 	h.workers[wk.class].put(wk)
-	h.work.give(workClasses[wk.class].memory)
+	h.work.giveOf(of.work, workClasses[wk.class].memory)
 }
 
 // maxKeptEvent is how large a worker's buffer for one event may be for keeps.

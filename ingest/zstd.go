@@ -33,16 +33,16 @@ func newUnzstd(opts Options) *zstd.Decoder {
 }
 
 // unpackZstd decodes packed into b, which is empty.
-func (h *Handler) unpackZstd(ctx context.Context, packed []byte, b *buffer) error {
-	if err := h.turns.take(ctx, 1); err != nil {
+func (h *Handler) unpackZstd(ctx context.Context, of *share, packed []byte, b *buffer) error {
+	if err := h.turns.takeOf(ctx, of.turns, 1); err != nil {
 		return err
 	}
-	defer h.turns.give(1)
+	defer h.turns.giveOf(of.turns, 1)
 	possible := (len(packed)/minZstdBlock + 1) * maxZstdBlock
 	limit := min(h.opts.MaxRequest+1, possible)
 	for size := zstdSize(packed, limit); ; size *= 2 {
 		size = sizeOf(size, limit)
-		if err := h.reacquire(ctx, b, size); err != nil {
+		if err := h.reacquire(ctx, of, b, size); err != nil {
 			return err
 		}
 		out, err := h.unzstd.DecodeAll(packed, b.b)
@@ -81,9 +81,9 @@ func zstdSize(packed []byte, limit int) int {
 }
 
 // reacquire replaces b by an empty buffer of size bytes.
-func (h *Handler) reacquire(ctx context.Context, b *buffer, size int) (err error) {
+func (h *Handler) reacquire(ctx context.Context, of *share, b *buffer, size int) (err error) {
 	h.release(b)
-	*b, err = h.acquire(ctx, size)
+	*b, err = h.acquire(ctx, of, size)
 	return err
 }
 
