@@ -90,8 +90,9 @@ type Config struct {
 	// StreamLimit bounds the streams of a namespace, and the namespaces that a filter
 	// names; 100 by default.
 	StreamLimit int
-	// MaxLearned bounds the namespaces learned from events below one top-level
-	// namespace; 100,000 by default. Further ones are counted, not stored.
+	// MaxLearned bounds the namespaces below one top-level namespace, learned from
+	// events or declared; 100,000 by default. Of events further ones are counted, not
+	// stored.
 	MaxLearned int
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/sluicelog/sluice"
@@ -53,154 +52,6 @@ type Namespace struct {
 	Kind string `json:"kind"`
 }
 
-// known is a namespace.
-type known struct {
-	id       int64
-	path     string
-	kind     string // declared, or ""
-	children bool
-}
-
-// knownEntry is a namespace in memory, of which there are many: its path is the
-// folded one unless another spelling is kept.
-type knownEntry struct {
-	id       int64
-	kind     kindCode
-	children bool
-	spelled  bool // see namespaces.spelled
-}
-
-// kindCode is a declared kind, zero for none.
-type kindCode uint8
-
-const (
-	codeGroup kindCode = iota + 1
-	codeProject
-)
-
-func codeOf(kind string) kindCode {
-	switch kind {
-	case Group:
-		return codeGroup
-	case Project:
-		return codeProject
-	}
-	return 0
-}
-
-func (c kindCode) kind() string { return [...]string{"", Group, Project}[c] }
-
-// view shows the namespace. Its kind is the declared one, or else project for a
-// leaf of two or more segments, which is what most such leaves are.
-func (k known) view() Namespace {
-	n := Namespace{ID: k.id, Path: k.path, Kind: k.kind}
-	switch {
-	case n.Kind != "":
-	case !k.children && strings.Contains(k.path, "/"):
-		n.Kind = Project
-	default:
-		n.Kind = Group
-	}
-	return n
-}
-
-// namespaces holds every namespace that is stored.
-type namespaces struct {
-	creating sync.Mutex // held while namespaces are stored
-
-	mu       sync.RWMutex
-	byPath   map[string]knownEntry // by folded path
-	spelled  map[string]string     // by folded path, where it is spelled otherwise
-	count    map[string]int        // below each folded top-level namespace
-	overflow uint64                // met and not stored, for there are too many
-}
-
-func (n *namespaces) init() {
-	n.byPath, n.spelled, n.count = map[string]knownEntry{}, map[string]string{}, map[string]int{}
-}
-
-func (n *namespaces) get(folded string) (known, bool) {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return n.find(folded)
-}
-
-// find is get for who holds mu.
-func (n *namespaces) find(folded string) (known, bool) {
-	e, ok := n.byPath[folded]
-	if !ok {
-		return known{}, false
-	}
-	return n.known(folded, e), true
-}
-
-func (n *namespaces) known(folded string, e knownEntry) known {
-	k := known{id: e.id, path: folded, kind: e.kind.kind(), children: e.children}
-	if e.spelled {
-		k.path = n.spelled[folded]
-	}
-	return k
-}
-
-func (n *namespaces) put(r *namespaceRecord) {
-	folded := strings.Clone(sluice.FoldNamespace(r.Path))
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	e, there := n.byPath[folded]
-	e.id, e.kind, e.spelled = r.ID, codeOf(r.Kind), r.Path != folded
-	if e.spelled {
-		n.spelled[folded] = strings.Clone(r.Path) // not a part of a block's directory
-	}
-	n.byPath[folded] = e
-	if there {
-		return
-	}
-	n.count[sluice.TopLevel(folded)]++
-	if up := parent(folded); up != "" {
-		if e, ok := n.byPath[up]; ok && !e.children {
-			e.children = true
-			n.byPath[up] = e
-		}
-	}
-}
-
-func (n *namespaces) below(top string) int {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return n.count[top]
-}
-
-// parent returns the path above, "" for a top-level namespace.
-func parent(path string) string {
-	return path[:max(0, strings.LastIndexByte(path, '/'))]
-}
-
-func (s *Service) loadNamespaces(ctx context.Context) error {
-	var stored []namespaceRecord
-	for r, err := range s.store.List(ctx, namespaceRecords) {
-		if err != nil {
-			return err
-		}
-		var rec namespaceRecord
-		if err := json.Unmarshal(r.Value, &rec); err != nil {
-			return fmt.Errorf("read record %q: %w", r.Key, err)
-		}
-		if rec.pending() {
-			s.outboxes.wake(r.Key)
-		}
-		rec.outbox = outbox{}
-		stored = append(stored, rec)
-	}
-	// Parents come first, as they do when namespaces are created.
-	slices.SortFunc(stored, func(a, b namespaceRecord) int {
-		return strings.Count(a.Path, "/") - strings.Count(b.Path, "/")
-	})
-	for i := range stored {
-		s.namespaces.put(&stored[i])
-	}
-	return nil
-}
-
 // Namespaces lists what p may see, by path; only what lies within the path
 // within, unless it is "".
 func (s *Service) Namespaces(ctx context.Context, p Principal, within string) ([]Namespace, error) {
@@ -214,9 +65,14 @@ func (s *Service) Namespaces(ctx context.Context, p Principal, within string) ([
 	}
 	var rows []row
 	s.namespaces.mu.RLock()
-	for folded, e := range s.namespaces.byPath {
-		if sluice.Within(folded, within) && may(p, actionReadNamespaces, folded) {
-			rows = append(rows, row{folded, s.namespaces.known(folded, e).view()})
+	for top, paths := range s.namespaces.within { // what others have costs nothing
+		if within != "" && top != sluice.TopLevel(within) || !may(p, actionReadNamespaces, top) {
+			continue
+		}
+		for _, folded := range paths {
+			if k, ok := s.namespaces.find(folded); ok && sluice.Within(folded, within) {
+				rows = append(rows, row{folded, k.view()})
+			}
 		}
 	}
 	s.namespaces.mu.RUnlock()
@@ -258,6 +114,9 @@ func (s *Service) DeclareNamespace(ctx context.Context, p Principal, path, kind 
 	s.namespaces.creating.Lock()
 	defer s.namespaces.creating.Unlock()
 	if err := s.declarable(folded, kind); err != nil {
+		return Namespace{}, err
+	}
+	if err := s.namespaces.room(folded, s.cfg.MaxLearned); err != nil {
 		return Namespace{}, err
 	}
 	if err := s.learn(ctx, withParents(nil, parent(path))); err != nil {
@@ -436,7 +295,7 @@ func (s *Service) Organizations(_ context.Context, p Principal, name string) ([]
 	}
 	s.namespaces.mu.RLock()
 	defer s.namespaces.mu.RUnlock()
-	for top := range s.namespaces.count {
+	for top := range s.namespaces.within {
 		if !may(p, actionReadNamespaces, top) {
 			continue
 		}
@@ -470,7 +329,7 @@ func (s *Service) TopLevels(_ context.Context, p Principal, text string, limit i
 	var found []string
 	s.namespaces.mu.RLock()
 	defer s.namespaces.mu.RUnlock()
-	for top := range s.namespaces.count {
+	for top := range s.namespaces.within {
 		if strings.Contains(top, text) && may(p, actionReadNamespaces, top) {
 			found = append(found, top)
 		}

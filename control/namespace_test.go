@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,6 +108,18 @@ func TestLearningIsBounded(t *testing.T) {
 		if got := w.Service.UnstoredNamespaces(); got != 20 {
 			t.Errorf("got %d not stored, want 20", got)
 		}
+		declare := func(path string) error {
+			_, err := w.Service.DeclareNamespace(t.Context(), w.Admin, path, control.Group)
+			return err
+		}
+		wantError(t, "declare one that is too many", declare("acme/more"), sluice.Conflict)
+		wantError(t, "declare some that are too many", declare("umbra/"+strings.Repeat("x/", 9)+"x"), sluice.Conflict)
+		for _, path := range []string{"acme/p0", "umbra/" + strings.Repeat("x/", 8) + "x"} {
+			if err := declare(path); err != nil {
+				t.Errorf("declare %s: %v", path, err)
+			}
+		}
+		wantError(t, "declare behind the last one", declare("umbra/last"), sluice.Conflict)
 	})
 }
 
