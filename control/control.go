@@ -94,6 +94,9 @@ type Config struct {
 	// events or declared; 100,000 by default. Of events further ones are counted, not
 	// stored.
 	MaxLearned int
+	// TokenLimit bounds the tokens of producers of a top-level namespace; 10,000 by
+	// default. The instance, whose tokens administrators make, has no limit.
+	TokenLimit int
 }
 
 // Service carries out the use cases. All methods may be called at once, after
@@ -149,6 +152,9 @@ func New(cfg Config) *Service {
 	}
 	if cfg.MaxLearned == 0 {
 		cfg.MaxLearned = 100_000
+	}
+	if cfg.TokenLimit == 0 {
+		cfg.TokenLimit = 10_000
 	}
 	if cfg.Env.Dialer == nil {
 		cfg.Env.Dialer = destination.NewDialer(destination.DialerConfig{})

@@ -1,19 +1,14 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -65,118 +60,6 @@ type tokenRecord struct {
 func (r *tokenRecord) gone() bool { return !r.Revoked.IsZero() }
 
 func tokenKey(id string) string { return tokenRecords + id }
-
-// token is a live token. It never changes, but for the time of its last use.
-type token struct {
-	record    tokenRecord
-	principal Principal // not of a personal token
-	producer  *Producer // nil of a personal token
-	scopes    scopes    // of a personal token
-	used      lastTime
-}
-
-// tokens holds the live tokens.
-type tokens struct {
-	mu     sync.RWMutex
-	byHash map[digest]*token
-	byID   map[string]*token
-
-	// revoking is held while a token is revoked, so that two administrators
-	// cannot revoke each other.
-	revoking sync.Mutex
-}
-
-func (t *tokens) init() {
-	t.byHash, t.byID = map[digest]*token{}, map[string]*token{}
-}
-
-func (t *tokens) add(tok *token, d digest) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.byHash[d], t.byID[tok.record.ID] = tok, tok
-}
-
-func (t *tokens) remove(id string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if tok := t.byID[id]; tok != nil {
-		delete(t.byID, id)
-		if d, err := parseDigest(tok.record.Hash); err == nil {
-			delete(t.byHash, d)
-		}
-	}
-}
-
-func (t *tokens) get(id string) *token {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.byID[id]
-}
-
-func (t *tokens) list() []*token {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	out := make([]*token, 0, len(t.byID))
-	for _, tok := range t.byID {
-		out = append(out, tok)
-	}
-	slices.SortFunc(out, func(a, b *token) int { return int(a.record.Number - b.record.Number) })
-	return out
-}
-
-func parseDigest(s string) (d digest, err error) {
-	b, err := hex.DecodeString(s)
-	if err != nil || len(b) != len(d) {
-		return d, errors.New("not a digest")
-	}
-	copy(d[:], b)
-	return d, nil
-}
-
-func (s *Service) loadTokens(ctx context.Context) error {
-	for r, err := range s.store.List(ctx, tokenRecords) {
-		if err != nil {
-			return err
-		}
-		var rec tokenRecord
-		if err := json.Unmarshal(r.Value, &rec); err != nil {
-			return fmt.Errorf("read record %q: %w", r.Key, err)
-		}
-		if rec.pending() || rec.gone() {
-			s.outboxes.wake(r.Key)
-		}
-		if rec.gone() {
-			continue
-		}
-		if err := s.admitToken(rec); err != nil {
-			return fmt.Errorf("read record %q: %w", r.Key, err)
-		}
-	}
-	return nil
-}
-
-// admitToken makes a stored token valid.
-func (s *Service) admitToken(rec tokenRecord) error {
-	d, err := parseDigest(rec.Hash)
-	if err != nil {
-		return err
-	}
-	rec.outbox = outbox{}
-	tok := &token{
-		record:    rec,
-		principal: Principal{ID: rec.ID, Kind: rec.Kind, Namespace: sluice.FoldNamespace(rec.Namespace), Name: rec.Name, number: -rec.Number},
-	}
-	if rec.Kind == KindPersonal {
-		if tok.scopes, err = scopesOf(rec.Scopes); err != nil {
-			return err
-		}
-	} else {
-		tok.producer = &Producer{Source: rec.ID, Namespace: rec.Namespace, limit: newBucket(cmp.Or(rec.Rate, s.cfg.RateLimit), s.now())}
-	}
-	tok.used.set(rec.Used)
-	s.tokens.add(tok, d)
-	return nil
-}
 
 // Authenticate returns whose token this is, or an error with code Unauthorized.
 func (s *Service) Authenticate(ctx context.Context, text string) (Principal, error) {
@@ -270,12 +153,28 @@ func (s *Service) CreateToken(ctx context.Context, p Principal, spec TokenSpec) 
 	if err := spec.check(); err != nil {
 		return Token{}, err
 	}
+	if err := s.roomForToken(sluice.FoldNamespace(spec.Namespace)); err != nil {
+		return Token{}, err
+	}
 	ns, err := s.ensureTopLevel(ctx, p, spec.Namespace)
 	if err != nil {
 		return Token{}, err
 	}
 	spec.Namespace = ns
 	return s.makeToken(ctx, p, spec, false)
+}
+
+// roomForToken refuses a further token of a top-level namespace that has too many:
+// each is in memory, and its owners, who make them, do not own that.
+func (s *Service) roomForToken(namespace string) error {
+	if namespace == sluice.Instance {
+		return nil
+	}
+	if s.tokens.count(func(t *token) bool { return t.producer != nil && t.principal.Namespace == namespace }) < s.cfg.TokenLimit {
+		return nil
+	}
+	return sluice.Errorf(sluice.Conflict, "the namespace has %d tokens of producers, which is the limit", s.cfg.TokenLimit).
+		WithHint("revoke those that are not used any more, or use one for several producers")
 }
 
 func (spec *TokenSpec) check() error {
@@ -404,13 +303,8 @@ func newTokenText() string {
 	return tokenPrefix + base64.RawURLEncoding.EncodeToString(b)
 }
 
-func (s *Service) admins() (n int) {
-	for _, t := range s.tokens.list() {
-		if t.record.Kind == KindAdmin {
-			n++
-		}
-	}
-	return n
+func (s *Service) admins() int {
+	return s.tokens.count(func(t *token) bool { return t.record.Kind == KindAdmin })
 }
 
 func (s *Service) revoke(ctx context.Context, p Principal, id string) error {
@@ -464,11 +358,8 @@ func (s *Service) EnsureAdmin(ctx context.Context, preset secret.Text) (made str
 	}
 	want := digestOf(preset.Reveal()).String()
 	present := false
-	for _, t := range s.tokens.list() {
-		switch {
-		case t.record.Hash == want && t.record.Kind == KindAdmin:
-			present = true
-		case t.record.Hash == want:
+	for _, t := range s.tokens.list(func(t *token) bool { return t.record.Hash == want }) {
+		if present = true; t.record.Kind != KindAdmin {
 			return "", sluice.Errorf(sluice.Invalid, "the administrator's token is the text of a producer's token").WithHint("choose another one")
 		}
 	}
@@ -477,11 +368,9 @@ func (s *Service) EnsureAdmin(ctx context.Context, preset secret.Text) (made str
 			return "", err
 		}
 	}
-	for _, t := range s.tokens.list() {
-		if t.record.Preset && t.record.Hash != want {
-			if err := s.revoke(ctx, sluiceItself(), t.record.ID); err != nil {
-				return "", err
-			}
+	for _, t := range s.tokens.list(func(t *token) bool { return t.record.Preset && t.record.Hash != want }) {
+		if err := s.revoke(ctx, sluiceItself(), t.record.ID); err != nil {
+			return "", err
 		}
 	}
 	return "", nil

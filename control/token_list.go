@@ -15,10 +15,8 @@ func (s *Service) Tokens(ctx context.Context, p Principal) ([]Token, error) {
 		}
 	}
 	out := []Token{}
-	for _, t := range s.tokens.list() {
-		if t.isOf(p, actionReadTokens, actionReadSelf) {
-			out = append(out, s.viewToken(t))
-		}
+	for _, t := range s.tokens.list(func(t *token) bool { return t.isOf(p, actionReadTokens, actionReadSelf) }) {
+		out = append(out, s.viewToken(t))
 	}
 	return out, nil
 }

@@ -59,13 +59,7 @@ func (s *Service) createPersonal(ctx context.Context, p Principal, spec TokenSpe
 	if err := spec.checkHeir(p); err != nil {
 		return Token{}, err
 	}
-	owned := 0
-	for _, t := range s.tokens.list() {
-		if t.record.Owner == u.record.ID {
-			owned++
-		}
-	}
-	if owned >= maxPersonal {
+	if s.tokens.count(func(t *token) bool { return t.record.Owner == u.record.ID }) >= maxPersonal {
 		return Token{}, sluice.Errorf(sluice.Conflict, "the user has %d tokens already", maxPersonal).WithHint("revoke those that are not used any more")
 	}
 	spec.User = u.record.ID

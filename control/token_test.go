@@ -113,6 +113,32 @@ func TestEnsureAdmin(t *testing.T) {
 	})
 }
 
+// A tenant has no more tokens than the limit, whoever of it makes them, and no other
+// tenant notices.
+func TestTokensAreBounded(t *testing.T) {
+	simulate(t, func(c *control.Config) { c.TokenLimit = 2 }, func(t *testing.T, w *controltest.World) {
+		made := func(namespace string) (control.Token, error) {
+			return w.Service.CreateToken(t.Context(), w.Admin, control.TokenSpec{Namespace: namespace})
+		}
+		var tokens []control.Token
+		for _, namespace := range []string{"acme", "ACME", "umbra", "", "", ""} {
+			made, err := made(namespace)
+			if err != nil {
+				t.Fatalf("a token of %q: %v", namespace, err)
+			}
+			tokens = append(tokens, made)
+		}
+		_, err := made("Acme")
+		wantError(t, "a third token", err, sluice.Conflict)
+		if err := w.Service.RevokeToken(t.Context(), w.Admin, tokens[1].ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := made("acme"); err != nil {
+			t.Errorf("in the place of a revoked one: %v", err)
+		}
+	})
+}
+
 // The server's limit holds for tokens without one of their own, also for those
 // that were made before it was set.
 func TestRateLimitOfTheServer(t *testing.T) {
