@@ -179,7 +179,7 @@ func New(cfg Config) *Service {
 	s.streams.init()
 	s.outboxes.init()
 	s.keys.init()
-	s.notices.init()
+	s.notices.init(s)
 	return s
 }
 

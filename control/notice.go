@@ -70,10 +70,11 @@ type notices struct {
 	// what was sent is not sent again because of that.
 	outcomes map[sluice.StreamID]map[string]noticeTry
 	signal   chan struct{}
+	tests    *noticeLimits // of those that people ask for
 }
 
-func (n *notices) init() {
-	n.byScope, n.signal = map[string][]Address{}, make(chan struct{}, 1)
+func (n *notices) init(s *Service) {
+	n.byScope, n.signal, n.tests = map[string][]Address{}, make(chan struct{}, 1), newNoticeLimits(s)
 	n.streams, n.sending, n.outcomes = map[sluice.StreamID]bool{}, map[sluice.StreamID]bool{}, map[sluice.StreamID]map[string]noticeTry{}
 }
 
@@ -314,7 +315,8 @@ type NoticeTest struct {
 	Message string `json:"message"`
 }
 
-// TestNotices sends a test notice to each address of a namespace, once.
+// TestNotices sends a test notice to each address of a namespace, once. They are
+// bounded as other notices are: an owner chooses the addresses, of whomever.
 func (s *Service) TestNotices(ctx context.Context, p Principal, namespace string) ([]NoticeTest, error) {
 	scope, err := noticeScope(p, namespace)
 	if err != nil {
@@ -327,6 +329,11 @@ func (s *Service) TestNotices(ctx context.Context, p Principal, namespace string
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	addresses := s.notices.get(scope)
+	if wait := s.notices.tests.take(scope, len(addresses)); wait > 0 {
+		e := sluice.Errorf(sluice.RateLimited, "too many test notices were sent")
+		e.Wait = wait
+		return nil, e.WithHint("there may be %d at once and %d an hour, one for each address", noticeBurst, noticesAnHour)
+	}
 	out := make([]NoticeTest, len(addresses))
 	now := s.now().UTC()
 	n := notice.Notice{ID: newEventID(now), Type: "stream.test", Time: now, Stream: notice.Stream{Name: "test", Namespace: namespace, Kind: "none"},

@@ -75,7 +75,7 @@ func (s *Service) addNotice(list []pendingNotice, r *streamRecord, n notice.Noti
 // runNotices sends what is to be sent until ctx ends.
 func (s *Service) runNotices(ctx context.Context) {
 	slots := make(chan struct{}, maxSending)
-	limits := &noticeLimits{s: s, left: map[string]allowance{}}
+	limits := newNoticeLimits(s)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for {
@@ -151,7 +151,7 @@ func (s *Service) sendNotices(ctx context.Context, id sluice.StreamID, limits *n
 			case try.To == "": // done
 			case i < 0: // it was taken out of the settings
 				done[p.Notice.ID+try.To] = noticeTry{}
-			case try.due(s.now()) && limits.take(r.scope()):
+			case try.due(s.now()) && limits.take(r.scope(), 1) == 0:
 				done[p.Notice.ID+try.To] = s.tryNotice(ctx, st, addresses[i], p.Notice, try)
 			}
 		}
@@ -258,9 +258,13 @@ type allowance struct {
 	at     time.Time
 }
 
-// take uses one notice of the namespace's allowance, and reports whether there
-// was one.
-func (l *noticeLimits) take(scope string) bool {
+func newNoticeLimits(s *Service) *noticeLimits {
+	return &noticeLimits{s: s, left: map[string]allowance{}}
+}
+
+// take uses so many notices of the namespace's allowance, if they are there; else it
+// returns how long it takes until they are.
+func (l *noticeLimits) take(scope string, notices int) (wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.s.now()
@@ -270,10 +274,12 @@ func (l *noticeLimits) take(scope string) bool {
 	}
 	a.tokens = min(noticeBurst, a.tokens+max(0, now.Sub(a.at).Hours())*noticesAnHour) // a clock that was set back takes nothing
 	a.at = now
-	enough := a.tokens >= 1
-	if enough {
-		a.tokens--
+	missing := float64(notices) - a.tokens
+	if missing <= 0 {
+		a.tokens -= float64(notices)
+	} else {
+		wait = max(1, time.Duration(missing/noticesAnHour*float64(time.Hour)))
 	}
 	l.left[scope] = a
-	return enough
+	return wait
 }

@@ -2,11 +2,13 @@ package control_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/control/controltest"
 	"github.com/sluicelog/sluice/notice"
@@ -81,4 +83,45 @@ func TestNoticesWhileNothingCanBeStored(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An owner can name anybody's address: tests are bounded, and take nothing from what
+// streams tell.
+func TestTestsOfNoticesAreBounded(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, w *controltest.World) {
+		create(t, w)
+		var list []control.Address
+		for i := range 10 {
+			list = append(list, control.Address{Kind: notice.Email, Address: fmt.Sprintf("p%d@elsewhere.example", i)})
+		}
+		if _, err := w.Service.SetNotices(t.Context(), w.Admin, "acme", list); err != nil {
+			t.Fatal(err)
+		}
+		test := func() error {
+			_, err := w.Service.TestNotices(t.Context(), w.Admin, "ACME")
+			return err
+		}
+		for range 3 {
+			if err := test(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := test()
+		wantError(t, "a fourth test of ten addresses", err, sluice.RateLimited)
+		if got := w.Sender.Tries(); got != 30 {
+			t.Errorf("got %d notices, want 30", got)
+		}
+		w.Kind.Refuse(errDenied)
+		w.Post("acme", "user.add", 1)
+		time.Sleep(time.Minute)
+		if got := w.Sender.Tries(); got != 40 {
+			t.Errorf("a stream is held: got %d notices, want ten more", got)
+		}
+		if e, ok := errors.AsType[*sluice.Error](err); ok {
+			time.Sleep(e.Wait)
+		}
+		if err := test(); err != nil {
+			t.Errorf("as late as the refusal said: %v", err)
+		}
+	})
 }

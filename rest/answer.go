@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/sluicelog/sluice"
 )
@@ -56,8 +57,12 @@ func writeProblem(w http.ResponseWriter, status int, e *sluice.Error) {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
 	case http.StatusTooManyRequests:
-		if w.Header().Get("Retry-After") == "" { // something that takes long is under way
-			w.Header().Set("Retry-After", "10")
+		if w.Header().Get("Retry-After") == "" {
+			wait := 10 * time.Second // something that takes long is under way
+			if e.Wait > 0 {
+				wait = e.Wait
+			}
+			w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 		}
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
