@@ -23,7 +23,8 @@ type (
 )
 
 // Quarantine lists the oldest quarantined events of a stream, at most limit and
-// never more than 1,000; 0 is 100.
+// never more than 1,000; 0 is 100. They are fewer when they are large: see
+// [deliver.Deliverer.Quarantine].
 func (s *Service) Quarantine(ctx context.Context, p Principal, id sluice.StreamID, limit int) ([]deliver.Quarantined, error) {
 	if _, err := s.find(p, actionReadStreams, id); err != nil {
 		return nil, err

@@ -131,20 +131,25 @@ func (d *Deliverer) copyOf(ctx context.Context, l *lane, s suspect) (*Quarantine
 	}, nil
 }
 
+// maxListed is how many bytes of events a list of a quarantine has before it ends:
+// each quarantine may hold much more, and many may look at once.
+const maxListed = 8 << 20
+
 // Quarantine lists the events in a stream's quarantine, oldest first, at most
-// limit of them.
+// limit of them; fewer when they are large.
 func (d *Deliverer) Quarantine(ctx context.Context, id sluice.StreamID, limit int) ([]Quarantined, error) {
 	s, err := d.stream(id)
 	if err != nil {
 		return nil, err
 	}
 	var out []Quarantined
+	size := 0
 	for _, l := range s.lanes {
 		l.mu.Lock()
 		seqs := slices.Clone(l.rec.Quarantined)
 		l.mu.Unlock()
 		for _, seq := range seqs {
-			if len(out) == limit {
+			if len(out) == limit || size >= maxListed {
 				return out, nil
 			}
 			q, _, err := d.quarantined(ctx, l, seq)
@@ -158,6 +163,7 @@ func (d *Deliverer) Quarantine(ctx context.Context, id sluice.StreamID, limit in
 				return nil, err
 			}
 			out = append(out, *q)
+			size += len(q.Payload)
 		}
 	}
 	return out, nil

@@ -13,23 +13,23 @@ import (
 
 const (
 	quarantineRows = 50      // on a page
-	quarantineMost = 1000    // that can be looked at: the oldest
+	quarantineMost = 1000    // that can be looked at, fewer when they are large: the oldest
 	quarantineJSON = 2 << 10 // bytes of an event
 )
 
 // quarantineData is the data of the page of a stream's quarantine.
 type quarantineData struct {
-	Place    *place
-	Head     streamHead
-	Rows     []quarantineRow
-	Total    uint64
-	First    int // number of the first row
-	Last     int
-	Newer    string   // address of the next rows
-	Older    string   // address of the rows before
-	Overfull bool     // there are more than can be looked at
-	UpTo     []string // of those that are all: the last event of each class
-	Problem  *formProblem
+	Place   *place
+	Head    streamHead
+	Rows    []quarantineRow
+	Total   uint64
+	First   int // number of the first row
+	Last    int
+	Newer   string   // address of the next rows
+	Older   string   // address of the rows before
+	Most    int      // that can be looked at, 0 when that is all there are
+	UpTo    []string // of those that are all: the last event of each class
+	Problem *formProblem
 }
 
 // quarantineRow is an event that waits in quarantine.
@@ -61,7 +61,10 @@ func (s *Site) quarantineWith(ctx context.Context, v *visit, p *place, head stre
 	if err != nil {
 		return answer{}, err
 	}
-	data := &quarantineData{Place: p, Head: head, Total: head.Stream.Ledger.Quarantined, Overfull: len(list) == quarantineMost}
+	data := &quarantineData{Place: p, Head: head, Total: head.Stream.Ledger.Quarantined}
+	if len(list) == quarantineMost || uint64(len(list)) < data.Total {
+		data.Most = len(list)
+	}
 	for _, l := range head.Stream.Lanes {
 		if l.Ledger.Quarantined > 0 {
 			data.UpTo = append(data.UpTo, l.Partition+"-"+strconv.FormatUint(l.Cursor, 10))
