@@ -43,6 +43,7 @@ const (
 	maxErrors     = 5 // shown of one query
 	maxTime       = 30 * time.Second
 	maxRunning    = 4 // requests whose queries are run at once; others wait
+	maxRunningOf  = 2 // of one user or token, and of all who send none
 )
 
 //go:embed schema.graphql
@@ -72,7 +73,7 @@ type API struct {
 	guard     *http.CrossOriginProtection // of requests with a cookie
 	requests  *quota.Requests
 	catalogue []definition
-	running   chan struct{} // holds a value for each request whose queries are run
+	running   *quota.Places // one for each request whose queries are run
 	chosen    sync.Map      // by folded namespace: a channel that holds a value while somebody chooses a place
 }
 
@@ -80,7 +81,7 @@ type API struct {
 // which are both part of the program.
 func New(cfg Config) *API {
 	a := &API{service: cfg.Service, logger: cfg.Logger, session: cfg.Session, guard: cfg.Guard, requests: cfg.Requests, catalogue: readCatalogue(),
-		running: make(chan struct{}, maxRunning)}
+		running: quota.NewPlaces(maxRunning, maxRunningOf)}
 	if a.guard == nil {
 		a.guard = http.NewCrossOriginProtection()
 	}
@@ -143,12 +144,11 @@ func (a *API) answer(ctx context.Context, w http.ResponseWriter, r *http.Request
 	if err := a.admitBatch(w.Header(), c.by.Key(), len(queries)); err != nil {
 		return a.refused(ctx, err)
 	}
-	select {
-	case a.running <- struct{}{}:
-		defer func() { <-a.running }()
-	case <-ctx.Done():
+	leave, err := a.running.Enter(ctx, c.by.ID)
+	if err != nil {
 		return a.refused(ctx, sluice.Errorf(sluice.Busy, "too many queries are under way: try again"))
 	}
+	defer leave()
 	ctx = context.WithValue(ctx, callerKey{}, c)
 	answers := make([]*gql.Response, len(queries))
 	for i, q := range queries {

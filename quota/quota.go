@@ -5,6 +5,8 @@
 // later; the next request begins another one. Windows that have ended are
 // forgotten when room is needed for others. Nothing runs in between, and memory is
 // bounded whatever the number of credentials.
+//
+// Places bound what is under way at once, of all and of each who asks.
 package quota
 
 import (

@@ -46,7 +46,7 @@ type Counts struct {
 // Count counts the events that meet q, of one partition only unless that is "". It reads no events: one whose id has the
 // hash of an id that was asked for is counted, too.
 func (s *Service) Count(ctx context.Context, q index.Query, by By, partition string) (Counts, error) {
-	ctx, done, err := s.begin(ctx)
+	ctx, done, err := s.begin(ctx, &q)
 	if err != nil {
 		return Counts{}, s.explain(ctx, err)
 	}

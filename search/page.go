@@ -73,7 +73,7 @@ func (s *Service) Page(ctx context.Context, q index.Query, o PageOptions) (Page,
 	}
 	all, cancel := context.WithTimeoutCause(ctx, s.cfg.Timeout+grace, errSlow)
 	defer cancel()
-	ctx, done, err := s.begin(ctx)
+	ctx, done, err := s.begin(ctx, &q)
 	if err != nil {
 		return Page{}, s.explain(ctx, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -274,8 +275,13 @@ func TestQueriesEnd(t *testing.T) {
 		if _, err := w.Page(ctx, everything(), PageOptions{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("a caller who left: got %v", err)
 		}
-		for range maxQueries {
-			w.slots <- struct{}{}
+		var places []func()
+		for i := range maxQueries {
+			leave, err := w.slots.Enter(t.Context(), fmt.Sprint(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			places = append(places, leave)
 		}
 		if _, err := w.Page(t.Context(), everything(), PageOptions{}); !isCode(err, sluice.Busy) {
 			t.Errorf("too many queries: got %v, want busy", err)
@@ -283,10 +289,36 @@ func TestQueriesEnd(t *testing.T) {
 		if _, err := w.Count(t.Context(), everything(), ByDay, ""); !isCode(err, sluice.Busy) {
 			t.Errorf("too many counts: got %v, want busy", err)
 		}
-		for range maxQueries {
-			<-w.slots
+		for _, leave := range places {
+			leave()
 		}
 		w.want(everything(), PageOptions{})
+	})
+}
+
+// However many slow queries a tenant has, others are answered.
+func TestQueriesOfOthers(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		w.post(numbered("acme", "a", 5)...)
+		w.post(numbered("umbra", "u", 5)...)
+		acme, umbra := index.Query{Scope: index.Below("acme/web")}, index.Query{Scope: index.Below("umbra")}
+		var wg sync.WaitGroup
+		for range 100 * maxQueries {
+			wg.Go(func() {
+				ctx, done, err := w.begin(t.Context(), &acme)
+				if err != nil {
+					return
+				}
+				<-ctx.Done()
+				done()
+			})
+		}
+		synctest.Wait()
+		began := time.Now()
+		if page, err := w.Page(t.Context(), umbra, PageOptions{}); err != nil || len(page.Events) != 5 || time.Since(began) > time.Second {
+			t.Errorf("another tenant: got %d events with error %v after %s, want 5 at once", len(page.Events), err, time.Since(began))
+		}
+		wg.Wait()
 	})
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/eventlog"
 	"github.com/sluicelog/sluice/index"
+	"github.com/sluicelog/sluice/quota"
 )
 
 // Limits of queries.
@@ -36,6 +37,8 @@ const (
 	MaxPageBytes = 8 << 20
 	maxQueries   = 8               // under way at once; others wait
 	grace        = 2 * time.Second // for what is left to do when a query ran out of time
+	// maxTenantQueries are those of one tenant: slow ones leave places to others.
+	maxTenantQueries = 6
 )
 
 // Config says what a Service works with. Log and Engine are required.
@@ -77,7 +80,7 @@ type Service struct {
 	log     *eventlog.Log
 	shelves []*shelf // by name
 	cache   *index.Cache
-	slots   chan struct{} // one for each query under way
+	slots   *quota.Places // one for each query under way, shared by tenants
 	sealing chan struct{} // holds a sign while a chunk is made and stored
 }
 
@@ -104,7 +107,7 @@ func New(cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{cfg: cfg, log: cfg.Log, cache: index.NewCache(cfg.CacheBytes), slots: make(chan struct{}, maxQueries), sealing: make(chan struct{}, 1)}
+	s := &Service{cfg: cfg, log: cfg.Log, cache: index.NewCache(cfg.CacheBytes), slots: quota.NewPlaces(maxQueries, maxTenantQueries), sealing: make(chan struct{}, 1)}
 	for _, name := range cfg.Log.Partitions() {
 		s.shelves = append(s.shelves, newShelf(name))
 	}
@@ -126,16 +129,23 @@ func (s *Service) Run(ctx context.Context) error {
 
 // begin takes part in what queries share. The caller calls done when the query
 // is answered.
-func (s *Service) begin(ctx context.Context) (_ context.Context, done func(), err error) {
+func (s *Service) begin(ctx context.Context, q *index.Query) (_ context.Context, done func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.Timeout, errSlow)
-	select {
-	case s.slots <- struct{}{}:
-		return ctx, func() { <-s.slots; cancel() }, nil
-	case <-ctx.Done():
-		err := context.Cause(ctx)
+	leave, err := s.slots.Enter(ctx, tenantOf(q))
+	if err != nil {
 		cancel()
 		return nil, nil, err
 	}
+	return ctx, func() { leave(); cancel() }, nil
+}
+
+// tenantOf names whose share a query takes: of several top-level namespaces the
+// first one's.
+func tenantOf(q *index.Query) string {
+	if tops := topsOf(q.Scope); len(tops) > 0 {
+		return tops[0]
+	}
+	return sluice.Instance
 }
 
 // errSlow ends a query that took too long.
