@@ -19,6 +19,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -262,6 +263,9 @@ func readForm(w http.ResponseWriter, r *http.Request, most int64) error {
 	if err != nil {
 		// The deadline stays: the server reads what is left before it answers.
 		return sluice.Errorf(sluice.Invalid, "the form cannot be read").WithHint("go back and send it again")
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, r.Body) // of a body that is no form nothing was read
 	}
 	// One that passes while the page is made would look as if the browser had gone.
 	_ = deadline(time.Time{})

@@ -7,9 +7,9 @@ import (
 )
 
 // bodyTime is how long the body of a request may take on every surface but those
-// for events, which have limits of their own. It goes for requests that are
-// refused without being read, too: the server reads what is left of a short body
-// before it answers.
+// for events, which have limits of their own for the bodies that they read. It goes
+// for requests that are refused without being read, too: the server reads what is
+// left of a short body before it answers.
 const bodyTime = 30 * time.Second
 
 // inTime bounds the time of the bodies that h gets.

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sluicelog/sluice/control/controltest"
+	"github.com/sluicelog/sluice/web"
 )
 
 // pipeListener has one connection, which is in memory.
@@ -79,4 +82,51 @@ func TestSlowBodies(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A body that never comes holds no connection for longer than that, whatever it was
+// announced for: each would be one less for producers.
+func TestBodiesThatDoNotCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := controltest.New(t, nil)
+		cfg := defaultConfig()
+		s := &server{cfg: &cfg, lg: w.Logger(), parts: &parts{snapshots: &snapshots{}, control: w.Service}}
+		h, metrics, _ := s.handlers(web.New(web.Config{Service: w.Service}))
+		for _, head := range []string{
+			"POST /api/v1/events", "GET /api/v1/events", "POST /api/v1/streams", "GET /healthz", "GET /-/sign_in", "POST /-/nothing", "POST /api/graphql", "GET /orgs/acme/audit-log",
+			"POST /services/collector", "GET /services/collector/health", "POST /services/collector/health", "GET /services/collector/nothing",
+			"POST //api/v1/events", "GET /services/../services/collector", "OPTIONS *", "PUT /nothing",
+		} {
+			if took := answered(t, s.httpServer(h), head); took > bodyTime {
+				t.Errorf("%s: answered after %s, want %s at most", head, took, bodyTime)
+			}
+		}
+		if took := answered(t, s.httpServer(metrics), "POST /metrics"); took > bodyTime {
+			t.Errorf("metrics: answered after %s, want %s at most", took, bodyTime)
+		}
+		w.Stop()
+	})
+}
+
+// answered sends a request whose body does not come and returns how long the answer
+// takes, an hour when there is none.
+func answered(t *testing.T, srv *http.Server, head string) time.Duration {
+	t.Helper()
+	l := &pipeListener{make(chan net.Conn, 1)}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	ours, theirs := net.Pipe()
+	l.conns <- theirs
+	began := time.Now()
+	_ = ours.SetDeadline(began.Add(time.Hour))
+	go func() { _, _ = fmt.Fprintf(ours, "%s HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n1234", head) }()
+	if resp, err := http.ReadResponse(bufio.NewReader(ours), nil); err == nil {
+		_ = resp.Body.Close()
+	}
+	took := time.Since(began)
+	_ = ours.Close()
+	close(l.conns)
+	_ = srv.Close()
+	<-done
+	return took
 }

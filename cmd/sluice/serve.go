@@ -221,21 +221,29 @@ func (s *server) handlers(site *web.Site) (main, metricsOnly http.Handler, endle
 	others.Handle("/api/graphql", graphql.New(graphql.Config{
 		Service: s.parts.control, Logger: s.lg, Session: site.Session, Guard: site.Guard(), Requests: requests,
 	}))
-	others.Handle("/", api)
-	timely := inTime(others)
-	mux := http.NewServeMux()
-	mux.Handle("/api/v1/events", in)
-	mux.Handle("GET /api/v1/events", timely)
 	collector := in.Collector()
-	mux.Handle("/services/collector", collector)
-	mux.Handle("/services/collector/", collector)
-	mux.Handle("/", timely)
+	others.Handle("/services/collector", collector)
+	others.Handle("/services/collector/", collector)
+	others.Handle("/", api)
 	metrics := http.NewServeMux()
 	metrics.Handle("/metrics", api.Metrics())
 	for _, path := range []string{"/healthz", "/readyz"} {
 		metrics.Handle(path, api)
 	}
-	return mux, inTime(metrics), api.Stop
+	return front(in, inTime(others)), inTime(metrics), api.Stop
+}
+
+// front hands posts of events to the surface that bounds their time itself, and all
+// other requests to others. It is no mux, which would answer some by itself, without
+// a bound on the time of what they send.
+func front(events, others http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v1/events" && r.Method != http.MethodGet && r.Method != http.MethodHead {
+			events.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 // run serves until ctx ends or a part fails, then stops everything in the
@@ -285,14 +293,20 @@ func (s *server) run(ctx context.Context) error {
 	return err
 }
 
+// httpServer returns a server with the limits of all that listen. Requests that are
+// for no path at all come to h, too: net/http would wait for their bodies for ever.
+func (s *server) httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(s.lg.Handler(), slog.LevelDebug), DisableGeneralOptionsHandler: true,
+	}
+}
+
 // serve returns a stage that serves h until its context ends, and then finishes
 // the requests under way, of which stop ends those that would go on for ever.
 func (s *server) serve(l net.Listener, h http.Handler, stop func()) func(context.Context) error {
 	return func(ctx context.Context) error {
-		srv := &http.Server{
-			Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: maxHeaderBytes,
-			ErrorLog: slog.NewLogLogger(s.lg.Handler(), slog.LevelDebug),
-		}
+		srv := s.httpServer(h)
 		srv.RegisterOnShutdown(stop)
 		done := make(chan error, 1)
 		var wg sync.WaitGroup
