@@ -230,7 +230,8 @@ func (s *server) handlers(site *web.Site) (main, metricsOnly http.Handler, endle
 	for _, path := range []string{"/healthz", "/readyz"} {
 		metrics.Handle(path, api)
 	}
-	return front(in, inTime(others)), inTime(metrics), api.Stop
+	answers := &backlog{most: maxBacklog}
+	return front(in, answers.bound(inTime(others))), inTime(metrics), api.Stop
 }
 
 // front hands posts of events to the surface that bounds their time itself, and all
