@@ -153,8 +153,10 @@ func (w Window) Err() error {
 	if !w.Over() {
 		return nil
 	}
-	return sluice.Errorf(sluice.RateLimited, "this credential's %d requests a minute are used up", w.Limit).
+	e := sluice.Errorf(sluice.RateLimited, "this credential's %d requests a minute are used up", w.Limit).
 		WithHint("wait %d s, as the header Retry-After says", w.Wait())
+	e.Wait = time.Duration(w.Wait()) * time.Second
+	return e
 }
 
 // SetHeader tells of the window in the headers that GitLab has for it

@@ -28,6 +28,7 @@ import (
 
 	"github.com/sluicelog/sluice"
 	"github.com/sluicelog/sluice/control"
+	"github.com/sluicelog/sluice/quota"
 )
 
 // Limits of a request.
@@ -47,6 +48,8 @@ type Config struct {
 	Version  string // of the server, which administrators see
 	// TrustedProxies are the addresses whose header X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
+	// Requests bounds those of each session; nil: there is no limit.
+	Requests *quota.Requests
 	// CountWait is how long after its request a page waits until events are counted,
 	// 30 ms by default; what takes longer is there with a later view, see [Site.Run].
 	// Below zero no page waits.
@@ -61,6 +64,7 @@ type Site struct {
 	external Origin
 	proxies  []netip.Prefix
 	guard    *http.CrossOriginProtection
+	requests *quota.Requests
 	assets   *assets
 	pages    pages
 	forms    *once
@@ -77,7 +81,7 @@ type Site struct {
 // part of the program.
 func New(cfg Config) *Site {
 	s := &Site{service: cfg.Service, logger: cfg.Logger, external: cfg.External, proxies: cfg.TrustedProxies,
-		guard: http.NewCrossOriginProtection(), assets: readAssets(), forms: newOnce(), held: newHeld(), version: cfg.Version}
+		guard: http.NewCrossOriginProtection(), requests: cfg.Requests, assets: readAssets(), forms: newOnce(), held: newHeld(), version: cfg.Version}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
@@ -178,6 +182,9 @@ type visit struct {
 func (s *Site) handle(rt route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v, err := s.visitOf(r)
+		if err == nil && v.me != nil && !rt.open { // whoever is over the limit can sign out
+			err = s.requests.Take(v.by.Key()).Err()
+		}
 		if err != nil {
 			s.fail(w, v, err)
 			return
@@ -257,15 +264,15 @@ func readForm(w http.ResponseWriter, r *http.Request, most int64) error {
 	_ = deadline(time.Now().Add(formTime)) // not every connection can
 	r.Body = http.MaxBytesReader(w, r.Body, most)
 	err := r.ParseForm()
+	if err == nil {
+		_, err = io.Copy(io.Discard, r.Body) // of a body that is no form nothing was read
+	}
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return sluice.Errorf(sluice.TooLarge, "the form has more than %d KiB", most>>10).WithHint("enter less text")
 	}
 	if err != nil {
 		// The deadline stays: the server reads what is left before it answers.
 		return sluice.Errorf(sluice.Invalid, "the form cannot be read").WithHint("go back and send it again")
-	}
-	if err == nil {
-		_, err = io.Copy(io.Discard, r.Body) // of a body that is no form nothing was read
 	}
 	// One that passes while the page is made would look as if the browser had gone.
 	_ = deadline(time.Time{})

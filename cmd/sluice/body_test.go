@@ -91,7 +91,7 @@ func TestBodiesThatDoNotCome(t *testing.T) {
 		w := controltest.New(t, nil)
 		cfg := defaultConfig()
 		s := &server{cfg: &cfg, lg: w.Logger(), parts: &parts{snapshots: &snapshots{}, control: w.Service}}
-		h, metrics, _ := s.handlers(web.New(web.Config{Service: w.Service}))
+		h, metrics, _ := s.handlers(web.New(web.Config{Service: w.Service}), nil)
 		for _, head := range []string{
 			"POST /api/v1/events", "GET /api/v1/events", "POST /api/v1/streams", "GET /healthz", "GET /-/sign_in", "POST /-/nothing", "POST /api/graphql", "GET /orgs/acme/audit-log",
 			"POST /services/collector", "GET /services/collector/health", "POST /services/collector/health", "GET /services/collector/nothing",

@@ -131,7 +131,7 @@ type Config struct {
 	// its own; more are answered with 429. 0 is no limit. Default: 0.
 	RateLimit int
 	// RequestLimit is how many requests a minute one token or session may make to
-	// all APIs together, posts of events apart; more are refused until the minute is
+	// all APIs and pages together, posts of events apart; more are refused until the minute is
 	// over. 0 is no limit. Default: 1,000.
 	RequestLimit int
 	// StreamLimit is how many streams a top-level namespace, or the instance, may

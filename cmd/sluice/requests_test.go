@@ -14,6 +14,7 @@ import (
 	"github.com/sluicelog/sluice/control"
 	"github.com/sluicelog/sluice/control/controltest"
 	"github.com/sluicelog/sluice/index"
+	"github.com/sluicelog/sluice/quota"
 	"github.com/sluicelog/sluice/search"
 	"github.com/sluicelog/sluice/web"
 )
@@ -35,7 +36,7 @@ func limited(t *testing.T, f func(t *testing.T, w *controltest.World, ask func(m
 		synctest.Wait()
 		cfg := defaultConfig()
 		cfg.RequestLimit = requestLimit
-		h, _, _ := (&server{cfg: &cfg, lg: w.Logger(), parts: &parts{snapshots: &snapshots{}, control: w.Service}}).handlers(web.New(web.Config{Service: w.Service}))
+		h, _, _ := (&server{cfg: &cfg, lg: w.Logger(), parts: &parts{snapshots: &snapshots{}, control: w.Service}}).handlers(web.New(web.Config{Service: w.Service}), quota.New(cfg.RequestLimit, nil))
 		f(t, w, func(method, path, token, body string) *httptest.ResponseRecorder {
 			r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 			if token != "" {

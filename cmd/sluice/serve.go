@@ -200,12 +200,11 @@ func (s *server) url() string {
 
 // handlers returns the main handler, the one for the metrics listener, and what
 // ends the answers that end by themselves never.
-func (s *server) handlers(site *web.Site) (main, metricsOnly http.Handler, endless func()) {
+func (s *server) handlers(site *web.Site, requests *quota.Requests) (main, metricsOnly http.Handler, endless func()) {
 	in := ingest.New(s.parts.control, ingest.Options{
 		MaxRequest: int(s.cfg.MaxRequest), MaxEvent: int(s.cfg.MaxEvent), Memory: int(s.cfg.IngestMemory), Logger: s.lg,
 		Allow: "GET, HEAD, POST",
 	})
-	requests := quota.New(s.cfg.RequestLimit, nil) // of all APIs together
 	api := rest.New(rest.Config{
 		Service: s.parts.control, Logger: s.lg, Version: version(), Session: site.Session, Guard: site.Guard(), Requests: requests,
 		Snapshots: s.parts.snapshots.Figures,
@@ -267,10 +266,11 @@ func (s *server) run(ctx context.Context) error {
 	if err := s.tell(ctx, &stages, fail, p.tellRestored); err != nil {
 		return errors.Join(err, stages.stop())
 	}
-	site := web.New(web.Config{Service: p.control, Logger: s.lg, Version: version(), External: s.cfg.ExternalURL, TrustedProxies: s.cfg.TrustedProxy})
+	requests := quota.New(s.cfg.RequestLimit, nil) // of all surfaces together
+	site := web.New(web.Config{Service: p.control, Logger: s.lg, Version: version(), External: s.cfg.ExternalURL, TrustedProxies: s.cfg.TrustedProxy, Requests: requests})
 	stages.start("web", fail, site.Run)
 
-	mainHandler, metrics, endless := s.handlers(site)
+	mainHandler, metrics, endless := s.handlers(site, requests)
 	stages.start("http", fail, s.serve(s.listeners.main, mainHandler, endless))
 	about := []any{"url", s.url(), "version", version()}
 	if l := s.listeners.metrics; l != nil {
