@@ -144,7 +144,8 @@ type round struct {
 	names  []nameAt
 	types  []typeName
 	pairs  []pairCount
-	groups []group // in the order of their records
+	groups []group  // in the order of their records
+	left   []*group // that are not stored yet; of who stores them
 }
 
 type pairCount struct {
@@ -156,10 +157,10 @@ type pairCount struct {
 type group struct {
 	hourOf
 	from, to int
-	done     bool
 }
 
-// round returns what f has counted up to an event. f is not used any more.
+// round returns what f has counted up to an event. f is not used any more. What is
+// counted never changes: it is read while it is stored.
 func (f *fresh) round(upto uint64) *round {
 	r := &round{upto: upto, text: string(f.names.text), names: f.names.list, types: f.listed, pairs: make([]pairCount, 0, len(f.counts))}
 	for p, n := range f.counts {
@@ -178,6 +179,9 @@ func (f *fresh) round(upto uint64) *round {
 		r.groups[len(r.groups)-1].to = i + 1
 	}
 	slices.SortFunc(r.groups, func(a, b group) int { return a.compare(b.hourOf) })
+	for i := range r.groups {
+		r.left = append(r.left, &r.groups[i])
+	}
 	return r
 }
 
@@ -209,15 +213,4 @@ func (r *round) tally(h hourOf) *tally {
 	t := &tally{}
 	r.merge(&r.groups[i], t)
 	return t
-}
-
-// left returns the groups that are not stored yet.
-func (r *round) left() []*group {
-	var out []*group
-	for i := range r.groups {
-		if !r.groups[i].done {
-			out = append(out, &r.groups[i])
-		}
-	}
-	return out
 }

@@ -41,8 +41,8 @@ func TestFreshCountsHoldAll(t *testing.T) {
 			t.Errorf("round, %v: got %v, want %v", h, got, want[h])
 		}
 	}
-	if len(round.left()) != len(want) || round.tally(hourOf{1, "acme3"}) != nil || f.tallies("acme3") != nil {
-		t.Errorf("got %d groups, want %d, and nothing of a namespace without events", len(round.left()), len(want))
+	if len(round.left) != len(want) || round.tally(hourOf{1, "acme3"}) != nil || f.tallies("acme3") != nil {
+		t.Errorf("got %d groups, want %d, and nothing of a namespace without events", len(round.left), len(want))
 	}
 }
 

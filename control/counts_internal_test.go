@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unique"
@@ -102,6 +103,41 @@ func TestCountsWaitForTheStore(t *testing.T) {
 	if got := c.total(t, "acme", 0); got != 2 || len(c.fresh.counts) != 0 {
 		t.Errorf("stored: got %d and %d pairs not stored, want 2 and none", got, len(c.fresh.counts))
 	}
+}
+
+// What is being stored can be read all the while: the race detector sees what does
+// not wait for one another.
+func TestCountsAreReadWhileStored(t *testing.T) {
+	memory := store.NewMemory()
+	c := testCounter(memory)
+	for i := range uint64(3) {
+		c.give(i+1, "acme", "/web", "user.add", int64(i))
+	}
+	reading := make(chan uint64, 1)
+	var once sync.Once
+	memory.SetAfter(func(store.Change) error {
+		once.Do(func() {
+			r := c.round
+			go func() { reading <- r.read(3) }()
+		})
+		return nil
+	})
+	if err := c.store(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-reading; got != 3 {
+		t.Errorf("got %d events, want 3", got)
+	}
+}
+
+// read counts what a round has in the first hours of acme.
+func (r *round) read(hours int64) (n uint64) {
+	for hour := range hours {
+		for _, row := range r.tally(hourOf{hour, "acme"}).rows {
+			n += row.cells[0].n
+		}
+	}
+	return n
 }
 
 // A tally of random events holds each of them somewhere, whatever the bounds, and

@@ -42,7 +42,9 @@ func (c *counter) store(ctx context.Context) error {
 		return nil
 	}
 	var errs []error
-	for batch := range slices.Chunk(r.left(), countBatch) {
+	all := r.left
+	r.left = nil
+	for batch := range slices.Chunk(all, countBatch) {
 		errs = append(errs, c.storeHours(ctx, r, batch))
 	}
 	if err := errors.Join(append(errs, c.sweep(ctx))...); err != nil {
@@ -75,7 +77,8 @@ func (c *counter) begin() *round {
 	return c.round
 }
 
-// storeHours adds what a round counted to the records of the hours.
+// storeHours adds what a round counted to the records of the hours. What it cannot
+// store is left.
 func (c *counter) storeHours(ctx context.Context, r *round, batch []*group) error {
 	var changed []*group
 	var changes []store.Change
@@ -84,10 +87,9 @@ func (c *counter) storeHours(ctx context.Context, r *round, batch []*group) erro
 		stored, version, err := c.loadTally(ctx, g.hourOf)
 		switch {
 		case err != nil:
-			errs = append(errs, err)
+			r.left, errs = append(r.left, g), append(errs, err)
 			continue
-		case stored.upto >= r.upto:
-			g.done = true // it was stored before, and the answer lost
+		case stored.upto >= r.upto: // it was stored before, and the answer lost
 			continue
 		}
 		r.merge(g, stored)
@@ -100,10 +102,8 @@ func (c *counter) storeHours(ctx context.Context, r *round, batch []*group) erro
 	applied := c.s.store.Apply(ctx, changes...)
 	for i, g := range changed {
 		if applied != nil && applied[i] != nil {
-			errs = append(errs, applied[i])
-			continue
+			r.left, errs = append(r.left, g), append(errs, applied[i])
 		}
-		g.done = true
 	}
 	return errors.Join(errs...)
 }
