@@ -352,6 +352,36 @@ func TestStalledBodiesOfATenant(t *testing.T) {
 	})
 }
 
+// Who waits for memory to unpack into leaves the turns to those who have some, and
+// gets it from them.
+func TestUnpackingWaitsWithoutATurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := New(newDoor(t), Options{MaxRequest: 64 << 10, Memory: 1, Parsers: 1}) // twice the largest request and two small buffers
+		done := make(chan *reply)
+		for i, spaces := range []int{60 << 10, 4000} {
+			body, w := io.Pipe()
+			go func() { done <- serve(t, h, request(body)) }()
+			if _, err := io.WriteString(w, strings.Repeat(" ", spaces)); err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(time.Duration(1+2*i)*maxWait/2, func() {
+				_, _ = io.WriteString(w, good)
+				_ = w.Close()
+			})
+		}
+		synctest.Wait()
+		large := strings.Repeat(" ", 63<<10) + goodGit
+		if r := post(t, h, zstded(t, large), "Content-Encoding", "zstd"); r.Accepted != 1 {
+			t.Errorf("packed: got %d %s, want 1 accepted", r.status, r.text)
+		}
+		for range 2 {
+			if r := <-done; r.status != http.StatusOK {
+				t.Errorf("as they are: got %d %s, want 200", r.status, r.text)
+			}
+		}
+	})
+}
+
 // TestAppendsInProgressAreBounded holds the log up.
 func TestAppendsInProgressAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -34,10 +34,6 @@ func newUnzstd(opts Options) *zstd.Decoder {
 
 // unpackZstd decodes packed into b, which is empty.
 func (h *Handler) unpackZstd(ctx context.Context, of *share, packed []byte, b *buffer) error {
-	if err := h.turns.takeOf(ctx, of.turns, 1); err != nil {
-		return err
-	}
-	defer h.turns.giveOf(of.turns, 1)
 	possible := (len(packed)/minZstdBlock + 1) * maxZstdBlock
 	limit := min(h.opts.MaxRequest+1, possible)
 	for size := zstdSize(packed, limit); ; size *= 2 {
@@ -45,7 +41,10 @@ func (h *Handler) unpackZstd(ctx context.Context, of *share, packed []byte, b *b
 		if err := h.reacquire(ctx, of, b, size); err != nil {
 			return err
 		}
-		out, err := h.unzstd.DecodeAll(packed, b.b)
+		if err := h.turns.takeOf(ctx, of.turns, 1); err != nil {
+			return err
+		}
+		out, err := h.decodeZstd(of, packed, b)
 		switch {
 		case err == nil && len(out) > h.opts.MaxRequest:
 			return h.tooLarge()
@@ -61,6 +60,13 @@ func (h *Handler) unpackZstd(ctx context.Context, of *share, packed []byte, b *b
 			return h.tooLarge()
 		}
 	}
+}
+
+// decodeZstd decodes packed into b, as far as it has room, and ends the turn that was
+// taken for it: who waits for memory keeps nobody waiting who has some.
+func (h *Handler) decodeZstd(of *share, packed []byte, b *buffer) ([]byte, error) {
+	defer h.turns.giveOf(of.turns, 1)
+	return h.unzstd.DecodeAll(packed, b.b)
 }
 
 // hitTheEnd reports whether decoding may have failed for want of room, of which
