@@ -392,5 +392,6 @@ func (l *lane) voidPlan(first uint64) bool {
 	}
 	l.dropObject()
 	l.endPlan(0, l.p.d.log.Lost(l.p.name, p.First, p.Last))
+	l.p.d.wake(l) // it may have waited for a place to build it
 	return l.rec.Cursor+1 < first
 }

@@ -105,3 +105,37 @@ func TestNoLaneWaitsBesideFreePlaces(t *testing.T) {
 		w.start()
 	})
 }
+
+// The events of a plan may go while its lane waits for a place to build the object
+// again: the lane goes on with what is left.
+func TestPlanExpiresWhileItWaitsForAPlace(t *testing.T) {
+	const kept = 2 * time.Hour
+	simulate(t, spooled(t, Options{Retention: map[string]Retention{"audit": {Age: kept}}, Protect: kept}), func(t *testing.T, w *world) {
+		b := w.bucket(1, "acme")
+		b.set(func(r *receiver) { r.refuse = unavailable })
+		w.post("acme", "a", 3)
+		time.Sleep(2 * time.Minute)
+		w.crash()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		l := w.lane(1)
+		for range buildPlaces {
+			if !w.d.takePlace(&lane{s: &stream{}, p: l.p}) {
+				t.Fatal("no place")
+			}
+		}
+		l.mu.Lock()
+		l.dropObject() // as when the spool is tight
+		l.mu.Unlock()
+		time.Sleep(kept / 2)
+		w.post("acme", "a", 2)
+		time.Sleep(kept)
+		b.set(func(r *receiver) { r.refuse = nil })
+		for range buildPlaces {
+			w.d.spool.give(w.d)
+		}
+		time.Sleep(10 * time.Minute)
+		w.expect(1, sluice.Ledger{Accepted: 5, Delivered: 2, Expired: 3})
+		b.expect(2)
+	})
+}
