@@ -34,6 +34,9 @@ type QuarantineChoice struct {
 // maxQuarantined bounds the events in a lane's quarantine.
 const maxQuarantined = 10_000
 
+// quarantineFull is the class of the failure of a lane whose quarantine is full.
+const quarantineFull = "quarantine_full"
+
 // encodeCopy returns the record of an event in quarantine. Its payload keeps its
 // bytes: encoding/json would escape <, > and & in it.
 func encodeCopy(q *Quarantined) ([]byte, error) {
@@ -69,7 +72,7 @@ func (d *Deliverer) quarantine(ctx context.Context, l *lane, w *work, suspects [
 	full := l.rec.QuarantinedBytes+size > d.opts.QuarantineBytes || len(l.rec.Quarantined)+len(suspects) > maxQuarantined
 	if full {
 		d.holdAfter(l, l.fulls, &destination.Error{Class: destination.Misconfigured, Message: "quarantine is full: redeliver or drop events in it"})
-		l.failure.Class = "quarantine_full"
+		l.failure.Class = quarantineFull
 		l.fulls = l.tries
 	}
 	l.mu.Unlock()
@@ -204,7 +207,8 @@ func (l *lane) lists(seq uint64) bool {
 
 // Redeliver asks for another try of quarantined events and returns how many were
 // found. They are tried one by one, when the stream is active, and new events
-// between them; those that are refused again stay.
+// between them; those that are refused again stay. A stream that is held since its
+// quarantine is full goes on with them: they may make room.
 func (d *Deliverer) Redeliver(_ context.Context, id sluice.StreamID, which QuarantineChoice) (int, error) {
 	s, err := d.stream(id)
 	if err != nil {
@@ -219,9 +223,13 @@ func (d *Deliverer) Redeliver(_ context.Context, id sluice.StreamID, which Quara
 			}
 			n++
 		}
-		if len(l.redeliver) > 0 && l.phase == stopped {
-			d.rouse(l) // it may be done
-		} else if len(l.redeliver) > 0 {
+		full := l.held && l.failure != nil && l.failure.Class == quarantineFull
+		switch {
+		case len(l.redeliver) == 0:
+		case full || l.phase == stopped: // it may be done
+			l.changed = l.changed || full
+			d.rouse(l)
+		default:
 			d.wake(l)
 		}
 		l.mu.Unlock()
@@ -299,7 +307,7 @@ func (d *Deliverer) leaveQuarantine(ctx context.Context, l *lane, seq uint64, co
 			l.rec.QuarantinedBytes = 0 // copies that were lost counted, too
 		}
 		l.fulls = 0
-		if l.failure != nil && l.failure.Class == "quarantine_full" {
+		if l.failure != nil && l.failure.Class == quarantineFull {
 			l.changed = true // there is room again
 			d.rouse(l)
 		}

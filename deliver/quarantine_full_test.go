@@ -47,3 +47,24 @@ func TestFullQuarantineIsProbedSlowly(t *testing.T) {
 		})
 	})
 }
+
+// Events in a full quarantine are tried again as soon as somebody asks for it, though
+// the one that finds no room is refused each time: they may make room for it.
+func TestFullQuarantineIsRedelivered(t *testing.T) {
+	simulate(t, Options{QuarantineBytes: 400}, func(t *testing.T, w *world) { // room for one
+		r := w.stream(1, "acme")
+		r.set(func(r *receiver) { r.check, r.refuse = true, poison(destination.RejectedBatch, "e1") })
+		w.post("acme", "a", 3)
+		w.expect(1, sluice.Ledger{Accepted: 3, Delivered: 2, Quarantined: 1})
+		r.set(func(r *receiver) { r.refuse = poison(destination.RejectedBatch, "e4") })
+		w.post("acme", "a", 200)
+		time.Sleep(time.Hour)
+		if got := w.status(1); got != sluice.StatusHeld {
+			t.Errorf("status %q, want held", got)
+		}
+		if n, err := w.d.Redeliver(t.Context(), 1, QuarantineChoice{}); n != 1 || err != nil {
+			t.Fatalf("redeliver: got %d and error %v, want 1", n, err)
+		}
+		w.expect(1, sluice.Ledger{Accepted: 203, Delivered: 202, Quarantined: 1})
+	})
+}
