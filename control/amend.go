@@ -17,6 +17,11 @@ func (s *Service) amend(ctx context.Context, st *stream, edit func(r *streamReco
 		return false, err
 	}
 	defer free()
+	return s.amendAcquired(ctx, st, edit)
+}
+
+// amendAcquired is amend of a stream that is acquired.
+func (s *Service) amendAcquired(ctx context.Context, st *stream, edit func(r *streamRecord) bool) (changed bool, err error) {
 	key := streamKey(st.id)
 	for {
 		rec, version, err := store.Load[streamRecord](ctx, s.store, key)

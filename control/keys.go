@@ -27,7 +27,7 @@ type keys struct {
 	changing sync.Mutex // held by those who change the key file
 	// storing is held for reading from the sealing of a value until it is
 	// stored, and for writing while keys are dropped: what an old key sealed is
-	// stored, and so counted, by then.
+	// stored, and so counted, by then. Whoever changes a stream acquires it first.
 	storing sync.RWMutex
 	signal  chan struct{} // there may be something to seal anew
 }
@@ -256,9 +256,14 @@ func (s *Service) stale(sealed fields[string]) bool {
 }
 
 func (s *Service) resealStream(ctx context.Context, st *stream) error {
+	free, err := st.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer free()
 	s.keys.storing.RLock()
 	defer s.keys.storing.RUnlock()
-	_, err := s.amend(ctx, st, func(r *streamRecord) bool { return s.sealAnew(ctx, streamKey(st.id), r.Sealed) })
+	_, err = s.amendAcquired(ctx, st, func(r *streamRecord) bool { return s.sealAnew(ctx, streamKey(st.id), r.Sealed) })
 	failpoint.Here(failpoint.ResealDone)
 	return err
 }

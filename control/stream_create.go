@@ -26,11 +26,19 @@ func (s *Service) CreateStream(ctx context.Context, p Principal, spec StreamSpec
 		return Stream{}, err
 	}
 	failpoint.Here(failpoint.StreamCreated)
-	st := newStream(rec)
-	s.streams.add(st)
 	s.outboxes.wake(streamKey(rec.ID))
-	s.apply(ctx, st)
+	s.begin(ctx, rec)
 	return s.view(ctx, rec)
+}
+
+// begin makes a new stream known, here and to delivery. Whoever changes it has to
+// wait until delivery has it.
+func (s *Service) begin(ctx context.Context, rec *streamRecord) {
+	st := newStream(rec)
+	st.changing <- struct{}{} // nobody knows it yet
+	defer func() { <-st.changing }()
+	s.streams.add(st)
+	s.apply(ctx, st)
 }
 
 // createRecord stores a new stream.
@@ -54,9 +62,7 @@ func (s *Service) createRecord(ctx context.Context, p Principal, d *draft) (*str
 			claims.release(ctx)
 		} else {
 			rereadNew(ctx, s, streamKey(rec.ID), func(ctx context.Context, rec *streamRecord) error {
-				st := newStream(rec)
-				s.streams.add(st)
-				s.apply(ctx, st)
+				s.begin(ctx, rec)
 				return nil
 			})
 		}

@@ -41,6 +41,8 @@ type World struct {
 	Configure func(*control.Config)
 	// Blocks is asked before each block is stored; see [eventlog.MemoryOptions].
 	Blocks atomic.Pointer[func(partition string) error]
+	// Looks is called before a moment is looked for in the log.
+	Looks atomic.Pointer[func()]
 	// Admin is the administrator.
 	Admin control.Principal
 	// AdminToken is its token.
@@ -101,7 +103,7 @@ func (w *World) Start() {
 		}
 		return nil
 	}})
-	w.Log, err = eventlog.Open(ctx, w.Engine, eventlog.Options{ID: eventlog.LogID{1}, Floors: floors, Logger: w.Logger()})
+	w.Log, err = eventlog.Open(ctx, watched{w.Engine, w}, eventlog.Options{ID: eventlog.LogID{1}, Floors: floors, Logger: w.Logger()})
 	must(t, err)
 	var service *control.Service
 	w.Deliver = deliver.New(w.Log, w.Store, deliver.Options{Logger: w.Logger(), Emit: func(ctx context.Context, n deliver.Notice) error {
@@ -127,6 +129,29 @@ func (w *World) Start() {
 	must(t, err)
 	w.Admin, err = service.Authenticate(ctx, w.AdminToken)
 	must(t, err)
+}
+
+// watched is an engine that tells the world when somebody looks for a moment.
+type watched struct {
+	eventlog.Engine
+	w *World
+}
+
+func (e watched) Open(ctx context.Context, partition string) (eventlog.Partition, error) {
+	p, err := e.Engine.Open(ctx, partition)
+	return watchedPartition{p, e.w}, err
+}
+
+type watchedPartition struct {
+	eventlog.Partition
+	w *World
+}
+
+func (p watchedPartition) Since(ctx context.Context, t time.Time) (eventlog.Stored, error) {
+	if f := p.w.Looks.Load(); f != nil {
+		(*f)()
+	}
+	return p.Partition.Since(ctx, t)
 }
 
 // run starts everything that runs, in order; stop ends it in reverse.
