@@ -147,17 +147,20 @@ func (p *partition) resume() error {
 // giveBack frees what was allocated behind the last byte of a torn file that is
 // not zero.
 func (p *partition) giveBack(f *file) {
-	if f.footed || f.handle == nil {
+	p.mu.Lock()
+	footed, h := f.footed, f.handle
+	p.mu.Unlock()
+	if footed || h == nil {
 		return
 	}
 	used := f.end
 	for i := range f.tail {
 		used = max(used, f.tail[i].offset+f.tail[i].size)
 	}
-	if err := f.handle.Truncate(used); err != nil {
+	if err := h.Truncate(used); err != nil {
 		p.engine.opts.Logger.Warn("unused space not freed", "path", f.path, "err", err)
 	}
-	p.measure(f)
+	p.measure(f, h)
 }
 
 // discard removes files that were made and never held a block.
@@ -199,7 +202,7 @@ func (p *partition) create(first uint64, size int64) error {
 	}
 	failpoint.Here(failpoint.SegmentNamed)
 	f := &file{first: first, path: path, handle: h, checked: true}
-	p.measure(f)
+	p.measure(f, h)
 	p.out, p.size, p.zeroed = f, size, 0
 	return nil
 }
@@ -256,16 +259,25 @@ func writeAll(w File, b []byte, offset int64) error {
 	return err
 }
 
+// ended is a file that gets no more blocks, with the handle and the index that it had
+// as the newest: from then on readers may let go of both.
+type ended struct {
+	file    *file
+	handle  File
+	summary summary
+}
+
 // commit shows the block just stored to readers. It returns the file that came
 // before when p.out is new.
-func (p *partition) commit(h *eventlog.Header) *file {
+func (p *partition) commit(h *eventlog.Header) *ended {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.out
-	var before *file
+	var before *ended
 	if f.end == 0 {
 		if n := len(p.files); n > 0 {
-			before = p.files[n-1]
+			last := p.files[n-1]
+			before = &ended{last, last.handle, last.summary}
 		}
 		// Readers hold the old list without a lock.
 		p.files = append(slices.Clone(p.files), f)
@@ -276,36 +288,38 @@ func (p *partition) commit(h *eventlog.Header) *file {
 	return before
 }
 
-// seal closes f with a footer and gives back its unused space. A failure costs
+// seal closes a file with a footer and gives back its unused space. A failure costs
 // time at the next start and nothing else. The sync is there only so that a power
 // cut leaves no half of a footer, which would be named as damage.
-func (p *partition) seal(f *file) {
-	if f.full || f.handle == nil {
+func (p *partition) seal(e *ended) {
+	if e.file.full || e.handle == nil {
 		return
 	}
-	footer := f.footer(p.engine.opts.Log, p.sum)
+	footer := e.summary.footer(p.engine.opts.Log, p.sum)
 	failpoint.Here(failpoint.FooterWriting)
-	err := writeAll(f.handle, footer, f.end)
+	err := writeAll(e.handle, footer, e.summary.end)
 	if err == nil {
 		failpoint.Here(failpoint.FooterWritten)
-		err = f.handle.Truncate(f.end + int64(len(footer)))
+		err = e.handle.Truncate(e.summary.end + int64(len(footer)))
 		failpoint.Here(failpoint.FooterCut)
-		err = errors.Join(err, f.handle.Sync())
+		err = errors.Join(err, e.handle.Sync())
 	}
 	failpoint.Here(failpoint.FooterSynced)
 	if err != nil {
-		p.engine.opts.Logger.Warn("footer not written", "path", f.path, "err", err)
+		p.engine.opts.Logger.Warn("footer not written", "path", e.file.path, "err", err)
 	}
-	p.measure(f)
+	p.measure(e.file, e.handle)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f.full, f.footed = true, err == nil
-	p.touch(f)
+	e.file.full, e.file.footed = true, err == nil
+	if e.file.handle != nil {
+		p.touch(e.file)
+	}
 }
 
-// measure brings the space that f occupies up to date.
-func (p *partition) measure(f *file) {
-	length, space, err := f.handle.Size()
+// measure brings the space that f, which h is open for, occupies up to date.
+func (p *partition) measure(f *file, h File) {
+	length, space, err := h.Size()
 	if err != nil {
 		p.engine.opts.Logger.Warn("file not measured", "path", f.path, "err", err)
 		return
@@ -417,13 +431,17 @@ func (p *partition) Close() error {
 	if p.out != nil && p.out.end == 0 {
 		files = append(files, p.out)
 	}
+	var open []File
+	for _, f := range files {
+		if f.handle != nil {
+			open = append(open, f.handle)
+		}
+	}
 	p.hints, p.handles = nil, nil
 	p.mu.Unlock()
 	var errs []error
-	for _, f := range files {
-		if f.handle != nil {
-			errs = append(errs, f.handle.Close())
-		}
+	for _, h := range open {
+		errs = append(errs, h.Close())
 	}
 	p.engine.release(p.name)
 	return errors.Join(errs...)
