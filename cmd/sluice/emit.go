@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/sluicelog/sluice/client"
@@ -287,9 +288,12 @@ func (r *rejectedFile) close() {
 	}
 }
 
-// progress draws one line that is written over, on a terminal only.
+// progress draws one line that is written over, on a terminal only. The reader of a
+// followed file and the sender both use it.
 type progress struct {
-	env   *Env
+	env *Env
+
+	mu    sync.Mutex // held while something is written, so that lines stay whole
 	shown bool
 	next  time.Time
 }
@@ -297,6 +301,8 @@ type progress struct {
 func newProgress(env *Env) *progress { return &progress{env: env} }
 
 func (p *progress) update(t *emitTotal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if now := time.Now(); p.env.Terminal && now.After(p.next) {
 		p.next, p.shown = now.Add(200*time.Millisecond), true
 		fmt.Fprintf(p.env.Stderr, "\r\x1b[K%d accepted, %d refused, %s", t.Accepted+t.Duplicates, t.Rejected, roundSize(t.Bytes))
@@ -305,11 +311,20 @@ func (p *progress) update(t *emitTotal) {
 
 // say prints a line of its own.
 func (p *progress) say(format string, args ...any) {
-	p.done()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
 	fmt.Fprintf(p.env.Stderr, "sluice: "+format+"\n", args...)
 }
 
 func (p *progress) done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+}
+
+// erase removes the line that is drawn. The caller holds p.mu.
+func (p *progress) erase() {
 	if p.shown {
 		fmt.Fprint(p.env.Stderr, "\r\x1b[K")
 		p.shown = false

@@ -350,3 +350,35 @@ func TestSplitterCutsLongLines(t *testing.T) {
 		t.Errorf("lines: got %s, want %s", strings.Join(got, " "), want)
 	}
 }
+
+// The reader of a followed file tells what it meets while the sender draws its
+// progress: each line that is told stands by itself.
+func TestProgressOfReaderAndSender(t *testing.T) {
+	const says, erase = 1000, "\r\x1b[K"
+	var out strings.Builder
+	p := newProgress(&Env{Stderr: &out, Terminal: true})
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for n := range says {
+			p.say("met %d", n)
+		}
+	})
+	for n := range says {
+		p.next = time.Time{} // it is drawn each time
+		p.update(&emitTotal{Accepted: n})
+	}
+	reader.Wait()
+	p.done()
+	told := 0
+	for text := range strings.Lines(out.String()) {
+		if i := strings.LastIndex(text, erase); i >= 0 {
+			text = text[i+len(erase):]
+		}
+		if text == fmt.Sprintf("sluice: met %d\n", told) {
+			told++
+		}
+	}
+	if told != says {
+		t.Errorf("lines of the reader: got %d by themselves, want %d", told, says)
+	}
+}
