@@ -86,7 +86,6 @@ func (o *oracle) restartFull(ctx context.Context, left int64) (refused bool, err
 	if err := o.kill(ctx); err != nil {
 		return false, err
 	}
-	o.restarts++
 	o.begin()
 	_, none := os.Stat(filepath.Join(o.server.Data, "reserve"))
 	if err := o.server.launch(ctx); err != nil {
@@ -120,7 +119,7 @@ func (o *oracle) whileFull(ctx context.Context, told *stream, left int64) error 
 			o.findings.add("%s with %d bytes left: %v", path, left, err)
 		}
 	}
-	first := o.streams[0]
+	first := o.all()[0]
 	first.receiver.set(healthy) // it may have waited for its next try already
 	var v view
 	if !soon(ctx, loadTimeout, func() bool {
@@ -160,7 +159,7 @@ func (o *oracle) awaitUpdates(ctx context.Context, s *stream) error {
 	told := 0
 	if soon(ctx, loadTimeout, func() bool {
 		told = 0
-		for _, e := range o.streams[0].receiver.shelf().own {
+		for _, e := range o.all()[0].receiver.shelf().own {
 			if e.Type == "stream.update" && e.about(s.id) {
 				told++
 			}

@@ -80,25 +80,25 @@ func (o *oracle) plausible(w *watched, v *view, least, most int) {
 	l := v.Ledger
 	o.addUp(w.spec, v)
 	if !l.balanced() || l.Expired != 0 {
-		o.findings.add("%s: the ledger is wrong in life %d: %v", w.spec.Name, o.restarts, l)
+		o.findings.add("%s: the ledger is wrong in life %d: %v", w.spec.Name, o.life(), l)
 		return
 	}
 	arrived, refused := w.receiver.had()
 	if l.Delivered > uint64(arrived) {
-		o.findings.add("%s: %d delivered in life %d, but only %d have arrived", w.spec.Name, l.Delivered, o.restarts, arrived)
+		o.findings.add("%s: %d delivered in life %d, but only %d have arrived", w.spec.Name, l.Delivered, o.life(), arrived)
 	}
 	if l.Quarantined > uint64(refused) {
-		o.findings.add("%s: %d quarantined in life %d, but only %d were refused for good", w.spec.Name, l.Quarantined, o.restarts, refused)
+		o.findings.add("%s: %d quarantined in life %d, but only %d were refused for good", w.spec.Name, l.Quarantined, o.life(), refused)
 	}
 	if got := int(l.Accepted); w.whole && (got < least || got > most) {
-		o.findings.add("%s: %d accepted in life %d, want %d to %d", w.spec.Name, got, o.restarts, least, most)
+		o.findings.add("%s: %d accepted in life %d, want %d to %d", w.spec.Name, got, o.life(), least, most)
 	}
 }
 
 // addUp looks whether the accounts of a stream's partitions add up to its own.
 func (o *oracle) addUp(sp *spec, v *view) {
 	if sum, err := v.parts(); err != nil || sum != v.Ledger {
-		o.findings.add("%s: the ledger is not the sum of its partitions in life %d: %v, which make %v (%v)", sp.Name, o.restarts, v.Ledger, sum, err)
+		o.findings.add("%s: the ledger is not the sum of its partitions in life %d: %v, which make %v (%v)", sp.Name, o.life(), v.Ledger, sum, err)
 	}
 }
 

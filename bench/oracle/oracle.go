@@ -35,8 +35,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/sluicelog/sluice/bench/server"
 )
 
@@ -149,12 +147,16 @@ type oracle struct {
 	trace    *trace
 	bucket   *bucket
 
+	// mu guards, while there is load, what the deeds share with the life of the server
+	// and with those who look on.
+	mu       sync.Mutex
+	streams  []*stream // in order of their creation; the first takes everything
+	restarts int
+
 	producers []*producer
-	streams   []*stream // in order of their creation; the first takes everything
-	deeds     []*deed   // to be done under load, in order
+	deeds     []*deed // to be done under load, in order
 	episode   int
 	deaths    int
-	restarts  int
 	fulls     int
 	failures  int // of the disk
 	rests     int // how often everything was judged
@@ -229,7 +231,7 @@ func (o *oracle) report(cycles int) {
 		again.add(s.receiver.repeated())
 	}
 	fmt.Fprintf(o.cfg.Report, "%d cycles: %d starts, slowest ready after %d ms; %d events issued, %d acknowledged; %d streams; repeated: %d after lost answers, %d after kills (delivered at most %d ms before); %d findings\n",
-		cycles, o.restarts, o.slowest.Milliseconds(), issued, acked, live, again.unanswered, again.killed, again.reach/1000, o.findings.total())
+		cycles, o.life(), o.slowest.Milliseconds(), issued, acked, live, again.unanswered, again.killed, again.reach/1000, o.findings.total())
 }
 
 // cycle is one life of the server that ends with a kill under load, with some
@@ -294,70 +296,6 @@ func (o *oracle) await(ctx context.Context, acked int) error {
 		return nil
 	}
 	return err
-}
-
-// killEarly kills the server while it starts, or as soon as it is ready.
-func (o *oracle) killEarly(ctx context.Context) error {
-	if o.rng.IntN(2) == 0 {
-		o.restarts++
-		o.begin()
-		if err := o.server.launch(ctx); err != nil {
-			return err
-		}
-		server.Pause(ctx, time.Duration(o.rng.IntN(80))*time.Millisecond)
-		return o.kill(ctx)
-	}
-	if err := o.start(ctx); err != nil {
-		return err
-	}
-	return o.kill(ctx)
-}
-
-// begin notes that another life of the server begins.
-func (o *oracle) begin() {
-	for _, s := range o.streams {
-		s.receiver.begin(o.restarts)
-	}
-}
-
-// kill kills the server and waits until every request that it had sent has been
-// judged: those that come later are of another life.
-func (o *oracle) kill(ctx context.Context) error {
-	at := o.books.now()
-	if err := o.server.kill(); err != nil {
-		return err
-	}
-	o.ended(at)
-	return o.quiet(ctx)
-}
-
-// ended notes when the server was killed.
-func (o *oracle) ended(at int64) {
-	for _, s := range o.streams {
-		s.receiver.end(at)
-	}
-}
-
-func (o *oracle) quiet(ctx context.Context) error {
-	var g errgroup.Group
-	for _, s := range o.streams {
-		if !s.deleted {
-			g.Go(func() error { return s.receiver.quiet(ctx) })
-		}
-	}
-	return g.Wait()
-}
-
-// start starts the server and waits until it is ready.
-func (o *oracle) start(ctx context.Context) error {
-	o.restarts++
-	o.begin()
-	begin := time.Now()
-	if err := o.server.start(ctx); err != nil {
-		return err
-	}
-	o.slowest = max(o.slowest, time.Since(begin))
-	return nil
 }
 
 // load posts events and does the deeds that are planned, and kills the server in
@@ -441,7 +379,7 @@ func (o *oracle) strike(ctx context.Context, fail bool, linger time.Duration) (a
 
 func (o *oracle) result() Result {
 	_, acked := o.books.totals()
-	r := Result{Deaths: o.deaths, Cycles: o.cfg.Cycles, Restarts: o.restarts, DiskFailures: o.failures, Acknowledged: acked, SlowestStart: o.slowest}
+	r := Result{Deaths: o.deaths, Cycles: o.cfg.Cycles, Restarts: o.life(), DiskFailures: o.failures, Acknowledged: acked, SlowestStart: o.slowest}
 	var again repeats
 	for _, s := range o.streams {
 		again.add(s.receiver.repeated())

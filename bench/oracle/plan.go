@@ -84,9 +84,8 @@ func (o *oracle) awaitOwn(ctx context.Context, kind string, id int64) error {
 
 func (o *oracle) newStream(sp spec) *stream {
 	r := newReceiver(sp, o.cfg.Seed, o.books, o.findings, o.trace, o.bucket)
-	r.begin(o.restarts)
 	s := &stream{spec: sp, name: sp.Name, receiver: r, ownFrom: -1, from: o.beginning(sp), to: never, filters: []filter{sp.Filter}, done: map[string]int{}}
-	o.streams = append(o.streams, s)
+	o.add(s)
 	return s
 }
 
@@ -219,7 +218,7 @@ func (o *oracle) pruneKeys(ctx context.Context) error {
 }
 
 func (o *oracle) named(name string) *stream {
-	for _, s := range o.streams {
+	for _, s := range o.all() {
 		if s.spec.Name == name {
 			return s
 		}
@@ -309,7 +308,9 @@ func (o *oracle) remove(ctx context.Context, s *stream) error {
 		return err
 	}
 	s.to.before = min(s.to.before, o.books.now())
+	o.mu.Lock()
 	s.deleted = true
+	o.mu.Unlock()
 	s.done["stream.delete"]++
 	s.receiver.expectSilence(true)
 	return nil
@@ -332,7 +333,7 @@ func (o *oracle) shuffle() {
 // is: an event that was refused before its neighbours are accepted is rightly
 // held to be bad.
 func (o *oracle) flip() {
-	for _, s := range o.streams {
+	for _, s := range o.all() {
 		m := s.receiver.behaves()
 		if s.spec.Calm || m == refusing || o.rng.IntN(3) > 0 {
 			continue

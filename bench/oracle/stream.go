@@ -122,8 +122,8 @@ type stream struct {
 	// that is known exactly; -1 otherwise.
 	ownFrom int
 	filters []filter // all that were in force
-	deleted bool
-	judged  bool // after its deletion
+	deleted bool     // guarded by oracle.mu
+	judged  bool     // after its deletion
 	paused  bool
 	final   ledger // as judged
 	// done counts what was done to the stream, by the type of event that tells it.
