@@ -28,7 +28,9 @@ func TestManyChoices(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute) // until they are counted
-		for range 8 {
+		b.httpStream(control.StreamSpec{})
+		b.get(200, tabPath, "There are more: search for others.")
+		for range 7 {
 			b.httpStream(control.StreamSpec{})
 		}
 		if got := b.wire(tabPath); got > 100<<10 {
