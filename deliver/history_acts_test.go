@@ -388,6 +388,7 @@ func (h *history) leave(id sluice.StreamID) string {
 	for _, f := range chosen {
 		if drop {
 			m.leave(f.id, dropped)
+			delete(m.asked, f.id)
 		} else {
 			m.asked[f.id] = f.seq
 		}

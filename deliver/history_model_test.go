@@ -80,7 +80,9 @@ type model struct {
 type view struct {
 	turn bool // is under way
 	held bool
-	full bool // held because the quarantine is
+	// failing: the last tries failed.
+	failing bool
+	full    bool // held because the quarantine is
 	// overflow: the quarantine was full at some moment since the last look. That holds
 	// the stream, and what was refused is pending again.
 	overflow    bool

@@ -240,7 +240,7 @@ func (h *history) view(id sluice.StreamID) *view {
 	// A full quarantine holds the stream. Once there is room, what is refused may be
 	// all that is left in sight, which holds it, too, and goes on by single probes.
 	v.held, v.full = l.held, l.held && h.small && l.failure != nil && (l.fulls > 0 || l.failure.Status == 422)
-	v.turn = l.phase == running
+	v.turn, v.failing = l.phase == running, l.tries > 0
 	v.plan, v.beyond = l.rec.Plan, maps.Clone(l.beyond)
 	v.suspects, v.quarantined, v.asked = map[uint64]bool{}, map[uint64]bool{}, map[uint64]bool{}
 	for i := range l.suspects {
@@ -332,14 +332,14 @@ func (h *history) check() {
 }
 
 // redelivered holds that what is to be redelivered is tried while the stream goes
-// on, and only then.
+// on, and only then: it waits for a destination that is not there.
 func (h *history) redelivered(id sluice.StreamID, m *model, v *view) {
-	if n := len(v.asked); n > 0 && !m.paused && !v.held {
+	if n := len(v.asked); n > 0 && !m.paused && !v.held && !v.failing {
 		h.w.t.Errorf("stream %d: %d events are to be redelivered and are not tried", id, n)
 	}
 	for e, seq := range m.asked {
-		if m.paused && !v.asked[seq] {
-			h.w.t.Errorf("stream %d is paused, and event %s is no longer to be redelivered", id, e)
+		if absent := m.mode == "down" || m.mode == "denied"; (m.paused || absent) && !v.asked[seq] {
+			h.w.t.Errorf("stream %d: paused %t, mode %s, and event %s is no longer to be redelivered", id, m.paused, m.mode, e)
 		}
 	}
 }

@@ -86,6 +86,7 @@ type lane struct {
 	blame
 	health
 	redeliver []uint64 // quarantined events that are to be tried again
+	absences  int      // tries of these in a row for which the destination was not there
 	fulls     int      // tries of holds in a row because quarantine was full
 }
 

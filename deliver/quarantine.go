@@ -205,38 +205,6 @@ func (l *lane) lists(seq uint64) bool {
 	return found
 }
 
-// Redeliver asks for another try of quarantined events and returns how many were
-// found. They are tried one by one, when the stream is active, and new events
-// between them; those that are refused again stay. A stream that is held since its
-// quarantine is full goes on with them: they may make room.
-func (d *Deliverer) Redeliver(_ context.Context, id sluice.StreamID, which QuarantineChoice) (int, error) {
-	s, err := d.stream(id)
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	for _, l := range s.lanes {
-		l.mu.Lock()
-		for _, seq := range l.chosen(which) {
-			if !slices.Contains(l.redeliver, seq) {
-				l.redeliver = append(l.redeliver, seq)
-			}
-			n++
-		}
-		full := l.held && l.failure != nil && l.failure.Class == quarantineFull
-		switch {
-		case len(l.redeliver) == 0:
-		case full || l.phase == stopped: // it may be done
-			l.changed = l.changed || full
-			d.rouse(l)
-		default:
-			d.wake(l)
-		}
-		l.mu.Unlock()
-	}
-	return n, nil
-}
-
 // chosen returns the quarantined numbers of the lane that are meant.
 func (l *lane) chosen(which QuarantineChoice) []uint64 {
 	var out []uint64
@@ -329,85 +297,6 @@ func (d *Deliverer) leaveQuarantine(ctx context.Context, l *lane, seq uint64, co
 	err = applied(d.store.Apply(ctx, store.Change{Key: rec.Key, Version: rec.Version}), store.ErrConflict)
 	failpoint.Here(failpoint.QuarantineErased)
 	return true, err
-}
-
-// redelivers reports whether the turn is for an event in quarantine that is to be
-// tried again. There may be thousands of these: every other turn is for new events,
-// unless the quarantine may not have room for them. The lane is locked.
-func (d *Deliverer) redelivers(l *lane) bool {
-	full := 2*l.rec.QuarantinedBytes > d.opts.QuarantineBytes || 2*len(l.rec.Quarantined) > maxQuarantined
-	l.redoes = len(l.redeliver) > 0 && !l.held && (full || !l.redoes)
-	return l.redoes
-}
-
-// redeliverStep tries the next quarantined event that somebody asked for. One that
-// something of our own kept from being tried comes again, behind the others.
-func (d *Deliverer) redeliverStep(ctx context.Context, l *lane) error {
-	l.mu.Lock()
-	seq := l.redeliver[0]
-	l.again = true
-	l.mu.Unlock()
-	tried := true
-	var err error
-	if l.lists(seq) { // it may have been delivered or dropped
-		tried, err = d.redeliver(ctx, l, seq)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.redeliver) > 0 && l.redeliver[0] == seq {
-		l.redeliver = l.redeliver[1:]
-		if !tried {
-			l.redeliver = append(l.redeliver, seq)
-		}
-	}
-	return err
-}
-
-// redeliver tries an event in quarantine. It reports whether there is no more to try.
-func (d *Deliverer) redeliver(ctx context.Context, l *lane, seq uint64) (tried bool, err error) {
-	q, rec, err := d.quarantined(ctx, l, seq)
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, errCopyLost) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	dest, err := l.s.acquire()
-	if err != nil {
-		return false, err
-	}
-	defer l.s.release()
-	res := d.try(ctx, l, dest, &destination.Batch{Stream: int64(l.s.id), Partition: l.p.name, Events: []destination.Event{q.event()}})
-	switch {
-	case res.Err == nil:
-		_, err := d.leaveQuarantine(ctx, l, seq, func(r *record) { r.Delivered++ })
-		return true, err
-	case ctx.Err() != nil:
-		return true, nil
-	case res.Err.Class == destination.RejectedBatch:
-		return true, d.refusedAgain(ctx, l, q, rec, reason(&res, 0))
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.redeliver = nil // the destination is not there: events in quarantine can wait
-	return true, nil
-}
-
-// refusedAgain notes why an event stays in quarantine; rec is its copy.
-func (d *Deliverer) refusedAgain(ctx context.Context, l *lane, q *Quarantined, rec store.Record, why string) error {
-	q.Reason, q.At = why, time.Now().UTC()
-	value, err := encodeCopy(q)
-	if err != nil {
-		return err
-	}
-	errs := d.store.Apply(ctx, store.Change{Key: rec.Key, Value: value, Version: rec.Version})
-	if errs == nil {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.rec.QuarantinedBytes += len(value) - len(rec.Value)
-		l.mark()
-	}
-	return applied(errs, store.ErrConflict)
 }
 
 // event returns the quarantined event as it is sent.

@@ -3,6 +3,7 @@ package deliver
 import (
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,5 +55,144 @@ func TestRedeliveryIsTriedAgain(t *testing.T) {
 		time.Sleep(time.Minute)
 		w.change(1, func(s *Stream) { s.Open = open })
 		w.expect(1, sluice.Ledger{Accepted: 3, Delivered: 3})
+	})
+}
+
+// What is to be redelivered waits for a destination that is not there, as new events
+// do, whether there are any, whether the destination refuses requests or Sluice, and
+// whether the stream is done.
+func TestRedeliveryWaitsForTheDestination(t *testing.T) {
+	for _, class := range []destination.Class{destination.Unavailable, destination.Misconfigured} {
+		for _, done := range []bool{false, true} {
+			for _, fresh := range []int{0, 5} {
+				simulate(t, Options{}, func(t *testing.T, w *world) {
+					r := w.stream(1, "acme", func(s *Stream) {
+						if done {
+							s.Until = time.Now().Add(time.Hour)
+						}
+					})
+					r.set(func(r *receiver) { r.single, r.refuse = true, poison(destination.RejectedBatch, "e1", "e2", "e3") })
+					w.post("acme", "a", 4)
+					w.expect(1, sluice.Ledger{Accepted: 4, Delivered: 1, Quarantined: 3})
+					if done {
+						time.Sleep(2 * time.Hour)
+						w.post("acme", "a", 1)
+						time.Sleep(time.Minute)
+					}
+					absent := &destination.Error{Class: class, Status: 503, Message: "not now"}
+					r.set(func(r *receiver) {
+						r.check, r.refuse = false, func([]destination.Event) *destination.Error { return absent }
+					})
+					if n, err := w.d.Redeliver(t.Context(), 1, QuarantineChoice{}); n != 3 || err != nil {
+						t.Fatalf("redeliver: got %d and error %v, want 3", n, err)
+					}
+					w.post("acme", "a", fresh)
+					var before, after int
+					r.set(func(r *receiver) { before = r.sends })
+					time.Sleep(time.Hour)
+					if r.set(func(r *receiver) { after = r.sends }); after-before > 60 {
+						t.Errorf("class %v, done %t: got %d sends in an hour, want few", class, done, after-before)
+					}
+					if got := w.state(1); !done && got.Status == sluice.StatusActive {
+						t.Errorf("class %v: status %q, want that of a stream in trouble", class, got.Status)
+					}
+					r.set(func(r *receiver) { r.check, r.refuse = true, nil })
+					time.Sleep(10 * time.Minute)
+					want := sluice.Ledger{Accepted: 4 + uint64(fresh), Delivered: 4 + uint64(fresh)}
+					if done {
+						want = sluice.Ledger{Accepted: 4, Delivered: 4}
+					}
+					w.expect(1, want)
+					if got := w.state(1); got.Lanes[0].LastError != nil {
+						t.Errorf("class %v, done %t: the last error is %+v, want none", class, done, got.Lanes[0].LastError)
+					}
+				})
+			}
+		}
+	}
+}
+
+// An event in quarantine that breaks the destination each time is not tried for ever,
+// and keeps no other from its try.
+func TestRedeliveryOfAnEventThatBreaksTheDestination(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		r := w.stream(1, "acme")
+		r.set(func(r *receiver) { r.single, r.refuse = true, poison(destination.RejectedBatch, "e1", "e2", "e3") })
+		w.post("acme", "a", 4)
+		w.expect(1, sluice.Ledger{Accepted: 4, Delivered: 1, Quarantined: 3})
+		var before, after int
+		r.set(func(r *receiver) {
+			r.check, r.refuse, before = true, poison(destination.Unavailable, "e2"), r.sends
+		})
+		if n, err := w.d.Redeliver(t.Context(), 1, QuarantineChoice{}); n != 3 || err != nil {
+			t.Fatalf("redeliver: got %d and error %v, want 3", n, err)
+		}
+		time.Sleep(time.Hour)
+		w.expect(1, sluice.Ledger{Accepted: 4, Delivered: 3, Quarantined: 1})
+		if r.set(func(r *receiver) { after = r.sends }); after-before > 20 || w.status(1) != sluice.StatusActive {
+			t.Errorf("got %d sends and status %q, want few and an active stream", after-before, w.status(1))
+		}
+		list, err := w.d.Quarantine(t.Context(), 1, 10)
+		if err != nil || len(list) != 1 || list[0].Reason != "bad e2" || list[0].At.Before(list[0].Accepted.Add(time.Second)) {
+			t.Errorf("got %+v, error %v, want e2 with what was said of it last", list, err)
+		}
+	})
+}
+
+// A stream that is done, and whose destination cannot be opened, is not tried each
+// second.
+func TestRedeliveryOfAStreamThatIsDone(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		r := w.stream(1, "acme", func(s *Stream) { s.Until = time.Now().Add(time.Hour) })
+		r.set(func(r *receiver) { r.single, r.refuse = true, poison(destination.RejectedBatch, "e1") })
+		w.post("acme", "a", 2)
+		w.expect(1, sluice.Ledger{Accepted: 2, Delivered: 1, Quarantined: 1})
+		time.Sleep(2 * time.Hour)
+		w.post("acme", "a", 1)
+		time.Sleep(time.Minute)
+		r.set(func(r *receiver) { r.refuse = nil })
+		open, opened := w.confs[1].Open, new(atomic.Int64)
+		w.change(1, func(s *Stream) {
+			s.Open = func() (destination.Destination, error) { opened.Add(1); return nil, errors.New("not now") }
+		})
+		if n, err := w.d.Redeliver(t.Context(), 1, QuarantineChoice{}); n != 1 || err != nil {
+			t.Fatalf("redeliver: got %d and error %v, want 1", n, err)
+		}
+		time.Sleep(time.Hour)
+		if n := opened.Load(); n == 0 || n > 60 {
+			t.Errorf("opened %d times in an hour, want some and few", n)
+		}
+		w.change(1, func(s *Stream) { s.Open = open })
+		w.expect(1, sluice.Ledger{Accepted: 2, Delivered: 2})
+	})
+}
+
+// What was to be redelivered and is given up leaves no trouble behind.
+func TestDroppedRedelivery(t *testing.T) {
+	simulate(t, Options{}, func(t *testing.T, w *world) {
+		r := w.stream(1, "acme", func(s *Stream) { s.Until = time.Now().Add(time.Hour) })
+		r.set(func(r *receiver) { r.single, r.refuse = true, poison(destination.RejectedBatch, "e1") })
+		w.post("acme", "a", 2)
+		w.expect(1, sluice.Ledger{Accepted: 2, Delivered: 1, Quarantined: 1})
+		time.Sleep(2 * time.Hour)
+		w.post("acme", "a", 1)
+		time.Sleep(time.Minute)
+		r.set(func(r *receiver) {
+			r.refuse = func([]destination.Event) *destination.Error {
+				return &destination.Error{Class: destination.Unavailable, Message: "not now"}
+			}
+		})
+		if n, err := w.d.Redeliver(t.Context(), 1, QuarantineChoice{}); n != 1 || err != nil {
+			t.Fatalf("redeliver: got %d and error %v, want 1", n, err)
+		}
+		time.Sleep(time.Hour)
+		if n, err := w.d.Drop(t.Context(), 1, QuarantineChoice{}); n != 1 || err != nil {
+			t.Fatalf("drop: got %d and error %v, want 1", n, err)
+		}
+		time.Sleep(10 * time.Minute)
+		if got := w.state(1); got.Lanes[0].LastError != nil {
+			t.Errorf("the last error is %+v, want none", got.Lanes[0].LastError)
+		}
+		w.expect(1, sluice.Ledger{Accepted: 2, Delivered: 1, Expired: 1})
 	})
 }
