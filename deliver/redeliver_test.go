@@ -90,7 +90,7 @@ func TestRedeliveryWaitsForTheDestination(t *testing.T) {
 					var before, after int
 					r.set(func(r *receiver) { before = r.sends })
 					time.Sleep(time.Hour)
-					if r.set(func(r *receiver) { after = r.sends }); after-before > 60 {
+					if r.set(func(r *receiver) { after = r.sends }); after-before > 360 { // 3600 would be one a second
 						t.Errorf("class %v, done %t: got %d sends in an hour, want few", class, done, after-before)
 					}
 					if got := w.state(1); !done && got.Status == sluice.StatusActive {

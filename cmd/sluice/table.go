@@ -120,8 +120,9 @@ pause and resume.`,
 		{name: "stream quarantine list", args: "ID", min: 1, max: 1, short: "List the events that a destination refused", flags: quarantineListFlags},
 		{name: "stream quarantine redeliver", args: "ID [PARTITION:SEQ...]", min: 1, max: -1, short: "Deliver quarantined events again",
 			flags: quarantineFlags("redeliver"),
-			long: "They are tried in the background, one after the other. While the stream is paused, or its destination is not there,\n" +
-				"they wait; a server that stops forgets those that wait. Those that are refused again stay in quarantine.",
+			long: "They are tried in the background, one after the other. While the stream is paused,\n" +
+				"or its destination is not there, they wait; a server that stops forgets those that\n" +
+				"wait. Those that are refused again stay in quarantine.",
 			examples: []example{{"Two of them", "sluice stream quarantine redeliver 3 audit:17 git:4"}, {"All of them", "sluice stream quarantine redeliver 3 --all"}}},
 		{name: "stream quarantine drop", args: "ID [PARTITION:SEQ...]", min: 1, max: -1, short: "Give quarantined events up",
 			flags: quarantineFlags("drop"),
