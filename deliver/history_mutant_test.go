@@ -9,7 +9,7 @@ import (
 )
 
 // TestHistoriesFindBrokenEngines plays the first random histories with engines that
-// are broken in one place each: a few hundred have to be enough.
+// are broken in one place each: a thousand have to be enough.
 func TestHistoriesFindBrokenEngines(t *testing.T) {
 	for _, m := range []struct {
 		what, says string
@@ -56,10 +56,13 @@ func TestHistoriesFindBrokenEngines(t *testing.T) {
 		{"an event that is refused is taken for one that was accepted", "history_test.go:", []mutant.Edit{
 			{File: "deliver/settle.go", Old: "		case destination.Rejected:\n			l.suspect(w.events[i].Seq, reason(res, i))\n", New: "		case destination.Rejected:\n			l.deliver(w.events[i : i+1])\n			some = true\n"},
 		}},
+		{"what is to be redelivered is forgotten when the destination fails", "is no longer to be redelivered", []mutant.Edit{
+			{File: "deliver/redeliver.go", Old: "	if l.absences++; e.Class", New: "	l.redeliver = nil\n	if l.absences++; e.Class"},
+		}},
 	} {
 		t.Run(m.what, func(t *testing.T) {
 			t.Parallel()
-			mutant.Found(t, mutant.Drill(t, m.edits), "TestRandomHistories", m.says, "-test.failfast", "-test.timeout=5m", "-seeds", "300")
+			mutant.Found(t, mutant.Drill(t, m.edits), "TestRandomHistories", m.says, "-test.failfast", "-test.timeout=5m", "-seeds", "1000")
 		})
 	}
 }

@@ -84,7 +84,7 @@ func noticeOf(code string) *notice {
 		"member_removed":     {Text: "The role is taken away, from the next request on."},
 		"stream_retried":     {Text: "The stream is tried now: the result is below in a moment."},
 		"stream_not_retried": {Text: "There was nothing to try: no delivery waits for its next try, or it failed less than a second ago."},
-		"redelivered":        {Text: "They are tried again now, one by one. What is refused again stays in quarantine."},
+		"redelivered":        {Text: "They are tried again, one by one, as soon as the destination takes events. What is refused again stays in quarantine."},
 		"dropped":            {Text: "They are dropped. The stream's account counts them as expired."},
 		"user_changed":       {Text: "The user is changed, from the next request on."},
 		"stream_created":     {Text: "The stream is saved and has begun."},
